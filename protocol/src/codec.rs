@@ -1,0 +1,98 @@
+//! Deterministic CBOR (RFC 8949 §4.2.1): one value has one encoding, and only that is accepted.
+//!
+//! Signed things are kept, hashed and stored as the bytes that came; nobody re-encodes to verify.
+//! On the way in they are decoded, encoded again and compared, so that a longer integer, an
+//! unknown key, keys out of order or trailing bytes are refused in one place.
+
+use minicbor::{Decode, Encode};
+
+/// Why bytes are not an acceptable encoding. Always the fault of whoever made them.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PeerCodecError {
+    /// Not CBOR of the expected shape, or cut off.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// A value was followed by more bytes.
+    #[error("trailing bytes after the value")]
+    Trailing,
+    /// It decodes, but is not its own canonical encoding, or has keys this version does not know.
+    #[error("not in canonical form, or with keys unknown to this version")]
+    NotCanonical,
+    /// Longer than the limit for what it is.
+    #[error("{len} bytes, more than the limit of {max}")]
+    TooLarge {
+        /// What came.
+        len: usize,
+        /// What is allowed.
+        max: usize,
+    },
+}
+
+/// The canonical encoding of `value`.
+pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("writing to a Vec cannot fail")
+}
+
+/// Decodes `bytes` as the one canonical encoding of a `T` of at most `max` bytes.
+pub fn decode<'b, T>(bytes: &'b [u8], max: usize) -> Result<T, PeerCodecError>
+where
+    T: Decode<'b, ()> + Encode<()>,
+{
+    if bytes.len() > max {
+        return Err(PeerCodecError::TooLarge { len: bytes.len(), max });
+    }
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value: T =
+        decoder.decode().map_err(|error| PeerCodecError::Malformed(error.to_string()))?;
+    if decoder.position() != bytes.len() {
+        return Err(PeerCodecError::Trailing);
+    }
+    if encode(&value) != bytes {
+        return Err(PeerCodecError::NotCanonical);
+    }
+    Ok(value)
+}
+
+/// Defines an enum that encodes as `[tag, body]`, one body type a tag. An unknown tag is malformed.
+macro_rules! tagged {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $name:ident { $( $(#[$vmeta:meta])* $tag:literal => $variant:ident($body:ty), )+ }
+    ) => {
+        $(#[$meta])*
+        $vis enum $name { $( $(#[$vmeta])* $variant($body), )+ }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                context: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.array(2)?;
+                match self {
+                    $( Self::$variant(body) => {
+                        e.u8($tag)?;
+                        minicbor::Encode::encode(body, e, context)
+                    } )+
+                }
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(
+                d: &mut minicbor::Decoder<'b>,
+                context: &mut C,
+            ) -> Result<Self, minicbor::decode::Error> {
+                let at = d.position();
+                if d.array()? != Some(2) {
+                    return Err(minicbor::decode::Error::message("expected [tag, body]").at(at));
+                }
+                match d.u8()? {
+                    $( $tag => Ok(Self::$variant(minicbor::Decode::decode(d, context)?)), )+
+                    tag => Err(minicbor::decode::Error::unknown_variant(tag.into()).at(at)),
+                }
+            }
+        }
+    };
+}
+pub(crate) use tagged;

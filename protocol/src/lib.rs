@@ -1,0 +1,8 @@
+//! Sealpost's formats and rules, as `SPEC.md` beside this crate states them.
+
+pub mod codec;
+pub mod hash;
+pub mod id;
+pub mod limits;
+pub mod reference;
+pub mod sign;

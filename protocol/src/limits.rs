@@ -1,0 +1,70 @@
+//! Every limit of the formats, in one place, each with its reason. All are inclusive.
+
+/// A header: 14 small fields and the blob list take 300 to 900 bytes.
+pub const HEADER_BYTES_MAX: usize = 4 * 1024;
+/// Blobs one entry may name.
+pub const BLOBS_MAX: usize = 16;
+/// A record's padded plaintext (SPEC.md §9).
+pub const RECORD_PLAINTEXT_BYTES_MAX: usize = 1024 * 1024;
+/// A record's payload: the plaintext plus age's header and 16 bytes a 64 KiB chunk.
+pub const RECORD_PAYLOAD_BYTES_MAX: usize = RECORD_PLAINTEXT_BYTES_MAX + 4 * 1024;
+/// A roster change: a lock for 500 devices at 1.9 KB a grant, with room.
+pub const ROSTER_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// A forget: an index and a hash.
+pub const FORGET_PAYLOAD_BYTES_MAX: usize = 64;
+/// An encoded entry: the largest payload, the header, one signature.
+pub const ENTRY_BYTES_MAX: usize = RECORD_PAYLOAD_BYTES_MAX + HEADER_BYTES_MAX + 256;
+/// Devices a committee may have had, ended ones included: bounds the fold.
+pub const DEVICES_MAX: usize = 2_000;
+/// Active devices a member may have, a recovery spare included.
+pub const MEMBER_DEVICES_MAX: usize = 5;
+
+/// An encoded card: two 32-byte keys, one 1,216-byte recipient, two signatures.
+pub const CARD_BYTES_MAX: usize = 2 * 1024;
+
+/// The age header of a record's payload: one scrypt stanza takes 150 bytes.
+pub const RECORD_AGE_HEADER_BYTES_MAX: usize = 256;
+/// A stanza of any other age file: a hybrid one takes 1.6 KB.
+pub const STANZA_BYTES_MAX: usize = 4 * 1024;
+/// Hybrid stanzas in a file for named readers.
+pub const NAMED_READERS_MAX: usize = 32;
+/// A grant: a hybrid header and two lines of text.
+pub const GRANT_BYTES_MAX: usize = 4 * 1024;
+/// A link: a hybrid header and two lines of text.
+pub const LINK_BYTES_MAX: usize = 4 * 1024;
+/// A label: the committee's name and every handle, in steps of 4 KiB.
+pub const LABEL_BYTES_MAX: usize = 256 * 1024;
+
+/// A frame on the wire. An entry fits; a batch is split over frames.
+pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a reader allocates at most before bytes have come: a length field is only a claim.
+pub const FRAME_READ_STEP_BYTES: usize = 64 * 1024;
+/// Entries one push may carry.
+pub const PUSH_ENTRIES_MAX: usize = 1_024;
+/// Entry bytes a relay puts into one frame of a pull.
+pub const PULL_FRAME_BYTES: usize = 512 * 1024;
+/// Committees one `heads` or `watch` may name.
+pub const HEADS_COMMITTEES_MAX: usize = 256;
+
+/// A checkpoint note with one signature.
+pub const NOTE_BYTES_MAX: usize = 1_024;
+/// Hashes in a proof: one a level of a tree of 2^63 leaves.
+pub const PROOF_HASHES_MAX: usize = 64;
+
+/// The sealed part of a join request.
+pub const JOIN_REQUEST_BYTES_MAX: usize = 8 * 1024;
+/// Join requests waiting on one invitation.
+pub const JOIN_REQUESTS_MAX: usize = 16;
+/// Invitations a committee may have open.
+pub const INVITATIONS_MAX: usize = 256;
+/// Persons one invitation may admit.
+pub const INVITATION_USES_MAX: u32 = 100;
+
+/// A handle, in bytes of UTF-8.
+pub const HANDLE_BYTES_MAX: usize = 64;
+/// A committee's name, in bytes of UTF-8.
+pub const COMMITTEE_NAME_BYTES_MAX: usize = 256;
+/// A relay address as text.
+pub const ADDRESS_BYTES_MAX: usize = 512;
+/// Hosts one address may list.
+pub const ADDRESS_HOSTS_MAX: usize = 8;
