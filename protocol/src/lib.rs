@@ -6,3 +6,6 @@ pub mod id;
 pub mod limits;
 pub mod reference;
 pub mod sign;
+
+#[cfg(test)]
+pub(crate) mod vectors;
