@@ -6,6 +6,7 @@ pub mod id;
 pub mod limits;
 pub mod reference;
 pub mod sign;
+pub mod tree;
 
 #[cfg(test)]
 pub(crate) mod vectors;
