@@ -1,6 +1,7 @@
 //! Sealpost's formats and rules, as `SPEC.md` beside this crate states them.
 
 pub mod address;
+pub mod checkpoint;
 pub mod codec;
 pub mod hash;
 pub mod id;
