@@ -7,3 +7,6 @@ pub mod id;
 pub mod limits;
 pub mod reference;
 pub mod sign;
+
+#[cfg(test)]
+pub(crate) mod vectors;
