@@ -1,5 +1,6 @@
 //! Sealpost's formats and rules, as `SPEC.md` beside this crate states them.
 
+pub mod age_header;
 pub mod card;
 pub mod codec;
 pub mod hash;
