@@ -4,6 +4,8 @@ pub mod age_header;
 pub mod card;
 pub mod codec;
 pub mod hash;
+#[cfg(feature = "seal")]
+pub mod hybrid;
 pub mod id;
 pub mod limits;
 pub mod reference;
