@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod codec;
 pub mod hash;
 pub mod id;
+pub mod invitation;
 pub mod limits;
 pub mod reference;
 pub mod sign;
