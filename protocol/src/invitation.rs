@@ -8,8 +8,8 @@
 //! ```text
 //! inviter  Invitation -> to_text -> the joiner, over any channel; InvitationSecret::access_hash -> relay
 //! joiner   JoinRequest -> age file under seal_passphrase -> SealedJoinRequest::new -> relay
-//! relay    compares access_hash, keeps the file, serves it to the inviter
-//! inviter  SealedJoinRequest::verified_file -> age file -> JoinRequest
+//! relay    compares access_hash; KeptJoinRequest -> disk, and to the inviter when asked
+//! inviter  KeptJoinRequest::verified_file -> age file -> JoinRequest
 //! ```
 
 use bech32::primitives::decode::CheckedHrpstring;
@@ -25,7 +25,7 @@ use crate::limits::INVITATION_USES_MAX;
 mod request;
 mod secret;
 
-pub use request::{JoinRequest, PeerJoinRequestError, SealedJoinRequest};
+pub use request::{JoinRequest, KeptJoinRequest, PeerJoinRequestError, SealedJoinRequest};
 pub use secret::{InvitationSecret, MAC_BYTES, PeerBadMac};
 
 /// The version of the encoding, and the only one this program reads.

@@ -42,7 +42,7 @@ fn lengths_are_inclusive() {
     let long_label = format!("{label}a");
     assert_eq!(parse(&format!("{long_label}:1")), Err(AddressError::Host(long_label)));
 
-    let hosts = vec!["h:1"; ADDRESS_HOSTS_MAX].join(",");
+    let hosts = ["h:1"; ADDRESS_HOSTS_MAX].join(",");
     assert!(parse(&hosts).is_ok());
     assert_eq!(parse(&format!("{hosts},h:1")), Err(AddressError::Hosts(ADDRESS_HOSTS_MAX + 1)));
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use minicbor::bytes::ByteVec;
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, decode};
 
 use super::{InvitationSecret, MAC_BYTES, PeerBadMac};
 use crate::codec::{self, PeerCodecError};
@@ -106,7 +106,8 @@ impl fmt::Debug for JoinRequest {
     }
 }
 
-/// A join request as it travels: which invitation, the proof of holding it, the sealed request.
+/// A join request as it travels to the relay: by which invitation, the proof of holding it, and
+/// what the relay keeps.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct SealedJoinRequest {
@@ -115,8 +116,18 @@ pub struct SealedJoinRequest {
     #[cbor(n(1), with = "minicbor::bytes")]
     access: [u8; 32],
     #[n(2)]
+    kept: KeptJoinRequest,
+}
+
+/// A join request as the relay keeps it and serves it to the inviter: without the proof, by which
+/// whoever takes the relay's disk could ask to join. The file has at most
+/// [`JOIN_REQUEST_BYTES_MAX`] bytes.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct KeptJoinRequest {
+    #[cbor(n(0), decode_with = "decode_file")]
     file: ByteVec,
-    #[cbor(n(3), with = "minicbor::bytes")]
+    #[cbor(n(1), with = "minicbor::bytes")]
     mac: [u8; MAC_BYTES],
 }
 
@@ -127,17 +138,16 @@ impl SealedJoinRequest {
         invitation: InvitationId,
         secret: &InvitationSecret,
         file: Vec<u8>,
-    ) -> Result<Self, PeerCodecError> {
-        let mac = secret.mac(&file);
-        Self { invitation, access: *secret.access(), file: file.into(), mac }.checked()
+    ) -> Result<Self, PeerJoinRequestError> {
+        if file.len() > JOIN_REQUEST_BYTES_MAX {
+            let (len, max) = (file.len(), JOIN_REQUEST_BYTES_MAX);
+            return Err(PeerCodecError::TooLarge { len, max }.into());
+        }
+        let kept = KeptJoinRequest { mac: secret.mac(&file), file: file.into() };
+        Ok(Self { invitation, access: *secret.access(), kept })
     }
 
-    /// Reads it off the wire.
-    pub fn decode(bytes: &[u8]) -> Result<Self, PeerCodecError> {
-        codec::decode::<Self>(bytes, JOIN_REQUEST_BYTES_MAX + 256)?.checked()
-    }
-
-    /// Which invitation it claims to come by.
+    /// By which invitation it claims to come.
     pub fn invitation(&self) -> &InvitationId {
         &self.invitation
     }
@@ -147,20 +157,27 @@ impl SealedJoinRequest {
         Hash::of(&self.access)
     }
 
-    /// The age file, once it is shown that the holder of `secret` made it.
+    /// What the relay keeps once it has compared the hash.
+    pub fn into_kept(self) -> KeptJoinRequest {
+        self.kept
+    }
+}
+
+impl KeptJoinRequest {
+    /// The age file, once it is shown that a holder of `secret` made it.
     pub fn verified_file(&self, secret: &InvitationSecret) -> Result<&[u8], PeerBadMac> {
         secret.verify_mac(&self.file, &self.mac)?;
         Ok(&self.file)
     }
+}
 
-    fn checked(self) -> Result<Self, PeerCodecError> {
-        match self.file.len() {
-            len if len > JOIN_REQUEST_BYTES_MAX => {
-                Err(PeerCodecError::TooLarge { len, max: JOIN_REQUEST_BYTES_MAX })
-            }
-            _ => Ok(self),
-        }
+fn decode_file<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<ByteVec, decode::Error> {
+    let at = d.position();
+    let file = d.bytes()?;
+    if file.len() > JOIN_REQUEST_BYTES_MAX {
+        return Err(decode::Error::message("a join request is too long").at(at));
     }
+    Ok(file.to_vec().into())
 }
 
 /// Without `access`, by which others could join.
@@ -168,7 +185,13 @@ impl fmt::Debug for SealedJoinRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealedJoinRequest")
             .field("invitation", &self.invitation)
-            .field("bytes", &self.file.len())
+            .field("kept", &self.kept)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for KeptJoinRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptJoinRequest").field("bytes", &self.file.len()).finish_non_exhaustive()
     }
 }
