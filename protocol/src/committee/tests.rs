@@ -6,6 +6,7 @@ use crate::card::RECIPIENT_BYTES;
 use crate::change::{Admit, Label, Policy, RepairGrant, RepairLink};
 use crate::entry::{Blob, Entry, Header};
 use crate::id::{MemberNumber, UnixMillis};
+use crate::vectors::for_each_vector;
 
 fn people() -> (TestDevice, TestDevice, TestDevice) {
     (TestDevice::new(1), TestDevice::new(2), TestDevice::new(3))
@@ -496,4 +497,36 @@ fn later_changes_are_known_and_refused() {
 fn claimed_times_change_nothing() {
     altered(|header, _| header.made_at = UnixMillis(0)).unwrap();
     altered(|header, _| header.made_at = UnixMillis(u64::MAX)).unwrap();
+}
+
+/// Folds a whole log and says what its last entry met.
+fn fold(log: &[Vec<u8>]) -> Result<Committee, Refusal> {
+    let mut entries = log.iter().map(|bytes| UnverifiedEntry::decode(bytes).unwrap());
+    let (mut fold, founding) = Committee::found(entries.next().unwrap())?;
+    let mut nodes = founding.nodes;
+    for entry in entries {
+        let signed = fold.verify_signature(entry)?;
+        let admitted = fold.admit(signed, |size| crate::tree::root_at(size, nodes.as_slice()));
+        nodes.extend(
+            admitted
+                .map_err(|error| match error {
+                    AdmitError::Refused(refusal) => refusal,
+                    AdmitError::Root(error) => panic!("all nodes are at hand: {error}"),
+                })?
+                .nodes,
+        );
+    }
+    Ok(fold)
+}
+
+#[test]
+fn vectors() {
+    for_each_vector("log", |vector| {
+        let log = vector.body_hexes();
+        if let Some(committee) = vector.assert(fold(&log)) {
+            assert_eq!(committee.root().to_string(), vector.field("root"));
+        } else {
+            assert!(fold(&log[..log.len() - 1]).is_ok(), "only the last entry is at fault");
+        }
+    });
 }
