@@ -6,7 +6,7 @@
 //! only a hash; what seals the join request; what authenticates it to the inviter.
 //!
 //! ```text
-//! inviter  Invitation -> to_text -> the joiner, over any channel; InvitationSecret::access_hash -> relay
+//! inviter  Invitation -> to_text -> the joiner, over any channel; access_hash -> the relay
 //! joiner   JoinRequest -> age file under seal_passphrase -> SealedJoinRequest::new -> relay
 //! relay    compares access_hash; KeptJoinRequest -> disk, and to the inviter when asked
 //! inviter  KeptJoinRequest::verified_file -> age file -> JoinRequest
