@@ -33,3 +33,5 @@ pub mod hybrid;
 
 #[cfg(test)]
 pub(crate) mod vectors;
+#[cfg(any(test, feature = "testing"))]
+pub mod world;
