@@ -1,3 +1,6 @@
 //! Relay.
 
+pub mod hub;
+pub mod permit;
+pub mod service;
 pub mod store;

@@ -14,14 +14,12 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{InvitationId, Term};
 use sealpost_protocol::invitation::{InvitationSecret, SealedJoinRequest};
 use sealpost_protocol::tree::{Proof, verify_inclusion};
-use sealpost_protocol::world::{
-    TestDevice, World, founding_change, founding_header, record_file,
-};
+use sealpost_protocol::world::{TestDevice, World, founding_change, founding_header, record_file};
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::Store;
-use crate::store::disk::RealDisk;
+use crate::store::disk::{Disk, RealDisk};
+use crate::store::{Options, Store};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const HOUR_MS: u64 = 3_600_000;
@@ -30,7 +28,7 @@ fn clock() -> UnixMillis {
     NOW
 }
 
-type TestService = Service<Store<RealDisk>>;
+type TestService = Service<Store>;
 
 /// A relay with its folder, and the log as an honest client holds it.
 struct Fixture {
@@ -54,8 +52,17 @@ fn stranger() -> PublicKey {
     login(&TestDevice::new(66))
 }
 
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
+}
+
+/// Small segments: making a segment is the slow part of a test.
+fn small() -> Options {
+    Options { segment_bytes: 4 * 1024 * 1024, ..Options::default() }
+}
+
 async fn open(path: &Path) -> Arc<TestService> {
-    let store = Store::open(RealDisk, path).unwrap();
+    let store = Store::open(&disk(), path, small()).unwrap();
     Arc::new(Service::open(Arc::new(store), relay_key(), clock).await.unwrap())
 }
 
@@ -64,7 +71,7 @@ impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("relay");
-        drop(Store::create(RealDisk, &path).unwrap());
+        drop(Store::create(&disk(), &path, small()).unwrap());
         let service = open(&path).await;
         let founder = TestDevice::new(FOUNDER);
         let world = World::found(&founder);
@@ -78,7 +85,7 @@ impl Fixture {
     }
 
     async fn permit(&self) -> [u8; 16] {
-        permit::issue(self.service.store().as_ref(), [9; 16], NOW).await.unwrap();
+        permit::issue(self.service.store().as_ref(), &[9; 16].into(), NOW).await.unwrap();
         [9; 16]
     }
 
@@ -131,11 +138,7 @@ impl Fixture {
     }
 }
 
-fn stream(
-    service: &Arc<TestService>,
-    peer: PublicKey,
-    request: Request,
-) -> mpsc::Receiver<Reply> {
+fn stream(service: &Arc<TestService>, peer: PublicKey, request: Request) -> mpsc::Receiver<Reply> {
     let (replies, receiver) = mpsc::channel(2);
     let service = service.clone();
     tokio::spawn(async move { service.call(peer, request, replies).await });
@@ -233,8 +236,7 @@ async fn a_forked_author_chain_is_refused() {
 async fn a_refused_entry_leaves_the_others_of_its_push() {
     let mut fixture = Fixture::new().await;
     let (founder, member) = (TestDevice::new(FOUNDER), TestDevice::new(MEMBER));
-    let forged =
-        Entry::sign(fixture.world.record_header(&member), record_file(), &founder.signing);
+    let forged = Entry::sign(fixture.world.record_header(&member), record_file(), &founder.signing);
     fixture.world.record(&founder).unwrap();
     let sound = fixture.world.log[2].clone();
     let entries = vec![forged.encode(), b"no entry".to_vec(), sound];
@@ -344,15 +346,14 @@ async fn a_permit_founds_one_committee() {
 #[tokio::test]
 async fn a_committee_is_founded_at_the_relay_it_names() {
     let fixture = Fixture::new().await;
-    permit::issue(fixture.service.store().as_ref(), [7; 16], NOW).await.unwrap();
+    permit::issue(fixture.service.store().as_ref(), &[7; 16].into(), NOW).await.unwrap();
     let founder = TestDevice::new(3);
     let mut change = founding_change(&founder);
     let key = SigningKey::from_bytes(&[91; 32]).verifying_key();
     let key = sealpost_protocol::address::key_to_text(&key.into());
     change.home.address = format!("sealpost://{key}@relay.example:1").parse().unwrap();
     let header = founding_header(&founder);
-    let payload =
-        codec::encode(&sealpost_protocol::change::Change::Found(Box::new(change)));
+    let payload = codec::encode(&Change::Found(Box::new(change)));
     let entry = Entry::sign(header, payload, &founder.signing);
     let request = FoundRequest { permit: [7; 16].into(), entry: entry.encode().into() };
     let reply = ask(&fixture.service, stranger(), Request::Found(request)).await;
@@ -384,9 +385,8 @@ async fn a_cosignature_over_another_root_is_refused() {
     assert_eq!(kept.len(), 1);
     assert_eq!((kept[0].device, &kept[0].cosignature), (member.id(), &request.cosignature));
 
-    let cosign = async |request| {
-        ask(&fixture.service, login(&member), Request::Cosign(request)).await
-    };
+    let cosign =
+        async |request| ask(&fixture.service, login(&member), Request::Cosign(request)).await;
     let other = cosign_request(&fixture, &member, 2, Hash::of(b"another"));
     assert_eq!(cosign(other).await, refused(Code::Disputed));
     let ahead = cosign_request(&fixture, &member, 3, root);
@@ -400,7 +400,7 @@ async fn a_cosignature_over_another_root_is_refused() {
 }
 
 fn secret(seed: u8) -> InvitationSecret {
-    InvitationSecret::new([seed; 32])
+    InvitationSecret::new([seed; 32].into())
 }
 
 fn open_invitation(seed: u8, uses: u32) -> OpenInvitation {
@@ -428,8 +428,7 @@ async fn dead_invitations_are_all_alike() {
     let [once, cancelled, never] = [1, 2, 3].map(|seed| open_invitation(seed, 1));
     let mut expired = open_invitation(4, 1);
     for open in [once, cancelled] {
-        let Reply::Invitations(_) = invite(&fixture, FOUNDER, InviteAction::New(open)).await
-        else {
+        let Reply::Invitations(_) = invite(&fixture, FOUNDER, InviteAction::New(open)).await else {
             panic!("a coordinator opens invitations");
         };
     }

@@ -41,13 +41,13 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// An open file, for reading and writing at any place, by several threads.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks whether a file is empty")]
 pub trait DiskFile: Debug + Send + Sync {
     /// Reads at most `buffer.len()` bytes; 0 only at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes at most `bytes.len()` bytes; may write fewer.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// The length of the file.
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether a file is empty")]
     fn len(&self) -> io::Result<u64>;
     /// Cuts the file, or lengthens it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
