@@ -7,8 +7,14 @@ pub mod hash;
 #[cfg(feature = "seal")]
 pub mod hybrid;
 pub mod id;
+#[cfg(feature = "seal")]
+pub mod identity;
 pub mod limits;
+#[cfg(feature = "seal")]
+pub mod record;
 pub mod reference;
+#[cfg(feature = "seal")]
+pub mod seal;
 pub mod sign;
 
 #[cfg(test)]
