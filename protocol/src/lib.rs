@@ -30,6 +30,12 @@ pub mod tree;
 
 #[cfg(feature = "seal")]
 pub mod hybrid;
+#[cfg(feature = "seal")]
+pub mod identity;
+#[cfg(feature = "seal")]
+pub mod record;
+#[cfg(feature = "seal")]
+pub mod seal;
 
 #[cfg(test)]
 pub(crate) mod vectors;
