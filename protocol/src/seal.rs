@@ -24,10 +24,15 @@ use crate::hybrid::{Identity, Recipient, SEED_BYTES};
 use crate::limits;
 
 mod file;
+mod join;
 mod label;
+mod padded;
 
 pub use file::PeerOpenError;
 use file::{open_file, seal_file};
+pub use join::{
+    OpenedJoinRequest, PeerJoinError, open_join_request, safety_number, seal_join_request,
+};
 pub use label::{Label, LabelFault, LabelMember, PeerLabelError};
 
 const PASSPHRASE_INFO: &[u8] = b"sealpost/1 records";
@@ -135,22 +140,43 @@ impl EpochSecret {
     }
 }
 
-/// An epoch's secret ready for use: make it once an epoch, for age runs a benchmark in it.
+/// A passphrase of 256 bits ready for use: make it once, for age runs a benchmark in it.
+struct PassphraseKeys {
+    recipient: age::scrypt::Recipient,
+    identity: age::scrypt::Identity,
+}
+
+impl PassphraseKeys {
+    fn new(passphrase: SecretString) -> Self {
+        let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
+        recipient.set_work_factor(WORK_FACTOR);
+        let mut identity = age::scrypt::Identity::new(passphrase);
+        identity.set_max_work_factor(WORK_FACTOR);
+        Self { recipient, identity }
+    }
+
+    fn seal(&self, plaintext: &[u8]) -> Vec<u8> {
+        seal_file([&self.recipient as _], plaintext)
+    }
+
+    fn open(&self, file: &[u8], max: usize) -> Result<Zeroizing<Vec<u8>>, PeerOpenError> {
+        let header = age_header::check_record(file)?;
+        open_file(file, &header, &self.identity, max)
+    }
+}
+
+/// An epoch's secret ready for use: make it once an epoch.
 pub struct EpochKeys {
     secret: EpochSecret,
     recipient: Recipient,
-    record_recipient: age::scrypt::Recipient,
-    record_identity: age::scrypt::Identity,
+    records: PassphraseKeys,
 }
 
 impl EpochKeys {
     /// Prepares the keys of an epoch. Takes milliseconds.
     pub fn new(secret: EpochSecret) -> Self {
-        let mut record_recipient = age::scrypt::Recipient::new(secret.record_passphrase());
-        record_recipient.set_work_factor(WORK_FACTOR);
-        let mut record_identity = age::scrypt::Identity::new(secret.record_passphrase());
-        record_identity.set_max_work_factor(WORK_FACTOR);
-        Self { recipient: secret.recipient(), secret, record_recipient, record_identity }
+        let records = PassphraseKeys::new(secret.record_passphrase());
+        Self { recipient: secret.recipient(), secret, records }
     }
 
     /// The secret.
@@ -166,13 +192,12 @@ impl EpochKeys {
     /// Seals a record's padded plaintext.
     pub fn seal_record(&self, plaintext: &[u8]) -> Result<Vec<u8>, LocalSealError> {
         check_size(plaintext, limits::RECORD_PLAINTEXT_BYTES_MAX)?;
-        Ok(seal_file([&self.record_recipient as _], plaintext))
+        Ok(self.records.seal(plaintext))
     }
 
     /// Opens a record's payload.
     pub fn open_record(&self, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>, PeerOpenError> {
-        let header = age_header::check_record(payload)?;
-        open_file(payload, &header, &self.record_identity, limits::RECORD_PLAINTEXT_BYTES_MAX)
+        self.records.open(payload, limits::RECORD_PLAINTEXT_BYTES_MAX)
     }
 
     /// Seals the secret of the epoch before to this one.
