@@ -46,10 +46,7 @@ impl<C> Encode<C> for RecipientBytes {
 }
 
 impl<'b, C> Decode<'b, C> for RecipientBytes {
-    fn decode(
-        d: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let at = d.position();
         let bytes: &[u8; RECIPIENT_BYTES] = d.bytes()?.try_into().map_err(|_| {
             minicbor::decode::Error::message("a hybrid recipient has 1,216 bytes").at(at)
@@ -201,10 +198,7 @@ impl<C> Encode<C> for Card {
 }
 
 impl<'b, C> Decode<'b, C> for Card {
-    fn decode(
-        d: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let at = d.position();
         Self::decode(d.bytes()?)
             .map_err(|error| minicbor::decode::Error::message(error.to_string()).at(at))

@@ -78,9 +78,8 @@ impl<'b, C> minicbor::Decode<'b, C> for Hash {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
         let at = d.position();
         let bytes = d.bytes()?;
-        let array = bytes
-            .try_into()
-            .map_err(|_| decode::Error::message("a hash has 32 bytes").at(at))?;
+        let array =
+            bytes.try_into().map_err(|_| decode::Error::message("a hash has 32 bytes").at(at))?;
         Ok(Self(array))
     }
 }

@@ -75,8 +75,8 @@ impl FromStr for Ref {
     fn from_str(text: &str) -> Result<Self, RefError> {
         let upper = text.to_ascii_uppercase();
         let (prefix, rest) = upper.split_once('-').ok_or(RefError::Shape)?;
-        let prefix_is_sound = matches!(prefix.len(), 1..=2)
-            && prefix.bytes().all(|byte| byte.is_ascii_uppercase());
+        let prefix_is_sound =
+            matches!(prefix.len(), 1..=2) && prefix.bytes().all(|byte| byte.is_ascii_uppercase());
         if !prefix_is_sound || rest.chars().count() != SYMBOLS_A_REF + 1 {
             return Err(RefError::Shape);
         }

@@ -29,7 +29,9 @@ fn one_wrong_symbol_is_caught() {
 
 #[test]
 fn other_shapes_are_refused() {
-    for text in ["", "C", "C-", "C-1234567", "C-123456789", "-12345678", "ABC-12345678", "C-1234*678"] {
+    for text in
+        ["", "C", "C-", "C-1234567", "C-123456789", "-12345678", "ABC-12345678", "C-1234*678"]
+    {
         assert_eq!(text.parse::<Ref>(), Err(RefError::Shape), "{text}");
     }
 }

@@ -1,0 +1,399 @@
+//! Frames: what travels between client and relay (SPEC.md §10).
+//!
+//! A frame is a u32 big-endian length and so many bytes of CBOR. One stream carries one request
+//! and the frames of its answer. Transports move frames and know nothing of their content.
+
+use minicbor::bytes::{ByteArray, ByteVec};
+use minicbor::{Decode, Encode};
+
+use crate::code::Code;
+use crate::codec::{self, PeerCodecError, tagged};
+use crate::hash::Hash;
+use crate::id::{CommitteeId, DeviceId, InvitationId, LeafIndex, TreeSize, UnixMillis};
+use crate::invitation::SealedJoinRequest;
+use crate::limits;
+use crate::tree::Proof;
+
+/// The version of requests and answers, which `hello` settles.
+pub const VERSION: u8 = 1;
+
+/// The length of the length.
+const LENGTH_BYTES: usize = 4;
+
+tagged! {
+    /// What a client asks.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Request {
+        /// Which versions do you speak?
+        1 => Hello(Hello),
+        /// Found a committee here. Answered by [`Reply::Pushed`].
+        2 => Found(FoundRequest),
+        /// How far are these logs? Answered by [`Reply::Heads`].
+        3 => Heads(HeadsRequest),
+        /// Entries from a size on. Answered by [`Reply::Entries`] … [`Reply::End`].
+        4 => Pull(PullRequest),
+        /// Append these. Answered by [`Reply::Pushed`].
+        5 => Push(PushRequest),
+        /// Say when these logs grow. Answered by [`Reply::Grown`] for as long as the stream lives.
+        6 => Watch(HeadsRequest),
+        /// This device vouches for a checkpoint. Answered by [`Reply::Done`].
+        9 => Cosign(CosignRequest),
+        /// Ask to be let in with an invitation. Answered by [`Reply::Done`].
+        10 => Join(SealedJoinRequest),
+        /// Who asks with my invitations? Answered by [`Reply::Joins`].
+        11 => Joins(CommitteeRequest),
+        /// Make, list or cancel invitations. Answered by [`Reply::Invitations`].
+        12 => Invite(InviteRequest),
+        /// Who vouches for which size? Answered by [`Reply::Cosignatures`].
+        13 => Cosignatures(CommitteeRequest),
+    }
+}
+
+tagged! {
+    /// What a relay answers.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Reply {
+        /// No.
+        0 => Refused(Refused),
+        /// The version both speak.
+        1 => Hello(HelloReply),
+        /// One state for each committee asked for, in that order.
+        3 => Heads(Vec<HeadState>),
+        /// Some entries, in order.
+        4 => Entries(Vec<ByteVec>),
+        /// No more entries, and the checkpoint that covers them.
+        5 => End(Checkpointed),
+        /// What became of each entry pushed, in order.
+        6 => Pushed(Pushed),
+        /// A log has grown to this size.
+        7 => Grown(HeadAsk),
+        /// Done, durably.
+        8 => Done(Empty),
+        /// Those who ask to be let in.
+        11 => Joins(Vec<SealedJoinRequest>),
+        /// The open invitations this device made.
+        12 => Invitations(Vec<OpenInvitation>),
+        /// The last cosignature of each device that gave one.
+        13 => Cosignatures(Vec<CosignatureOf>),
+    }
+}
+
+/// No fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Empty {}
+
+/// Opens a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Hello {
+    /// The versions the client speaks.
+    #[n(0)]
+    pub versions: Vec<u8>,
+}
+
+/// Answers [`Hello`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HelloReply {
+    /// The version to speak.
+    #[n(0)]
+    pub version: u8,
+    /// The relay's clock, by which it judges expiry.
+    #[n(1)]
+    pub now: UnixMillis,
+}
+
+/// A permit's code as it is used: 16 bytes.
+pub type PermitCode = ByteArray<16>;
+
+/// Founds a committee.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FoundRequest {
+    /// The relay's leave.
+    #[n(0)]
+    pub permit: PermitCode,
+    /// The founding entry.
+    #[n(1)]
+    pub entry: ByteVec,
+}
+
+/// A committee and the size the asker holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HeadAsk {
+    /// Which.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// How much of it the asker holds; in an answer, how much there is.
+    #[n(1)]
+    pub size: TreeSize,
+}
+
+/// Names committees.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HeadsRequest {
+    /// At most [`limits::HEADS_COMMITTEES_MAX`].
+    #[n(0)]
+    pub committees: Vec<HeadAsk>,
+}
+
+tagged! {
+    /// How one log stands, compared to what the asker holds.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum HeadState {
+        /// Not here, or not for this device to know.
+        0 => Unknown(Empty),
+        /// Just what the asker holds.
+        1 => Same(Empty),
+        /// Another size: a checkpoint.
+        2 => Other(Checkpointed),
+    }
+}
+
+/// A checkpoint, as the text of its signed note.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Checkpointed {
+    /// At most [`limits::NOTE_BYTES_MAX`].
+    #[n(0)]
+    pub checkpoint: String,
+}
+
+/// Asks for entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PullRequest {
+    /// Of which log.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// From which size on.
+    #[n(1)]
+    pub from: TreeSize,
+}
+
+/// Appends entries.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PushRequest {
+    /// To which log.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// In this order; at most [`limits::PUSH_ENTRIES_MAX`].
+    #[n(1)]
+    pub entries: Vec<ByteVec>,
+}
+
+tagged! {
+    /// What became of one entry.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum PushResult {
+        /// Durable in the log: its place, and the proof under the answer's checkpoint.
+        1 => Accepted(Accepted),
+        /// Not in the log.
+        2 => Refused(Refused),
+    }
+}
+
+/// An accepted entry's receipt, together with the checkpoint of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Accepted {
+    /// Its place.
+    #[n(0)]
+    pub index: LeafIndex,
+    /// Inclusion proof.
+    #[n(1)]
+    pub proof: Proof,
+}
+
+/// What became of the entries of a push.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Pushed {
+    /// One for each entry, in order.
+    #[n(0)]
+    pub results: Vec<PushResult>,
+    /// Covers every accepted one.
+    #[n(1)]
+    pub checkpoint: String,
+}
+
+/// A refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Refused {
+    /// Why.
+    #[n(0)]
+    pub code: Code,
+}
+
+/// Vouches for a checkpoint of the relay's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CosignRequest {
+    /// Of which log.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// The size vouched for; the root must be the relay's own at that size.
+    #[n(1)]
+    pub size: TreeSize,
+    /// The root vouched for.
+    #[n(2)]
+    pub root: Hash,
+    /// One signature line of a note.
+    #[n(3)]
+    pub cosignature: String,
+}
+
+/// Names a committee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CommitteeRequest {
+    /// Which.
+    #[n(0)]
+    pub committee: CommitteeId,
+}
+
+/// Does something about invitations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct InviteRequest {
+    /// To which committee.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// What.
+    #[n(1)]
+    pub action: InviteAction,
+}
+
+tagged! {
+    /// What to do about invitations.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum InviteAction {
+        /// Open one.
+        1 => New(OpenInvitation),
+        /// End one.
+        2 => Cancel(InvitationId),
+        /// Only list them.
+        3 => List(Empty),
+    }
+}
+
+/// An invitation as the relay keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct OpenInvitation {
+    /// Which.
+    #[n(0)]
+    pub id: InvitationId,
+    /// SHA-256 of the value a joiner shows.
+    #[n(1)]
+    pub access_hash: Hash,
+    /// When it dies, by the relay's clock.
+    #[n(2)]
+    pub expires: UnixMillis,
+    /// How many may still ask with it.
+    #[n(3)]
+    pub uses: u32,
+}
+
+/// A device's last cosignature.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CosignatureOf {
+    /// Whose.
+    #[n(0)]
+    pub device: DeviceId,
+    /// The size vouched for.
+    #[n(1)]
+    pub size: TreeSize,
+    /// The root vouched for.
+    #[n(2)]
+    pub root: Hash,
+    /// One signature line of a note.
+    #[n(3)]
+    pub cosignature: String,
+}
+
+/// Why bytes are no frame. Always the fault of whoever sent them.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PeerFrameError {
+    /// The length is over the limit. Known before any of the frame is read.
+    #[error("a frame of {len} bytes, more than the limit of {max}")]
+    TooLarge {
+        /// What the length says.
+        len: usize,
+        /// What is allowed.
+        max: usize,
+    },
+    /// The stream ended within a frame.
+    #[error("the stream ended within a frame")]
+    CutOff,
+    /// The body is not what was expected.
+    #[error("frame: {0}")]
+    Codec(#[from] PeerCodecError),
+}
+
+/// A frame's bytes, length first.
+///
+/// # Panics
+/// When the body is longer than [`limits::FRAME_BYTES_MAX`]: whoever fills a frame keeps to it.
+pub fn encode<T: Encode<()>>(body: &T) -> Vec<u8> {
+    let body = codec::encode(body);
+    assert!(body.len() <= limits::FRAME_BYTES_MAX, "a frame of {} bytes was built", body.len());
+    let length = u32::try_from(body.len()).expect("the limit is below 2^32");
+    [length.to_be_bytes().as_slice(), &body].concat()
+}
+
+/// Decodes a frame's body.
+pub fn decode<'b, T: Decode<'b, ()> + Encode<()>>(body: &'b [u8]) -> Result<T, PeerFrameError> {
+    Ok(codec::decode(body, limits::FRAME_BYTES_MAX)?)
+}
+
+/// Cuts a stream of bytes into frame bodies. A length field is only a claim: memory grows with
+/// the bytes that came, never with what a length promises.
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    max: usize,
+}
+
+impl FrameReader {
+    /// A reader for frames of at most `max` bytes.
+    pub fn new(max: usize) -> Self {
+        Self { buffer: Vec::new(), max: max.min(limits::FRAME_BYTES_MAX) }
+    }
+
+    /// Takes bytes as they came; at most [`limits::FRAME_READ_STEP_BYTES`] at a time keeps
+    /// allocation in small steps.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame's body, if it has come.
+    pub fn next_body(&mut self) -> Result<Option<Vec<u8>>, PeerFrameError> {
+        let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let len = u32::from_be_bytes(*length) as usize;
+        if len > self.max {
+            return Err(PeerFrameError::TooLarge { len, max: self.max });
+        }
+        if self.buffer.len() < LENGTH_BYTES + len {
+            return Ok(None);
+        }
+        let rest = self.buffer.split_off(LENGTH_BYTES + len);
+        let mut frame = std::mem::replace(&mut self.buffer, rest);
+        frame.drain(..LENGTH_BYTES);
+        Ok(Some(frame))
+    }
+
+    /// Says at the end of a stream whether it ended between frames.
+    pub fn finish(&self) -> Result<(), PeerFrameError> {
+        if self.buffer.is_empty() { Ok(()) } else { Err(PeerFrameError::CutOff) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

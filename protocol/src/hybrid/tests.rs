@@ -1,0 +1,182 @@
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use age::{DecryptError, Decryptor};
+
+use super::*;
+use crate::hash::Hash;
+
+fn identity(seed: u8) -> Identity {
+    Identity::from_seed(&[seed; SEED_BYTES])
+}
+
+/// A vector of C2SP CCTV: header lines, a blank line, an age file.
+struct Vector {
+    fields: Vec<(String, String)>,
+    file: Vec<u8>,
+}
+
+impl Vector {
+    fn read(path: &Path) -> Self {
+        let bytes = fs::read(path).unwrap();
+        let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap();
+        let fields = std::str::from_utf8(&bytes[..end]).unwrap().lines();
+        let fields = fields.map(|line| line.split_once(": ").unwrap());
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { fields, file: bytes[end + 2..].to_vec() }
+    }
+
+    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.fields.iter().filter(move |(field, _)| field == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
+    fn identities(&self) -> Vec<Box<dyn age::Identity>> {
+        let parse = |text: &str| -> Box<dyn age::Identity> {
+            match text.parse::<Identity>() {
+                Ok(identity) => Box::new(identity),
+                Err(_) => Box::new(text.parse::<age::x25519::Identity>().unwrap()),
+            }
+        };
+        self.all("identity").map(parse).collect()
+    }
+
+    /// What opening the file comes to, in the words of the vectors.
+    fn outcome(&self) -> String {
+        let opened = Decryptor::new_buffered(self.file.as_slice()).and_then(|decryptor| {
+            let identities = self.identities();
+            let mut plaintext = Vec::new();
+            decryptor.decrypt(identities.iter().map(AsRef::as_ref))?.read_to_end(&mut plaintext)?;
+            Ok(Hash::of(&plaintext).to_string())
+        });
+        match opened {
+            Ok(hash) => format!("success {hash}"),
+            Err(DecryptError::NoMatchingKeys) => "no match".to_owned(),
+            // The crate calls a v1 header that does not parse an unknown format.
+            Err(DecryptError::InvalidHeader | DecryptError::UnknownFormat) => {
+                "header failure".to_owned()
+            }
+            Err(error) => format!("{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_vector_of_c2sp_ends_as_it_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/age-hybrid");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some() {
+            continue;
+        }
+        let vector = Vector::read(&path);
+        let expect = vector.all("expect").next().unwrap();
+        let payload = vector.all("payload").next().unwrap_or_default();
+        let expected =
+            if expect == "success" { format!("success {payload}") } else { expect.into() };
+        assert_eq!(vector.outcome(), expected, "{}", path.display());
+        seen += 1;
+    }
+    assert_eq!(seen, 13);
+}
+
+#[test]
+fn texts_read_back() {
+    let identity = identity(1);
+    let text = identity.to_string();
+    assert!(text.expose_secret().starts_with("AGE-SECRET-KEY-PQ-1"));
+    assert_eq!(text.expose_secret().parse::<Identity>().unwrap().seed(), identity.seed());
+    let recipient = identity.recipient();
+    assert_eq!(recipient.to_string().parse(), Ok(recipient.clone()));
+    assert_eq!(Recipient::try_from(&recipient.to_bytes()), Ok(recipient));
+}
+
+#[test]
+fn other_texts_are_refused() {
+    let (identity, recipient) = (identity(1), identity(1).recipient().to_string());
+    let secret = identity.to_string().expose_secret().to_owned();
+    for text in [
+        "",
+        "AGE-SECRET-KEY-PQ-1",
+        &secret.to_lowercase(),
+        &secret[..secret.len() - 1],
+        &format!("{secret}\n"),
+        &secret.replacen("PQ-1", "PQ-1Q", 1),
+        "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+    ] {
+        assert_eq!(text.parse::<Identity>().err(), Some(NotAnIdentity));
+    }
+    for text in
+        ["", "age1pq1", &recipient.to_uppercase(), &recipient[..recipient.len() - 1], &secret]
+    {
+        assert_eq!(text.parse::<Recipient>(), Err(PeerRecipientError::Text), "{text}");
+    }
+}
+
+#[test]
+fn bits_left_over_in_the_last_symbol_are_refused() {
+    // 32 bytes are 51 symbols and one bit: the four other bits of the last must be zero.
+    let mut symbols: Vec<bech32::Fe32> = {
+        use bech32::primitives::iter::ByteIterExt;
+        identity(1).seed().iter().copied().bytes_to_fes().collect()
+    };
+    let last = symbols.last_mut().unwrap();
+    *last = bech32::Fe32::try_from(last.to_u8() | 1).unwrap();
+    let text: String = {
+        use bech32::primitives::iter::Fe32IterExt;
+        let hrp = hrp(IDENTITY_PREFIX);
+        symbols.into_iter().with_checksum::<Bech32Long>(&hrp).chars().collect()
+    };
+    let text = text.to_uppercase();
+    assert!(CheckedHrpstring::new::<Bech32Long>(&text).is_ok(), "the checksum is right");
+    assert_eq!(text.parse::<Identity>().err(), Some(NotAnIdentity));
+}
+
+#[test]
+fn a_coefficient_above_the_modulus_is_refused() {
+    let good = identity(1).recipient().to_bytes();
+    let mut bytes = good.clone();
+    // The first coefficient takes 12 bits, little-endian: 3,328 is the largest.
+    bytes.0[0] = 0x00;
+    bytes.0[1] = bytes.0[1] & 0xf0 | 0x0d;
+    assert!(Recipient::try_from(&bytes).is_ok());
+    bytes.0[0] = 0x01;
+    assert_eq!(Recipient::try_from(&bytes), Err(PeerRecipientError::Key));
+}
+
+#[test]
+fn a_recipient_of_small_order_is_refused() {
+    let mut bytes = identity(1).recipient().to_bytes();
+    for point in [0, 1] {
+        bytes.0[1_184..].fill(0);
+        bytes.0[1_184] = point;
+        assert_eq!(Recipient::try_from(&bytes), Err(PeerRecipientError::Key), "{point}");
+    }
+}
+
+#[test]
+fn a_share_of_small_order_is_refused() {
+    let identity = identity(1);
+    let file_key = FileKey::new(Box::new([7; 16]));
+    let (mut stanzas, _) = age::Recipient::wrap_file_key(&identity.recipient(), &file_key).unwrap();
+    let stanza = &mut stanzas[0];
+    assert!(matches!(age::Identity::unwrap_stanza(&identity, stanza), Some(Ok(_))));
+    let mut share = BASE64_NOPAD.decode(stanza.args[0].as_bytes()).unwrap();
+    share[1_088..].fill(0);
+    stanza.args[0] = BASE64_NOPAD.encode(&share);
+    let refused = age::Identity::unwrap_stanza(&identity, stanza);
+    assert!(matches!(refused, Some(Err(DecryptError::InvalidHeader))));
+}
+
+#[test]
+fn hybrid_and_classical_recipients_do_not_mix() {
+    let hybrid = identity(1).recipient();
+    let classical = age::x25519::Identity::generate().to_public();
+    let both: [&dyn age::Recipient; 2] = [&hybrid, &classical];
+    let refused = age::Encryptor::with_recipients(both.into_iter()).err();
+    assert!(matches!(refused, Some(age::EncryptError::IncompatibleRecipients { .. })));
+    let only: [&dyn age::Recipient; 2] = [&hybrid, &hybrid];
+    assert!(age::Encryptor::with_recipients(only.into_iter()).is_ok());
+}

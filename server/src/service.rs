@@ -1,0 +1,402 @@
+//! The relay's service: what each request means, whichever transport brought it.
+//!
+//! ```text
+//! request → access (may this device know of this log?) → log or notes → replies
+//! ```
+//!
+//! Who may know of a log is asked first, in one table by login key, so that a stranger's question
+//! about a log that exists takes the same path, and gets the same answer, as one about a log that
+//! does not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use minicbor::bytes::ByteVec;
+use sealpost_protocol::change::{Change, Role};
+use sealpost_protocol::code::Code;
+use sealpost_protocol::codec;
+use sealpost_protocol::committee::Committee;
+use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::frame::{
+    Accepted, Checkpointed, Empty, FoundRequest, HeadState, HeadsRequest, Hello, HelloReply,
+    PullRequest, PushRequest, PushResult, Pushed, Refused, Reply, Request, VERSION,
+};
+use sealpost_protocol::id::{CommitteeId, DeviceId, LeafIndex, TreeSize, UnixMillis};
+use sealpost_protocol::limits;
+use sealpost_protocol::sign::PublicKey;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::hub::{self, Head, Watched};
+use crate::permit;
+use crate::store::{LogStore, NoteStore, StoreError};
+
+mod cosignatures;
+mod invitations;
+mod log;
+
+pub use log::FoldError;
+use log::{Log, Outcome, Trust, fold_from_store};
+
+/// What a stranger may send at most: a founding entry or a join request.
+const STRANGER_REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// The clock that judges expiry: milliseconds since 1970.
+pub type Clock = fn() -> UnixMillis;
+
+/// The relay without its transports.
+pub struct Service<S> {
+    store: Arc<S>,
+    key: Arc<SigningKey>,
+    clock: Clock,
+    logs: RwLock<HashMap<CommitteeId, Arc<Log>>>,
+    /// One reload or founding at a time.
+    opening: Mutex<()>,
+    access: RwLock<HashMap<PublicKey, HashMap<CommitteeId, DeviceId>>>,
+}
+
+/// A device that may act in a log, and the log.
+struct Standing {
+    committee: CommitteeId,
+    device: DeviceId,
+    role: Role,
+    log: Arc<Log>,
+}
+
+impl<S: LogStore + NoteStore> Service<S> {
+    /// Folds every log in the store.
+    pub async fn open(store: Arc<S>, key: SigningKey, clock: Clock) -> Result<Self, FoldError> {
+        let service = Self {
+            store,
+            key: Arc::new(key),
+            clock,
+            logs: RwLock::default(),
+            opening: Mutex::default(),
+            access: RwLock::default(),
+        };
+        for (committee, _) in service.store.committees().await {
+            let log = Log::load(service.store.as_ref(), &service.key, committee).await?;
+            service.install(committee, Arc::new(log));
+        }
+        Ok(service)
+    }
+
+    /// The store under it.
+    pub fn store(&self) -> &Arc<S> {
+        &self.store
+    }
+
+    /// What `peer` may send at most in one request.
+    pub fn request_bytes_max(&self, peer: PublicKey) -> usize {
+        if read(&self.access).contains_key(&peer) {
+            limits::FRAME_BYTES_MAX
+        } else {
+            STRANGER_REQUEST_BYTES_MAX
+        }
+    }
+
+    /// Answers one request. Ends when the answer is complete or nobody listens any more.
+    pub async fn call(
+        self: &Arc<Self>,
+        peer: PublicKey,
+        request: Request,
+        replies: mpsc::Sender<Reply>,
+    ) {
+        let answer = match request {
+            Request::Hello(hello) => self.hello(&hello),
+            Request::Found(found) => self.found(found).await,
+            Request::Heads(heads) => self.heads(peer, &heads).await,
+            Request::Push(push) => self.push(peer, push).await,
+            Request::Pull(pull) => self.pull(peer, pull, &replies).await,
+            Request::Watch(heads) => return self.watch(peer, &heads, replies).await,
+            Request::Cosign(cosign) => self.cosign(peer, cosign).await,
+            Request::Cosignatures(ask) => self.cosignatures(peer, ask.committee).await,
+            Request::Join(join) => self.join(join).await,
+            Request::Joins(ask) => self.joins(peer, ask.committee).await,
+            Request::Invite(invite) => self.invite(peer, invite).await,
+        };
+        let reply = answer.unwrap_or_else(|code| Reply::Refused(Refused { code }));
+        // A peer that went away needs no answer.
+        let _ = replies.send(reply).await;
+    }
+
+    fn hello(&self, hello: &Hello) -> Result<Reply, Code> {
+        if !hello.versions.contains(&VERSION) {
+            return Err(Code::Unsupported);
+        }
+        Ok(Reply::Hello(HelloReply { version: VERSION, now: (self.clock)() }))
+    }
+
+    async fn found(&self, request: FoundRequest) -> Result<Reply, Code> {
+        let entry = UnverifiedEntry::decode(&request.entry).map_err(|error| Code::from(&error))?;
+        let committee = CommitteeId(entry.leaf());
+        let (fold, admitted) =
+            Committee::found(entry).map_err(|refusal| Code::from(&refusal))?;
+        if fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
+            return Err(Code::OtherLog);
+        }
+        let now = (self.clock)();
+        permit::redeem(self.store.as_ref(), &request.permit, committee, now).await?;
+        let _opening = self.opening.lock().await;
+        // The same founding entry sent again finds its log.
+        let log = match self.log(committee) {
+            Some(log) => log,
+            None => {
+                let log = Arc::new(Log::found(fold));
+                log.push_founding(&self.store, &self.key, admitted);
+                log.durable(TreeSize(1)).await?;
+                self.install(committee, log.clone());
+                log
+            }
+        };
+        let head = log.durable(TreeSize(1)).await?;
+        self.pushed(&log, &head, &[Ok(LeafIndex(0))])
+    }
+
+    async fn heads(&self, peer: PublicKey, request: &HeadsRequest) -> Result<Reply, Code> {
+        if request.committees.len() > limits::HEADS_COMMITTEES_MAX {
+            return Err(Code::TooLarge);
+        }
+        let mut states = Vec::with_capacity(request.committees.len());
+        for ask in &request.committees {
+            states.push(match self.standing(peer, ask.committee).await {
+                Err(Code::NotFound) => HeadState::Unknown(Empty {}),
+                Err(code) => return Err(code),
+                Ok(standing) => match standing.log.head() {
+                    head if head.size == ask.size => HeadState::Same(Empty {}),
+                    head => HeadState::Other(checkpointed(&head)),
+                },
+            });
+        }
+        Ok(Reply::Heads(states))
+    }
+
+    async fn push(&self, peer: PublicKey, request: PushRequest) -> Result<Reply, Code> {
+        let standing = self.standing(peer, request.committee).await?;
+        if request.entries.len() > limits::PUSH_ENTRIES_MAX {
+            return Err(Code::TooLarge);
+        }
+        let decoded: Vec<_> = request
+            .entries
+            .iter()
+            .map(|bytes| UnverifiedEntry::decode(bytes).map_err(|error| Code::from(&error)))
+            .collect();
+        drop(request.entries);
+        let changes_roster = decoded.iter().flatten().any(|entry| moves_access(entry));
+        let (places, entries): (Vec<_>, Vec<_>) = split(decoded);
+        let mut outcomes = standing.log.push(&self.store, &self.key, entries).into_iter();
+        let mut results = Vec::with_capacity(places.len());
+        for refused in places {
+            let outcome = match refused {
+                Some(code) => Outcome::Refused(code),
+                None => outcomes.next().expect("one outcome for each entry pushed"),
+            };
+            results.push(self.settle(&standing.log, outcome).await?);
+        }
+        let last = results.iter().flatten().max();
+        let size = last.map_or(TreeSize(0), |index| TreeSize(index.0 + 1));
+        let head = standing.log.durable(size).await?;
+        if changes_roster {
+            self.install(standing.committee, standing.log.clone());
+        }
+        self.pushed(&standing.log, &head, &results)
+    }
+
+    /// Where an entry came to stand; an old entry sent again finds its old place.
+    async fn settle(
+        &self,
+        log: &Log,
+        outcome: Outcome,
+    ) -> Result<Result<LeafIndex, Code>, Code> {
+        let signed = match outcome {
+            Outcome::At(index) => return Ok(Ok(index)),
+            Outcome::Refused(code) => return Ok(Err(code)),
+            Outcome::Past(signed) => signed,
+        };
+        let header = signed.header();
+        let place = self
+            .store
+            .index_of(log.with_fold(Committee::id), header.author, header.author_seq)
+            .await
+            .map_err(|error| store_code(&error))?;
+        Ok(match place {
+            Some((index, leaf)) if leaf == signed.leaf() => Ok(index),
+            _ => Err(Code::AuthorChain),
+        })
+    }
+
+    fn pushed(
+        &self,
+        log: &Log,
+        head: &Head,
+        results: &[Result<LeafIndex, Code>],
+    ) -> Result<Reply, Code> {
+        let receipt = |result: &Result<LeafIndex, Code>| match *result {
+            Err(code) => Ok(PushResult::Refused(Refused { code })),
+            Ok(index) => log
+                .inclusion(self.store.as_ref(), index, head.size)
+                .map(|proof| PushResult::Accepted(Accepted { index, proof }))
+                .ok_or(Code::Stopped),
+        };
+        let results = results.iter().map(receipt).collect::<Result<_, _>>()?;
+        Ok(Reply::Pushed(Pushed { results, checkpoint: head.note.to_string() }))
+    }
+
+    async fn pull(
+        &self,
+        peer: PublicKey,
+        request: PullRequest,
+        replies: &mpsc::Sender<Reply>,
+    ) -> Result<Reply, Code> {
+        let standing = self.standing(peer, request.committee).await?;
+        let head = standing.log.head();
+        let mut from = request.from.next_index();
+        while from.0 < head.size.0 {
+            let mut entries = self
+                .store
+                .read(request.committee, from, limits::PULL_FRAME_BYTES)
+                .await
+                .map_err(|error| store_code(&error))?;
+            let wanted = usize::try_from(head.size.0 - from.0).unwrap_or(usize::MAX);
+            entries.truncate(wanted);
+            if entries.is_empty() {
+                return Err(Code::Stopped);
+            }
+            from = LeafIndex(from.0 + entries.len() as u64);
+            let entries = entries.iter().map(|bytes| ByteVec::from(bytes.to_vec())).collect();
+            if replies.send(Reply::Entries(entries)).await.is_err() {
+                return Err(Code::Busy);
+            }
+        }
+        Ok(Reply::End(checkpointed(&head)))
+    }
+
+    async fn watch(
+        &self,
+        peer: PublicKey,
+        request: &HeadsRequest,
+        replies: mpsc::Sender<Reply>,
+    ) {
+        let mut watched = Vec::new();
+        for ask in request.committees.iter().take(limits::HEADS_COMMITTEES_MAX) {
+            if let Ok(standing) = self.standing(peer, ask.committee).await {
+                let head = standing.log.subscribe();
+                watched.push(Watched { committee: ask.committee, held: ask.size, head });
+            }
+        }
+        if watched.is_empty() {
+            let code = Code::NotFound;
+            let _ = replies.send(Reply::Refused(Refused { code })).await;
+        } else {
+            hub::watch(watched, replies).await;
+        }
+    }
+
+    /// The device `peer` is in this log, when it may know of it.
+    async fn standing(&self, peer: PublicKey, committee: CommitteeId) -> Result<Standing, Code> {
+        let device = read(&self.access)
+            .get(&peer)
+            .and_then(|logs| logs.get(&committee))
+            .copied()
+            .ok_or(Code::NotFound)?;
+        let log = self.live_log(committee).await?;
+        let role = log.with_fold(|fold| fold.roster().role_of(device));
+        role.map(|role| Standing { committee, device, role, log }).ok_or(Code::NotActive)
+    }
+
+    fn log(&self, committee: CommitteeId) -> Option<Arc<Log>> {
+        read(&self.logs).get(&committee).cloned()
+    }
+
+    /// The log, folded again from the store if an append to it failed.
+    async fn live_log(&self, committee: CommitteeId) -> Result<Arc<Log>, Code> {
+        match self.log(committee) {
+            Some(log) if !log.head().broken => return Ok(log),
+            Some(_) => {}
+            None => return Err(Code::NotFound),
+        }
+        let _opening = self.opening.lock().await;
+        match self.log(committee) {
+            Some(log) if !log.head().broken => Ok(log),
+            _ => {
+                let log = Log::load(self.store.as_ref(), &self.key, committee).await;
+                let log = Arc::new(log.map_err(|error| {
+                    tracing::error!(%error, "a log could not be folded again");
+                    Code::Stopped
+                })?);
+                self.install(committee, log.clone());
+                Ok(log)
+            }
+        }
+    }
+
+    /// Makes a log reachable, for the devices in its roster and no others.
+    fn install(&self, committee: CommitteeId, log: Arc<Log>) {
+        let devices: Vec<(PublicKey, DeviceId)> = log.with_fold(|fold| {
+            let login = |(id, device): (_, &sealpost_protocol::roster::Device)| {
+                ((*device.card.login_key()).into(), id)
+            };
+            fold.roster().devices().map(login).collect()
+        });
+        self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(committee, log);
+        let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, device) in devices {
+            access.entry(key).or_default().insert(committee, device);
+        }
+    }
+}
+
+/// Folds every log from its founding entry on and believes nothing, signatures included.
+/// Returns how many entries there are.
+pub async fn check_logs<S: LogStore>(store: &S) -> Result<u64, FoldError> {
+    let mut entries = 0;
+    for (committee, _) in store.committees().await {
+        entries += fold_from_store(store, committee, Trust::Nothing).await?.size().0;
+    }
+    Ok(entries)
+}
+
+/// Whether an entry, once admitted, changes who may know of its log.
+fn moves_access(entry: &UnverifiedEntry) -> bool {
+    let change: Option<Change> = entry
+        .payload()
+        .filter(|_| entry.header().kind == sealpost_protocol::entry::Kind::Roster)
+        .and_then(|payload| codec::decode(payload, limits::ROSTER_PAYLOAD_BYTES_MAX).ok());
+    matches!(change, Some(Change::Admit(_) | Change::Device(_) | Change::Approve(_)))
+}
+
+/// Splits decoded entries into the entries and, for each place, the code of what did not decode.
+fn split(
+    decoded: Vec<Result<UnverifiedEntry, Code>>,
+) -> (Vec<Option<Code>>, Vec<UnverifiedEntry>) {
+    let places = decoded.iter().map(|entry| entry.as_ref().err().copied()).collect();
+    (places, decoded.into_iter().flatten().collect())
+}
+
+fn checkpointed(head: &Head) -> Checkpointed {
+    Checkpointed { checkpoint: head.note.to_string() }
+}
+
+fn store_code(error: &StoreError) -> Code {
+    match error {
+        StoreError::StoreFull => Code::Full,
+        StoreError::StoreBusy => Code::Busy,
+        _ => {
+            tracing::error!(%error, "the store failed");
+            Code::Stopped
+        }
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A note's value as the store takes it.
+fn note<T: minicbor::Encode<()>>(value: &T) -> Bytes {
+    codec::encode(value).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Invitations and join requests, as notes.
+//!
+//! An invitation stands under `invite/<committee>/<id>`, its join requests under
+//! `join/<committee>/<id>/<hash of the request>`. The relay holds only the hash of what a joiner
+//! must show, and a dead invitation is answered like one that never was.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+use sealpost_protocol::change::Role;
+use sealpost_protocol::code::Code;
+use sealpost_protocol::codec;
+use sealpost_protocol::frame::{Empty, InviteAction, InviteRequest, OpenInvitation, Reply};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, DeviceId, InvitationId};
+use sealpost_protocol::invitation::SealedJoinRequest;
+use sealpost_protocol::limits;
+use sealpost_protocol::sign::PublicKey;
+
+use super::{Service, Standing, note, store_code};
+use crate::store::{Commit, CommitError, LogStore, NoteStore};
+
+/// An invitation as it stands in the notes.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+#[cbor(map)]
+struct Invitation {
+    #[n(0)]
+    committee: CommitteeId,
+    /// Only this device is shown who asks.
+    #[n(1)]
+    maker: DeviceId,
+    #[n(2)]
+    open: OpenInvitation,
+}
+
+impl<S: LogStore + NoteStore> Service<S> {
+    /// Makes, lists or cancels invitations; answers with those of the asking device.
+    pub(super) async fn invite(
+        &self,
+        peer: PublicKey,
+        request: InviteRequest,
+    ) -> Result<Reply, Code> {
+        let standing = self.standing(peer, request.committee).await?;
+        let mut known = self.invitations(standing.committee).await?;
+        match request.action {
+            InviteAction::List(_) => {}
+            InviteAction::New(open) => {
+                if standing.role != Role::Coordinator {
+                    return Err(Code::NotEntitled);
+                }
+                self.open_invitation(&standing, open, &mut known).await?;
+            }
+            InviteAction::Cancel(id) => {
+                let mine = |held: &Invitation| held.open.id == id && held.maker == standing.device;
+                let at = known.iter().position(mine).ok_or(Code::NotFound)?;
+                let cancelled = known.swap_remove(at);
+                self.forget_invitations(&[cancelled]).await?;
+            }
+        }
+        let now = (self.clock)();
+        let mine = known
+            .into_iter()
+            .filter(|held| held.maker == standing.device && held.open.expires > now)
+            .map(|held| held.open)
+            .collect();
+        Ok(Reply::Invitations(mine))
+    }
+
+    async fn open_invitation(
+        &self,
+        standing: &Standing,
+        open: OpenInvitation,
+        known: &mut Vec<Invitation>,
+    ) -> Result<(), Code> {
+        let now = (self.clock)();
+        let (dead, alive) = known.drain(..).partition(|held| held.open.expires <= now);
+        *known = alive;
+        self.forget_invitations(&dead).await?;
+        if known.len() >= limits::INVITATIONS_MAX {
+            return Err(Code::TooMany);
+        }
+        if open.expires <= now || open.uses == 0 || open.uses > limits::INVITATION_USES_MAX {
+            return Err(Code::Malformed);
+        }
+        let committee = standing.committee;
+        let invitation = Invitation { committee, maker: standing.device, open };
+        let key = invitation_key(committee, open.id);
+        let index = id_key(open.id);
+        // The same request sent again changes nothing.
+        if known.iter().any(|held| held.open.id == open.id && held.maker == standing.device) {
+            return Ok(());
+        }
+        self.commit(Commit {
+            require: vec![(index.clone(), None)],
+            put: vec![(key, note(&invitation)), (index, note(&committee))],
+            delete: Vec::new(),
+        })
+        .await?;
+        known.push(invitation);
+        Ok(())
+    }
+
+    /// Takes a join request from whoever shows a living invitation's value.
+    pub(super) async fn join(&self, request: SealedJoinRequest) -> Result<Reply, Code> {
+        if request.file.len() > limits::JOIN_REQUEST_BYTES_MAX {
+            return Err(Code::TooLarge);
+        }
+        let dead = Code::NotFound;
+        let committee: CommitteeId = self.get(&id_key(request.invitation)).await?.ok_or(dead)?;
+        let key = invitation_key(committee, request.invitation);
+        let held = self.store.get(&key).await.map_err(|error| store_code(&error))?.ok_or(dead)?;
+        let mut invitation: Invitation = decode(&held)?;
+        if Hash::of(request.access.as_slice()) != invitation.open.access_hash {
+            return Err(dead);
+        }
+        let bytes = codec::encode(&request);
+        let prefix = joins_prefix(committee, request.invitation);
+        let request_key = [prefix.as_slice(), Hash::of(&bytes).as_bytes()].concat();
+        let asked_before: Option<SealedJoinRequest> = self.get(&request_key).await?;
+        if asked_before.is_some() {
+            return Ok(Reply::Done(Empty {}));
+        }
+        let waiting = self.scan(&prefix).await?.len();
+        if invitation.open.expires <= (self.clock)() || invitation.open.uses == 0 {
+            return Err(dead);
+        }
+        if waiting >= limits::JOIN_REQUESTS_MAX {
+            return Err(Code::TooMany);
+        }
+        invitation.open.uses -= 1;
+        self.commit(Commit {
+            require: vec![(key.clone(), Some(held))],
+            put: vec![(key, note(&invitation)), (request_key, Bytes::from(bytes))],
+            delete: Vec::new(),
+        })
+        .await?;
+        Ok(Reply::Done(Empty {}))
+    }
+
+    /// The join requests on the asking device's invitations.
+    pub(super) async fn joins(
+        &self,
+        peer: PublicKey,
+        committee: CommitteeId,
+    ) -> Result<Reply, Code> {
+        let standing = self.standing(peer, committee).await?;
+        let mut joins = Vec::new();
+        for invitation in self.invitations(committee).await? {
+            if invitation.maker == standing.device {
+                let waiting = self.scan(&joins_prefix(committee, invitation.open.id)).await?;
+                for (_, bytes) in waiting {
+                    joins.push(decode::<SealedJoinRequest>(&bytes)?);
+                }
+            }
+        }
+        Ok(Reply::Joins(joins))
+    }
+
+    async fn invitations(&self, committee: CommitteeId) -> Result<Vec<Invitation>, Code> {
+        let prefix = [b"invite/".as_slice(), committee.as_bytes(), b"/"].concat();
+        self.scan(&prefix).await?.iter().map(|(_, bytes)| decode(bytes)).collect()
+    }
+
+    async fn forget_invitations(&self, dead: &[Invitation]) -> Result<(), Code> {
+        let mut delete = Vec::new();
+        for invitation in dead {
+            let Invitation { committee, open, .. } = invitation;
+            delete.push(invitation_key(*committee, open.id));
+            delete.push(id_key(open.id));
+            let joins = self.scan(&joins_prefix(*committee, open.id)).await?;
+            delete.extend(joins.into_iter().map(|(key, _)| key));
+        }
+        if delete.is_empty() {
+            return Ok(());
+        }
+        self.commit(Commit { delete, ..Commit::default() }).await
+    }
+
+    async fn get<T>(&self, key: &[u8]) -> Result<Option<T>, Code>
+    where
+        T: for<'b> Decode<'b, ()> + Encode<()>,
+    {
+        let held = self.store.get(key).await.map_err(|error| store_code(&error))?;
+        held.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    async fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Bytes)>, Code> {
+        self.store.scan(prefix).await.map_err(|error| store_code(&error))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), Code> {
+        self.store.commit(commit).await.map_err(|error| match error {
+            // Somebody else was quicker; asking again finds what is so now.
+            CommitError::RequireFailed { .. } => Code::Busy,
+            CommitError::LocalSize => Code::Full,
+            CommitError::Store(error) => store_code(&error),
+        })
+    }
+}
+
+fn invitation_key(committee: CommitteeId, id: InvitationId) -> Vec<u8> {
+    [b"invite/".as_slice(), committee.as_bytes(), b"/", id.as_bytes()].concat()
+}
+
+/// Finds the committee of an invitation: a joiner names only the invitation.
+fn id_key(id: InvitationId) -> Vec<u8> {
+    [b"invited/".as_slice(), id.as_bytes()].concat()
+}
+
+fn joins_prefix(committee: CommitteeId, id: InvitationId) -> Vec<u8> {
+    [b"join/".as_slice(), committee.as_bytes(), b"/", id.as_bytes(), b"/"].concat()
+}
+
+fn decode<T>(bytes: &[u8]) -> Result<T, Code>
+where
+    T: for<'b> Decode<'b, ()> + Encode<()>,
+{
+    codec::decode(bytes, bytes.len()).map_err(|error| {
+        tracing::error!(%error, "a note does not decode");
+        Code::Stopped
+    })
+}

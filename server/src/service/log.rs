@@ -1,0 +1,447 @@
+//! One committee's log as the service runs it: the fold, what waits for the disk, and the head.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use sealpost_protocol::checkpoint::{Checkpoint, Origin};
+use sealpost_protocol::code::Code;
+use sealpost_protocol::codec;
+use sealpost_protocol::committee::{AdmitError, Committee, Refusal};
+use sealpost_protocol::entry::{Admitted, SignedEntry, UnverifiedEntry};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
+use sealpost_protocol::tree::{self, Proof};
+use tokio::sync::watch;
+
+use crate::hub::Head;
+use crate::store::{Append, AppendError, LogStore, Nodes, StoreError, StoredEntry};
+
+/// Entries between two snapshots of a fold: bounds what a restart folds again.
+const SNAPSHOT_ENTRIES: u64 = 50_000;
+/// Old roots kept at hand; authors who write on without pulling ask for the same one.
+const ROOTS_MAX: usize = 256;
+/// Entry bytes read at a time when a log is folded again.
+const REPLAY_BYTES: usize = 4 * 1024 * 1024;
+
+/// One committee's log.
+pub(crate) struct Log {
+    state: Mutex<State>,
+    head: watch::Sender<Head>,
+}
+
+/// What one lock guards. The fold runs ahead of the disk by what `queued` holds.
+struct State {
+    fold: Committee,
+    /// Sizes queued for the disk, with their roots, not yet signed for.
+    queued: BTreeMap<TreeSize, Hash>,
+    /// Places of entries not yet durable.
+    in_flight: HashMap<Hash, LeafIndex>,
+    roots: HashMap<TreeSize, Hash>,
+}
+
+/// What admission made of one entry of a push.
+pub(crate) enum Outcome {
+    /// In the log, or on its way there.
+    At(LeafIndex),
+    /// Its author's chain is past it: perhaps it is an old entry sent again.
+    Past(Box<SignedEntry>),
+    /// Not admitted.
+    Refused(Code),
+}
+
+/// Why a log cannot be folded from the store.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store holds an entry that admission refuses: it was changed behind the relay's back.
+    #[error("{committee}: the entry at {index} is not admissible: {why}")]
+    StoreInadmissible {
+        /// Whose log.
+        committee: CommitteeId,
+        /// Which entry.
+        index: LeafIndex,
+        /// What admission or decoding says.
+        why: String,
+    },
+}
+
+impl Log {
+    /// Starts a log at its founding entry, which is queued by the first [`Self::append`].
+    pub(crate) fn found(fold: Committee) -> Self {
+        let head = Head { size: TreeSize(0), note: "".into(), broken: false };
+        Self::new(fold, head)
+    }
+
+    /// Folds a log that is on disk, from its last snapshot on.
+    pub(crate) async fn load<S: LogStore>(
+        store: &S,
+        key: &SigningKey,
+        committee: CommitteeId,
+    ) -> Result<Self, FoldError> {
+        let fold = fold_from_store(store, committee, Trust::OwnJournal).await?;
+        let note = sign(key, &fold, fold.size(), fold.root());
+        store.record_checkpoint(committee, fold.size(), &note)?;
+        let head = Head { size: fold.size(), note: note.into(), broken: false };
+        Ok(Self::new(fold, head))
+    }
+
+    fn new(fold: Committee, head: Head) -> Self {
+        let state = State {
+            fold,
+            queued: BTreeMap::new(),
+            in_flight: HashMap::new(),
+            roots: HashMap::new(),
+        };
+        Self { state: Mutex::new(state), head: watch::Sender::new(head) }
+    }
+
+    /// Where the head appears.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Head> {
+        self.head.subscribe()
+    }
+
+    /// The head: what is durable and signed for.
+    pub(crate) fn head(&self) -> Head {
+        self.head.borrow().clone()
+    }
+
+    /// Looks at the fold, which may be ahead of the disk.
+    pub(crate) fn with_fold<T>(&self, look: impl FnOnce(&Committee) -> T) -> T {
+        look(&self.lock().fold)
+    }
+
+    /// Admits entries in order and queues the admitted ones for the disk.
+    ///
+    /// Signatures are verified before the lock is taken, so that pushes of many authors share
+    /// the processors; the lock is held for admission and queueing, so that the order of
+    /// admission is the order of the log.
+    pub(crate) fn push<S: LogStore>(
+        self: &Arc<Self>,
+        store: &Arc<S>,
+        key: &Arc<SigningKey>,
+        entries: Vec<UnverifiedEntry>,
+    ) -> Vec<Outcome> {
+        let checked = self.verify_signatures(entries);
+        let mut state = self.lock();
+        let expected = state.fold.size();
+        let mut admitted = Vec::new();
+        let outcomes = checked
+            .into_iter()
+            .map(|entry| state.admit(entry, store.as_ref(), &mut admitted))
+            .collect();
+        if !admitted.is_empty() {
+            self.append(state, store, key, expected, admitted);
+        }
+        outcomes
+    }
+
+    /// Queues a founding entry.
+    pub(crate) fn push_founding<S: LogStore>(
+        self: &Arc<Self>,
+        store: &Arc<S>,
+        key: &Arc<SigningKey>,
+        founding: Admitted,
+    ) {
+        let mut state = self.lock();
+        state.in_flight.insert(founding.entry.leaf(), founding.index);
+        self.append(state, store, key, TreeSize(0), vec![founding]);
+    }
+
+    /// Hands admitted entries to the store and sees to what follows, whether or not whoever
+    /// pushed them still waits.
+    fn append<S: LogStore>(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        store: &Arc<S>,
+        key: &Arc<SigningKey>,
+        expected: TreeSize,
+        admitted: Vec<Admitted>,
+    ) {
+        let size = state.fold.size();
+        let root = state.fold.root();
+        state.queued.insert(size, root);
+        let crossed = size.0 / SNAPSHOT_ENTRIES > expected.0 / SNAPSHOT_ENTRIES;
+        let snapshot = crossed.then(|| codec::encode(&state.fold));
+        let committee = state.fold.id();
+        let durable = store.append(Append {
+            committee,
+            expected,
+            entries: admitted.into_iter().map(stored).collect(),
+        });
+        drop(state);
+        let (log, store, key) = (self.clone(), store.clone(), key.clone());
+        tokio::spawn(async move {
+            match durable.await {
+                Ok(_) => log.publish(store.as_ref(), &key).await,
+                Err(error) => log.stop(&error),
+            }
+            if let Some(bytes) = snapshot
+                && let Err(error) = store.put_snapshot(committee, size, bytes.into()).await
+            {
+                tracing::warn!(%error, "a snapshot was not kept: a restart will take longer");
+            }
+        });
+    }
+
+    /// Signs for the largest size that is durable. The first of a group commit to come here signs
+    /// for all of them.
+    async fn publish<S: LogStore>(&self, store: &S, key: &SigningKey) {
+        let committee = self.with_fold(Committee::id);
+        let durable = store.head(committee).await;
+        let mut state = self.lock();
+        let Some((size, root)) = state.queued.range(..=durable).next_back().map(|(s, r)| (*s, *r))
+        else {
+            return;
+        };
+        let note = sign(key, &state.fold, size, root);
+        if let Err(error) = store.record_checkpoint(committee, size, &note) {
+            drop(state);
+            return self.stop(&error.into());
+        }
+        state.queued = state.queued.split_off(&size.next());
+        state.in_flight.retain(|_, index| index.0 >= size.0);
+        state.keep_root(size, root);
+        self.head.send_modify(|head| {
+            head.size = size;
+            head.note = note.into();
+        });
+    }
+
+    /// The fold holds what the disk may not: nothing more is admitted to it. The service folds
+    /// the log again from the store.
+    fn stop(&self, error: &AppendError) {
+        tracing::error!(%error, "an append failed");
+        self.head.send_modify(|head| head.broken = true);
+    }
+
+    /// Waits until everything below `size` is durable and signed for.
+    pub(crate) async fn durable(&self, size: TreeSize) -> Result<Head, Code> {
+        let mut head = self.subscribe();
+        let reached = head.wait_for(|head| head.broken || head.size >= size).await;
+        match reached {
+            Ok(head) if head.size >= size => Ok(head.clone()),
+            _ => Err(Code::Stopped),
+        }
+    }
+
+    /// This log's root at a durable size.
+    pub(crate) fn root_at<S: LogStore>(&self, store: &S, size: TreeSize) -> Option<Hash> {
+        self.lock().root_at(store, size).ok()
+    }
+
+    /// The proof that the entry at `index` is in the log of `size`.
+    pub(crate) fn inclusion<S: LogStore>(
+        &self,
+        store: &S,
+        index: LeafIndex,
+        size: TreeSize,
+    ) -> Option<Proof> {
+        let nodes = TreeNodes(store.nodes(self.with_fold(Committee::id)));
+        tree::inclusion_proof(index, size, &nodes).ok()
+    }
+
+    fn verify_signatures(&self, entries: Vec<UnverifiedEntry>) -> Vec<Checked> {
+        let keys: Vec<_> = {
+            let state = self.lock();
+            let key_of = |entry: &UnverifiedEntry| {
+                state.fold.roster().signing_key(entry.header().author).copied()
+            };
+            entries.iter().map(key_of).collect()
+        };
+        let check = |(entry, key): (UnverifiedEntry, Option<_>)| match key {
+            Some(key) => entry.verify(&key).map_or_else(
+                |_| Checked::Refused(Code::BadSignature),
+                |signed| Checked::Signed(Box::new(signed)),
+            ),
+            // Perhaps an entry before it in this push brings the author in.
+            None => Checked::AuthorUnknown(Box::new(entry)),
+        };
+        entries.into_iter().zip(keys).map(check).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock would leave a fold that is ahead of what was queued; the size
+        // check of the store then refuses what follows.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An entry of a push after the check that needs no lock.
+enum Checked {
+    Signed(Box<SignedEntry>),
+    AuthorUnknown(Box<UnverifiedEntry>),
+    Refused(Code),
+}
+
+impl State {
+    fn admit<S: LogStore>(
+        &mut self,
+        entry: Checked,
+        store: &S,
+        admitted: &mut Vec<Admitted>,
+    ) -> Outcome {
+        let signed = match entry {
+            Checked::Signed(signed) => *signed,
+            Checked::Refused(code) => return Outcome::Refused(code),
+            Checked::AuthorUnknown(entry) => match self.fold.verify_signature(*entry) {
+                Ok(signed) => signed,
+                Err(refusal) => return Outcome::Refused(Code::from(&refusal)),
+            },
+        };
+        let leaf = signed.leaf();
+        if let Some(index) = self.in_flight.get(&leaf) {
+            return Outcome::At(*index);
+        }
+        let author = signed.header().author;
+        let seq = signed.header().author_seq;
+        if self.fold.author_head(author).is_some_and(|head| seq <= head.seq) {
+            return Outcome::Past(Box::new(signed));
+        }
+        let seen = signed.header().seen.size;
+        let root = if seen < self.fold.size() { self.root_at(store, seen) } else { Err(NoRoot) };
+        match self.fold.admit(signed, |_| root) {
+            Ok(entry) => {
+                let index = entry.index;
+                self.in_flight.insert(leaf, index);
+                admitted.push(entry);
+                Outcome::At(index)
+            }
+            Err(AdmitError::Refused(refusal)) => {
+                if let Refusal::Disputed(seen) = &refusal {
+                    tracing::warn!(size = seen.size.0, "an author saw another log of this size");
+                }
+                Outcome::Refused(Code::from(&refusal))
+            }
+            // Sizes that are not durable were signed for by nobody: no honest author saw one.
+            Err(AdmitError::Root(NoRoot)) => Outcome::Refused(Code::SeenOutOfRange),
+        }
+    }
+
+    fn root_at<S: LogStore>(&mut self, store: &S, size: TreeSize) -> Result<Hash, NoRoot> {
+        if let Some(root) = self.roots.get(&size) {
+            return Ok(*root);
+        }
+        let nodes = TreeNodes(store.nodes(self.fold.id()));
+        let root = tree::root_at(size, &nodes).map_err(|_| NoRoot)?;
+        self.keep_root(size, root);
+        Ok(root)
+    }
+
+    fn keep_root(&mut self, size: TreeSize, root: Hash) {
+        if self.roots.len() >= ROOTS_MAX {
+            self.roots.clear();
+        }
+        self.roots.insert(size, root);
+    }
+}
+
+/// The store cannot say the root at that size: it is not durable.
+#[derive(Clone, Copy, Debug)]
+struct NoRoot;
+
+/// The store's nodes, as proofs want them.
+struct TreeNodes<N>(N);
+
+impl<N: Nodes> tree::Nodes for TreeNodes<N> {
+    type Error = StoreError;
+
+    fn node(&self, position: u64) -> Result<Hash, StoreError> {
+        self.0.node(position)
+    }
+}
+
+/// How much of what is on disk is believed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// This relay admitted it before: signatures are not checked again.
+    OwnJournal,
+    /// Nothing is: every rule from the founding entry on.
+    Nothing,
+}
+
+/// Folds a log from the store.
+pub(crate) async fn fold_from_store<S: LogStore>(
+    store: &S,
+    committee: CommitteeId,
+    trust: Trust,
+) -> Result<Committee, FoldError> {
+    let mut fold = match trust {
+        Trust::OwnJournal => snapshot(store, committee).await?,
+        Trust::Nothing => None,
+    };
+    let head = store.head(committee).await;
+    let nodes = TreeNodes(store.nodes(committee));
+    loop {
+        let from = fold.as_ref().map_or(LeafIndex(0), |fold| fold.size().next_index());
+        if from.0 >= head.0 {
+            break;
+        }
+        for bytes in store.read(committee, from, REPLAY_BYTES).await? {
+            let index = fold.as_ref().map_or(LeafIndex(0), |fold| fold.size().next_index());
+            if let Err(why) = fold_one(&mut fold, &bytes, trust, &nodes) {
+                return Err(FoldError::StoreInadmissible { committee, index, why });
+            }
+        }
+    }
+    fold.filter(|fold| fold.id() == committee).ok_or_else(|| FoldError::StoreInadmissible {
+        committee,
+        index: LeafIndex(0),
+        why: "the founding entry is another committee's, or missing".to_owned(),
+    })
+}
+
+fn fold_one<N: Nodes>(
+    fold: &mut Option<Committee>,
+    bytes: &[u8],
+    trust: Trust,
+    nodes: &TreeNodes<N>,
+) -> Result<(), String> {
+    let entry = UnverifiedEntry::decode(bytes).map_err(|error| error.to_string())?;
+    let Some(fold) = fold else {
+        *fold = Some(Committee::found(entry).map_err(|refusal| refusal.to_string())?.0);
+        return Ok(());
+    };
+    let signed = match (trust, fold.roster().signing_key(entry.header().author)) {
+        (Trust::OwnJournal, Some(key)) => entry.danger_from_own_journal(key),
+        _ => fold.verify_signature(entry).map_err(|refusal| refusal.to_string())?,
+    };
+    fold.admit(signed, |size| tree::root_at(size, nodes))
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+/// The last snapshot, if it decodes and its root is the log's at that size.
+async fn snapshot<S: LogStore>(
+    store: &S,
+    committee: CommitteeId,
+) -> Result<Option<Committee>, StoreError> {
+    let Some((size, bytes)) = store.snapshot(committee).await? else { return Ok(None) };
+    let nodes = TreeNodes(store.nodes(committee));
+    let fold: Option<Committee> = codec::decode(&bytes, usize::MAX).ok();
+    let sound = fold.filter(|fold| {
+        fold.size() == size && tree::root_at(size, &nodes).is_ok_and(|root| root == fold.root())
+    });
+    if sound.is_none() {
+        tracing::warn!("a snapshot does not fit its log: folding from the start");
+    }
+    Ok(sound)
+}
+
+fn sign(key: &SigningKey, fold: &Committee, size: TreeSize, root: Hash) -> String {
+    let origin = Origin { committee: fold.id(), term: fold.term() };
+    Checkpoint { origin, size, root }.sign(key).to_string()
+}
+
+fn stored(admitted: Admitted) -> StoredEntry {
+    let header = admitted.entry.header();
+    StoredEntry {
+        leaf_hash: admitted.entry.leaf(),
+        author: header.author,
+        author_seq: header.author_seq,
+        bytes: Bytes::from(admitted.entry.encode()),
+    }
+}
