@@ -21,10 +21,16 @@ pub mod entry;
 pub mod frame;
 pub mod hash;
 pub mod id;
+#[cfg(feature = "seal")]
+pub mod identity;
 pub mod invitation;
 pub mod limits;
+#[cfg(feature = "seal")]
+pub mod record;
 pub mod reference;
 pub mod roster;
+#[cfg(feature = "seal")]
+pub mod seal;
 pub mod sign;
 pub mod tree;
 

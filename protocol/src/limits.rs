@@ -6,6 +6,12 @@ pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 pub const BLOBS_MAX: usize = 16;
 /// A record's padded plaintext (SPEC.md §9).
 pub const RECORD_PLAINTEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Containers within containers in a record: the schemas need 5.
+pub const RECORD_DEPTH_MAX: usize = 16;
+/// Values in a record, each a leaf of `content`: long reports have some hundreds.
+pub const RECORD_LEAVES_MAX: usize = 4_096;
+/// A member's name in a record: paths repeat names, so this bounds what all paths take.
+pub const RECORD_NAME_BYTES_MAX: usize = 128;
 /// A record's payload: the plaintext plus age's header and 16 bytes a 64 KiB chunk.
 pub const RECORD_PAYLOAD_BYTES_MAX: usize = RECORD_PLAINTEXT_BYTES_MAX + 4 * 1024;
 /// A roster change: a lock for 500 devices at 1.9 KB a grant, with room.

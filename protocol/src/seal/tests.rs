@@ -1,0 +1,258 @@
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use age_core::format::{FileKey, Stanza};
+
+use super::*;
+use crate::age_header::PeerAgeHeaderError;
+use crate::codec;
+use crate::id::MemberNumber;
+
+/// One epoch for all tests: making its keys takes milliseconds.
+static EPOCH: LazyLock<EpochKeys> = LazyLock::new(|| EpochKeys::new(secret(1)));
+
+fn secret(seed: u8) -> EpochSecret {
+    EpochSecret::generate(&[seed; SEED_BYTES])
+}
+
+fn device(seed: u8) -> Identity {
+    Identity::from_seed(&[seed; SEED_BYTES])
+}
+
+fn label() -> Label {
+    let member = |handle: &str, country: &str| LabelMember {
+        handle: handle.to_owned(),
+        country: country.to_owned(),
+    };
+    let members =
+        [(1, member("ada", "NO")), (2, member("berit", "SE")), (500, member("çiğdem", "TR"))];
+    Label {
+        name: "Committee of the invented".to_owned(),
+        members: members.map(|(number, member)| (MemberNumber(number), member)).into(),
+    }
+}
+
+/// What a grant that says `text` leads to.
+fn grant_of(text: &str) -> Option<PeerGrantError> {
+    let file = seal_file([&device(9).recipient() as _], text.as_bytes());
+    open_grant(&file, &device(9), &secret(1).recipient().to_bytes()).err()
+}
+
+#[test]
+fn the_record_passphrase_derives_from_the_seed() {
+    // By hand: openssl kdf -keylen 32 -kdfopt digest:SHA2-256 -kdfopt hexkey:0101…01
+    //   -kdfopt info:"sealpost/1 records" -binary HKDF | basenc --base64url
+    let passphrase = secret(1).record_passphrase();
+    assert_eq!(passphrase.expose_secret(), "4AdK02yhhNEqQwCRj82qW-lAR4wXQNKJT9eyHKm0VYE");
+}
+
+#[test]
+fn records_read_back() {
+    for len in [0, 1, 1_024, 65_536, 65_537, limits::RECORD_PLAINTEXT_BYTES_MAX] {
+        let plaintext = vec![b'x'; len];
+        let payload = EPOCH.seal_record(&plaintext).unwrap();
+        assert!(payload.len() <= limits::RECORD_PAYLOAD_BYTES_MAX);
+        assert_eq!(*EPOCH.open_record(&payload).unwrap(), plaintext);
+    }
+    let (len, max) = (limits::RECORD_PLAINTEXT_BYTES_MAX + 1, limits::RECORD_PLAINTEXT_BYTES_MAX);
+    assert_eq!(EPOCH.seal_record(&vec![0; len]), Err(LocalSealError::TooLarge { len, max }));
+    let oversized = seal_file([&EPOCH.record_recipient as _], &vec![0; len]);
+    assert_eq!(EPOCH.open_record(&oversized), Err(PeerOpenError::TooLarge { len, max }));
+}
+
+#[test]
+fn a_record_of_another_epoch_has_the_wrong_key() {
+    let payload = EpochKeys::new(secret(2)).seal_record(b"{}").unwrap();
+    assert_eq!(EPOCH.open_record(&payload), Err(PeerOpenError::WrongKey));
+}
+
+#[test]
+fn every_changed_byte_of_a_record_is_noticed() {
+    let payload = EPOCH.seal_record(&[b'x'; 100]).unwrap();
+    let body = payload.len() - 16 - 100 - 16;
+    for at in 0..payload.len() {
+        let mut changed = payload.clone();
+        changed[at] ^= 1;
+        let error = EPOCH.open_record(&changed).unwrap_err();
+        if at >= body {
+            assert_eq!(error, PeerOpenError::Damaged, "byte {at}");
+        }
+    }
+    for cut in 0..payload.len() {
+        assert!(EPOCH.open_record(&payload[..cut]).is_err(), "cut at {cut}");
+    }
+    let longer = [payload.as_slice(), b"x"].concat();
+    assert_eq!(EPOCH.open_record(&longer), Err(PeerOpenError::Damaged));
+}
+
+#[test]
+fn a_higher_work_factor_is_refused_before_any_work() {
+    let mut recipient = age::scrypt::Recipient::new(secret(1).record_passphrase());
+    recipient.set_work_factor(2);
+    let payload = seal_file([&recipient as _], b"{}");
+    let refused = PeerOpenError::Header(PeerAgeHeaderError::WorkFactor);
+    assert_eq!(EPOCH.open_record(&payload), Err(refused));
+}
+
+/// Honest grants open; the bomb is refused by our parser's error, which age does not have.
+#[test]
+fn a_header_bomb_never_reaches_age() {
+    let bomb = format!("age-encryption.org/v1\n{}", "-> a\n\n".repeat(170_000));
+    let many = PeerAgeHeaderError::TooManyStanzas { max: age_header::STANZAS_MAX };
+    let expected = secret(1).recipient().to_bytes();
+    assert_eq!(
+        open_grant(bomb.as_bytes(), &device(9), &expected).err(),
+        Some(PeerOpenError::Header(many).into())
+    );
+    assert_eq!(open_named(bomb.as_bytes(), &device(9)), Err(PeerOpenError::Header(many)));
+    assert!(EPOCH.open_label(bomb.as_bytes()).err() == Some(PeerOpenError::Header(many).into()));
+    assert!(matches!(EPOCH.open_record(bomb.as_bytes()), Err(PeerOpenError::Header(_))));
+}
+
+#[test]
+fn grants_open_for_their_device_alone() {
+    let expected = secret(1).recipient().to_bytes();
+    let file = seal_grant(&secret(1), &device(9).recipient());
+    assert!(file.len() <= limits::GRANT_BYTES_MAX);
+    assert_eq!(open_grant(&file, &device(9), &expected).unwrap().seed(), secret(1).seed());
+    let other = open_grant(&file, &device(8), &expected).err();
+    assert_eq!(other, Some(PeerOpenError::WrongKey.into()));
+    for at in (0..file.len()).step_by(5) {
+        let mut changed = file.clone();
+        changed[at] ^= 1;
+        let error = open_grant(&changed, &device(9), &expected).err();
+        assert!(matches!(error, Some(PeerGrantError::Open(_))), "byte {at}: {error:?}");
+    }
+}
+
+#[test]
+fn a_grant_of_another_secret_is_named() {
+    let (mine, other) = (secret(1).to_grant_text(), secret(2).to_grant_text());
+    let (mine, other) = (mine.expose_secret(), other.expose_secret());
+    assert_eq!(grant_of(mine), None);
+    assert_eq!(grant_of(other), Some(PeerGrantError::Recipient));
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (mine_lines, other_lines) = (lines(mine), lines(other));
+    let split = format!("{}\n{}\n", mine_lines[0], other_lines[1]);
+    assert_eq!(grant_of(&split), Some(PeerGrantError::Passphrase));
+    for text in [
+        "",
+        "\n\n",
+        mine.trim_end(),
+        &format!("{}\n", mine_lines[0]),
+        &format!("{mine}\n"),
+        &format!("{}\n", mine.to_lowercase()),
+        &mine.replace('\n', "\r\n"),
+    ] {
+        assert_eq!(grant_of(text), Some(PeerGrantError::Text), "{text:?}");
+    }
+    assert_eq!(grant_of(&format!("{}\n\n", mine_lines[0])), Some(PeerGrantError::Passphrase));
+    assert!(matches!(grant_of(&"x".repeat(300)), Some(PeerGrantError::Open(_))));
+}
+
+#[test]
+fn links_lead_to_the_epoch_before() {
+    let previous = secret(7);
+    let file = EPOCH.seal_link(&previous);
+    assert!(file.len() <= limits::LINK_BYTES_MAX);
+    let opened = EPOCH.open_link(&file, &previous.recipient().to_bytes()).unwrap();
+    assert_eq!(opened.seed(), previous.seed());
+    let wrong = EPOCH.open_link(&file, &EPOCH.recipient().to_bytes()).err();
+    assert_eq!(wrong, Some(PeerGrantError::Recipient));
+}
+
+#[test]
+fn labels_read_back_in_steps() {
+    let file = EPOCH.seal_label(&label()).unwrap();
+    assert!(EPOCH.open_label(&file).ok() == Some(label()));
+    let longer = Label { name: "n".repeat(200), ..label() };
+    let header = age_header::check_hybrid(&file, 1).unwrap();
+    assert_eq!(header.plaintext_bytes(), Ok(4_096));
+    let other = EPOCH.seal_label(&longer).unwrap();
+    assert_eq!(age_header::check_hybrid(&other, 1).unwrap().plaintext_bytes(), Ok(4_096));
+}
+
+#[test]
+fn the_largest_label_keeps_to_its_limit() {
+    let member = |n: u32| LabelMember { handle: format!("{n:0>64}"), country: "NO".to_owned() };
+    let members = |n| (1..=n).map(|n| (MemberNumber(n), member(n))).collect();
+    let largest = Label { members: members(3_500), ..label() };
+    assert!(EPOCH.seal_label(&largest).unwrap().len() <= limits::LABEL_BYTES_MAX);
+    let refused = EPOCH.seal_label(&Label { members: members(3_700), ..label() });
+    assert!(matches!(refused, Err(LocalSealError::TooLarge { .. })));
+}
+
+#[test]
+fn labels_that_break_a_rule_are_refused_on_both_sides() {
+    let with = |number, handle: &str, country: &str| {
+        let mut label = label();
+        let member = LabelMember { handle: handle.to_owned(), country: country.to_owned() };
+        label.members.insert(MemberNumber(number), member);
+        label
+    };
+    let second = MemberNumber(2);
+    for (label, fault) in [
+        (Label { name: String::new(), ..label() }, LabelFault::Name),
+        (Label { name: "n".repeat(257), ..label() }, LabelFault::Name),
+        (with(2, "", "SE"), LabelFault::Handle(second)),
+        (with(2, &"h".repeat(65), "SE"), LabelFault::Handle(second)),
+        (with(2, "ada", "SE"), LabelFault::SameHandle(second)),
+        (with(2, "berit", "se"), LabelFault::Country(second)),
+        (with(2, "berit", "SWE"), LabelFault::Country(second)),
+    ] {
+        let mut padded = codec::encode(&label);
+        let length = u32::try_from(padded.len()).unwrap().to_be_bytes();
+        padded.splice(..0, length);
+        padded.resize(4_096, 0);
+        assert!(Label::from_padded(&padded).err() == Some(PeerLabelError::Fault(fault)));
+        assert!(matches!(EPOCH.seal_label(&label), Err(LocalSealError::Label(_))));
+    }
+}
+
+#[test]
+fn labels_padded_otherwise_are_refused() {
+    let good = label().to_padded().unwrap();
+    assert!(Label::from_padded(&good).is_ok());
+    let mut marked = good.to_vec();
+    marked[4_095] = 1;
+    let one_step_more = [good.as_slice(), &[0; 4_096]].concat();
+    let mut long = good.to_vec();
+    long[0] = 0xff;
+    for padded in [marked, one_step_more, long, good[..4_095].to_vec(), vec![], vec![0; 3]] {
+        assert!(Label::from_padded(&padded).err() == Some(PeerLabelError::Padding));
+    }
+}
+
+#[test]
+fn named_readers_and_nobody_else_open() {
+    let readers: Vec<Recipient> = (1..=32).map(|seed| device(seed).recipient()).collect();
+    let file = seal_named(b"for few", &readers).unwrap();
+    for seed in [1, 17, 32] {
+        assert_eq!(open_named(&file, &device(seed)).unwrap().as_slice(), b"for few");
+    }
+    assert_eq!(open_named(&file, &device(33)), Err(PeerOpenError::WrongKey));
+    let max = limits::NAMED_READERS_MAX;
+    assert_eq!(seal_named(b"", &[]), Err(LocalSealError::Readers { max }));
+    let many = [readers, vec![device(33).recipient()]].concat();
+    assert_eq!(seal_named(b"", &many), Err(LocalSealError::Readers { max }));
+}
+
+/// Wraps another file key for its reader than the file has.
+struct Liar(Recipient);
+
+impl age::Recipient for Liar {
+    fn wrap_file_key(
+        &self,
+        _: &FileKey,
+    ) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+        age::Recipient::wrap_file_key(&self.0, &FileKey::new(Box::new([0; 16])))
+    }
+}
+
+#[test]
+fn one_file_cannot_have_two_file_keys() {
+    let (honest, liar) = (device(1).recipient(), Liar(device(2).recipient()));
+    let file = seal_file([&honest as &dyn age::Recipient, &liar as _], b"for few");
+    assert_eq!(open_named(&file, &device(1)).unwrap().as_slice(), b"for few");
+    assert_eq!(open_named(&file, &device(2)), Err(PeerOpenError::Damaged));
+}
