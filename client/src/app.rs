@@ -1,10 +1,11 @@
 //! What commands work with: where the vault is, and the vault once opened.
 
+use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::reference::Ref;
 
 use crate::clock::Clock;
-use crate::device::DeviceSeeds;
 use crate::error::Failure;
+use crate::names;
 use crate::ui::Ui;
 use crate::ui::passphrase::PassphraseSource;
 use crate::vault::{Home, Vault};
@@ -26,7 +27,7 @@ pub struct App {
     /// The vault.
     pub vault: Vault,
     /// The device's keys.
-    pub device: DeviceSeeds,
+    pub device: DeviceIdentity,
     /// The time.
     pub clock: Clock,
 }
@@ -45,6 +46,6 @@ impl Session {
 impl App {
     /// This device's REF.
     pub fn device_ref(&self) -> Ref {
-        Ref::new("DV", self.device.id().as_bytes())
+        names::device_ref(&self.device.device_id())
     }
 }

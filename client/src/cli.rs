@@ -88,8 +88,11 @@ impl Globals {
             Home::default_of(folder("XDG_DATA_HOME"), folder("HOME"))
         });
         let nowhere = || {
-            Failure::new(Kind::Usage, "Neither --home, SEALPOST_HOME nor HOME says where the vault is")
-                .next("Give --home DIR.")
+            Failure::new(
+                Kind::Usage,
+                "Neither --home, SEALPOST_HOME nor HOME says where the vault is",
+            )
+            .next("Give --home DIR.")
         };
         Ok((home.ok_or_else(nowhere)?, passphrase))
     }
@@ -104,8 +107,12 @@ fn refuse(error: &clap::Error, json: bool) -> u8 {
     }
     if json {
         let rendered = error.to_string();
-        let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Ui::of_process(Format::Json).fail(&Failure::new(Kind::Usage, first));
+        let what: Vec<&str> = rendered
+            .lines()
+            .map(|line| line.trim().trim_start_matches("error: "))
+            .take_while(|line| !line.is_empty())
+            .collect();
+        Ui::of_process(Format::Json).fail(&Failure::new(Kind::Usage, what.join(" ")));
     } else {
         let _ = error.print();
     }

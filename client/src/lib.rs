@@ -14,7 +14,6 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod commands;
-pub mod device;
 pub mod error;
 pub mod kinds;
 pub mod names;

@@ -1,7 +1,8 @@
 //! Records on this device: written, listed, shown. Sending them is the network's part.
 
-use sealpost_protocol::id::{Epoch, LeafIndex, UnixMillis};
-use sealpost_protocol::limits;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, DeviceId, Epoch, LeafIndex, UnixMillis};
+use sealpost_protocol::record::{Binding, RecordBody, RecordId, SALT_BYTES};
 use sealpost_protocol::reference::Ref;
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
@@ -15,9 +16,6 @@ use crate::vault::committees::{Committee, CommitteeNo};
 use crate::vault::outbox::{Draft, NewDraft, What};
 use crate::vault::records::{Content, Record};
 use crate::vault::{Read, VaultError};
-
-/// What sealing adds to a draft: committee, author, epoch, salt, with their names.
-const SEALING_ADDS_BYTES: usize = 1_024;
 
 /// A record that was saved.
 #[derive(Debug)]
@@ -86,24 +84,20 @@ pub fn save_record(
     }
     let made = app.clock.now();
     let id = new_id(made)?;
-    let reference = Ref::new(&kind.prefix, id.as_bytes());
-    let draft = draft_json(&id, kind, made, checked.fields);
+    let reference = Ref::new(&kind.prefix, id.to_string().as_bytes());
+    let body = body(kind, made, checked.fields);
+    must_be_sealable(&body, &id)?;
     let new = NewDraft {
         committee,
         what: What::Record,
-        id: id.clone(),
+        id: id.to_string(),
         reference: reference.to_string(),
         kind: kind.kind.clone(),
-        draft: draft.into_bytes(),
+        draft: draft_json(&id, body).into_bytes(),
         made,
     };
-    if new.draft.len() + SEALING_ADDS_BYTES > limits::RECORD_PLAINTEXT_BYTES_MAX {
-        return Err(Failure::new(Error::Usage, "The record is longer than 1 MiB")
-            .safe("Nothing was saved; the input is as it was.")
-            .next("Shorten it, or split it into several records."));
-    }
     app.vault.write(|vault| vault.save_draft(&new))?;
-    Ok(Saved { reference, id, unknown: checked.unknown })
+    Ok(Saved { reference, id: new.id, unknown: checked.unknown })
 }
 
 /// All records of one committee, or of all: those in the log, then those not sent.
@@ -220,20 +214,41 @@ fn unsent(committee: &Committee, draft: &Draft, own: &str) -> Listed {
     }
 }
 
-fn draft_json(id: &str, kind: &Kind, made: UnixMillis, fields: Map<String, Value>) -> String {
+/// What will be sealed, without what sealing itself adds.
+fn body(kind: &Kind, made: UnixMillis, given: Map<String, Value>) -> RecordBody {
+    let mut fields = Map::new();
+    fields.insert("kind".to_owned(), json!(kind.kind));
+    fields.insert("schema".to_owned(), json!(kind.schema));
+    fields.insert("created".to_owned(), json!(time::rfc3339(made)));
+    fields.extend(given);
+    RecordBody { fields }
+}
+
+fn draft_json(id: &RecordId, body: RecordBody) -> String {
     let mut record = Map::new();
-    record.insert("id".to_owned(), json!(id));
-    record.insert("kind".to_owned(), json!(kind.kind));
-    record.insert("schema".to_owned(), json!(kind.schema));
-    record.insert("created".to_owned(), json!(time::rfc3339(made)));
-    record.extend(fields);
+    record.insert("id".to_owned(), json!(id.to_string()));
+    record.extend(body.fields);
     Value::Object(record).to_string()
 }
 
-fn new_id(made: UnixMillis) -> Result<String, Failure> {
+/// Binds it as sending will, to nowhere: what could never be sealed must not be saved.
+fn must_be_sealable(body: &RecordBody, id: &RecordId) -> Result<(), Failure> {
+    let author = DeviceId(Hash::ZERO);
+    let nowhere = Binding { committee: CommitteeId::NONE, author, epoch: Epoch(u32::MAX) };
+    let bound = body.bind(&nowhere, id, &[0; SALT_BYTES]);
+    bound.map(|_| ()).map_err(|error| {
+        Failure::new(Error::Usage, "The record cannot be sealed")
+            .because(error)
+            .safe("Nothing was saved; the input is as it was.")
+            .next("Shorten it, or split it into several records.")
+    })
+}
+
+fn new_id(made: UnixMillis) -> Result<RecordId, Failure> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| VaultError::Random(error.to_string()))?;
-    Ok(Ulid::from_parts(made.0, u128::from_be_bytes(random)).to_string())
+    let ulid = Ulid::from_parts(made.0, u128::from_be_bytes(random)).to_string();
+    Ok(ulid.parse().expect("a ULID prints as one"))
 }
 
 fn needs_named_readers(class: Class) -> Failure {

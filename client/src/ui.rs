@@ -102,7 +102,7 @@ pub fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
         return String::new();
     }
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(headers);
     for row in rows {
         table.add_row(row.iter().map(|cell| Untrusted::line(cell).to_string()));

@@ -138,6 +138,7 @@ impl Vault {
         passphrase: &secrecy::SecretString,
         work_factor: u8,
         secrets: &Secrets,
+        own: &own::Own,
     ) -> Result<Self, VaultError> {
         home.prepare()?;
         let _alone = SyncLock::take(&home)?;
@@ -145,8 +146,10 @@ impl Vault {
         let sealed = identity_file::seal(secrets, passphrase, work_factor)?;
         disk::write_synced(&home.unfinished_identity(), &sealed)?;
         let connection = database::create(&home.database(), &secrets.vault_key)?;
-        disk::rename_synced(&home.unfinished_identity(), &home.identity())?;
-        Ok(Self { home, connection })
+        let mut vault = Self { home, connection };
+        vault.write(|write| write.set_own(own))?;
+        disk::rename_synced(&vault.home.unfinished_identity(), &vault.home.identity())?;
+        Ok(vault)
     }
 
     /// Opens the vault in `home`.
@@ -167,23 +170,21 @@ impl Vault {
     }
 
     /// Reads in one transaction: what is seen belongs together.
-    pub fn read<T, E: From<VaultError>>(
-        &self,
-        work: impl FnOnce(&Read<'_>) -> Result<T, E>,
+    pub fn read<'v, T, E: From<VaultError>>(
+        &'v self,
+        work: impl FnOnce(&Read<'v>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let begun =
-            Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred);
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred);
         work(&Read { transaction: begun.map_err(VaultError::from)? })
     }
 
     /// Writes in one transaction. When `work` or the commit fails, nothing was written; when this
     /// returns, what was written is on disk.
-    pub fn write<T, E: From<VaultError>>(
-        &mut self,
-        work: impl FnOnce(&Write<'_>) -> Result<T, E>,
+    pub fn write<'v, T, E: From<VaultError>>(
+        &'v mut self,
+        work: impl FnOnce(&Write<'v>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let begun =
-            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let write = Write(Read { transaction: begun.map_err(VaultError::from)? });
         let value = work(&write)?;
         write.0.transaction.commit().map_err(VaultError::from)?;

@@ -1,3 +1,5 @@
+//! `sealpost completions`
+
 use clap_complete::Shell;
 
 use crate::app::Session;

@@ -1,3 +1,5 @@
+//! `sealpost demo`
+
 use crate::app::Session;
 use crate::error::Failure;
 

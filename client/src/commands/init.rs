@@ -1,3 +1,5 @@
+//! `sealpost init`
+
 use crate::app::Session;
 use crate::error::{Failure, Kind};
 use crate::names;
@@ -37,7 +39,7 @@ impl Init {
         let secrets = Secrets::generate()?;
         let own = Own { handle: handle.clone(), made: session.clock.now() };
         Vault::create(session.home.clone(), &passphrase, work_factor, &secrets, &own)?;
-        let id = secrets.device.id();
+        let id = secrets.device.device_id();
         let reference = names::device_ref(&id);
         let words = format!("{reference}  {}", Untrusted::line(&handle));
         let made = Made { reference: reference.to_string(), id: id.to_string(), handle };

@@ -1,3 +1,5 @@
+//! `sealpost join`
+
 use crate::app::Session;
 use crate::error::Failure;
 

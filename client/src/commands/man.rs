@@ -1,3 +1,5 @@
+//! `sealpost man`
+
 use std::path::PathBuf;
 
 use crate::app::Session;

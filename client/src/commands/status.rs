@@ -1,11 +1,13 @@
+//! `sealpost status`
+
 use serde::Serialize;
 
 use crate::app::Session;
 use crate::error::Failure;
 use crate::names;
 use crate::ui::{table, time};
-use crate::vault::outbox::Draft;
 use crate::vault::VaultError;
+use crate::vault::outbox::Draft;
 
 /// Shows this device, its committees, and what is not sent yet and since when.
 #[derive(Debug, clap::Args)]
@@ -84,10 +86,8 @@ impl Committee {
 
 impl Shown {
     fn words(&self) -> String {
-        let mut parts = vec![table(
-            &["DEVICE", "HANDLE"],
-            &[vec![self.device.clone(), self.handle.clone()]],
-        )];
+        let mut parts =
+            vec![table(&["DEVICE", "HANDLE"], &[vec![self.device.clone(), self.handle.clone()]])];
         let committees: Vec<Vec<String>> = self.committees.iter().map(Committee::cells).collect();
         parts.push(match committees.as_slice() {
             [] => "No committee yet.".to_owned(),

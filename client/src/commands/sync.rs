@@ -1,3 +1,5 @@
+//! `sealpost sync`
+
 use crate::app::Session;
 use crate::error::Failure;
 

@@ -6,13 +6,23 @@ use sealpost_protocol::reference::{Ref, RefError};
 use serde_json::{Map, Value, json};
 
 use super::{Class, Field, Kind, Need, Type, UNKNOWN, date};
-use crate::ui::display::Untrusted;
 use crate::ui::digits;
+use crate::ui::display::Untrusted;
 
 /// What the program writes itself; nobody types it.
 const OWN_FIELDS: &[&str] = &[
-    "id", "kind", "schema", "committee", "author", "created", "received", "epoch", "salt",
-    "content", "sealed", "attachments",
+    "id",
+    "kind",
+    "schema",
+    "committee",
+    "author",
+    "created",
+    "received",
+    "epoch",
+    "salt",
+    "content",
+    "sealed",
+    "attachments",
 ];
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -99,6 +109,13 @@ impl Check {
         self.errors.push(FieldError { field, wrong, allowed });
     }
 
+    /// What is for named readers makes the whole record so; what is milder changes nothing.
+    fn raise(&mut self, class: Class) {
+        if class >= Class::H2 {
+            self.class = self.class.max(class);
+        }
+    }
+
     fn own_fields(&mut self, given: &Map<String, Value>) {
         for name in OWN_FIELDS {
             if given.contains_key(*name) {
@@ -115,7 +132,8 @@ impl Check {
     ) -> Map<String, Value> {
         let mut checked = Map::new();
         for field in known {
-            let at = if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
+            let at =
+                if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
             let value = given.remove(&field.name).filter(|value| !is_empty(value));
             let wanted = field.when.as_ref().is_none_or(|when| {
                 checked.get(&when.field).and_then(Value::as_str) == Some(when.is.as_str())
@@ -162,7 +180,7 @@ impl Check {
         if value == UNKNOWN {
             return Some(value);
         }
-        self.class = self.class.max(field.class);
+        self.raise(field.class);
         if field.value != Type::List {
             return self.single(at, value, field, field.value);
         }
@@ -199,7 +217,9 @@ impl Check {
             Type::Class if value.as_str().and_then(class_of).is_some() => return Some(value),
             Type::Ref => match value.as_str().map(|text| reference(text, &field.of)) {
                 Some(Ok(text)) => return Some(json!(text)),
-                Some(Err(wrong)) => (wrong, format!("a REF of {}, words, unknown", field.of.join(" or "))),
+                Some(Err(wrong)) => {
+                    (wrong, format!("a REF of {}, words, unknown", field.of.join(" or ")))
+                }
                 None => ("is no text", "a REF, words, unknown".to_owned()),
             },
             Type::Md => ("is no text", "text, unknown".to_owned()),
@@ -225,7 +245,7 @@ impl Check {
     fn choice(&mut self, at: &str, value: Value, field: &Field) -> Option<Value> {
         let chosen = field.values.iter().find(|choice| value == choice.value());
         if let Some(choice) = chosen {
-            self.class = self.class.max(choice.class());
+            self.raise(choice.class());
             return Some(value);
         }
         let other = value.get("other").and_then(Value::as_str).is_some_and(|text| !text.is_empty())
@@ -250,7 +270,11 @@ impl Check {
             let latin = digits::to_latin(text);
             if date::is_date(&latin) {
                 let same = latin == text;
-                return Some(if same { value } else { json!({"value": latin, "as_written": text}) });
+                return Some(if same {
+                    value
+                } else {
+                    json!({"value": latin, "as_written": text})
+                });
             }
         }
         if let Some(object) = value.as_object() {

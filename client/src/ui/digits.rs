@@ -8,7 +8,8 @@ pub fn to_latin(text: &str) -> String {
 /// The digits of `text` in Latin form, without the spaces and dashes people put between groups.
 /// None when anything else stands among them, or nothing is there.
 pub fn only(text: &str) -> Option<String> {
-    let is_gap = |char: &char| char.is_whitespace() || matches!(char, '-' | '\u{200c}'..='\u{200f}');
+    let is_gap =
+        |char: &char| char.is_whitespace() || matches!(char, '-' | '\u{200c}'..='\u{200f}');
     let digits: String = text.chars().filter(|char| !is_gap(char)).map(latin).collect();
     let sound = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     sound.then_some(digits)

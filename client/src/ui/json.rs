@@ -9,7 +9,7 @@ use super::display::is_deceptive;
 
 /// `value` as one line of JSON. What would mislead a terminal is written as `\u` escapes, which
 /// every parser turns back into the same string.
-pub fn to_line<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+pub(super) fn to_line<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut line, Escaping))?;
     line.push(b'\n');

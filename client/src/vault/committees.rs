@@ -80,16 +80,14 @@ const COLUMNS: &str =
 impl Read<'_> {
     /// All committees, the oldest first.
     pub fn committees(&self) -> Result<Vec<Committee>, VaultError> {
-        let mut statement =
-            self.transaction.prepare_cached(&format!("{COLUMNS} ORDER BY no"))?;
+        let mut statement = self.transaction.prepare_cached(&format!("{COLUMNS} ORDER BY no"))?;
         let rows = statement.query_map([], committee_of)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The committee with that id.
     pub fn committee(&self, id: &CommitteeId) -> Result<Option<Committee>, VaultError> {
-        let mut statement =
-            self.transaction.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
+        let mut statement = self.transaction.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
         Ok(statement.query_row([id.as_bytes()], committee_of).optional()?)
     }
 
@@ -100,11 +98,7 @@ impl Read<'_> {
              WHERE no = ?1 AND note IS NOT NULL AND fold IS NOT NULL",
         )?;
         let found = statement.query_row([no.0], |row| {
-            Ok(Position {
-                size: TreeSize(uint(row.get(0)?)),
-                note: row.get(1)?,
-                fold: row.get(2)?,
-            })
+            Ok(Position { size: TreeSize(uint(row.get(0)?)), note: row.get(1)?, fold: row.get(2)? })
         });
         Ok(found.optional()?)
     }
@@ -123,9 +117,11 @@ impl Write<'_> {
 
     /// Stores how far its log is verified. A smaller size than the stored one is refused.
     pub fn set_position(&self, no: CommitteeNo, to: &Position) -> Result<(), VaultError> {
-        let held: i64 = self
-            .transaction
-            .query_row("SELECT size FROM committee WHERE no = ?1", [no.0], |row| row.get(0))?;
+        let held: i64 = self.transaction.query_row(
+            "SELECT size FROM committee WHERE no = ?1",
+            [no.0],
+            |row| row.get(0),
+        )?;
         if uint(held) > to.size.0 {
             return Err(VaultError::Backwards { held: uint(held), shown: to.size.0 });
         }

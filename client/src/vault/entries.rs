@@ -30,9 +30,9 @@ pub struct StoredEntry<'a> {
 impl Read<'_> {
     /// The bytes of the entry at `index`.
     pub fn entry(&self, no: CommitteeNo, index: LeafIndex) -> Result<Option<Vec<u8>>, VaultError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT bytes FROM entry WHERE committee = ?1 AND leaf_index = ?2",
-        )?;
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT bytes FROM entry WHERE committee = ?1 AND leaf_index = ?2")?;
         Ok(statement.query_row(params![no.0, int(index.0)], |row| row.get(0)).optional()?)
     }
 
@@ -64,10 +64,9 @@ impl Read<'_> {
             "SELECT leaf_index, leaf_hash FROM entry
              WHERE committee = ?1 AND author = ?2 AND author_seq = ?3",
         )?;
-        let found = statement
-            .query_row(params![no.0, author.as_bytes(), int(seq.0)], |row| {
-                Ok((LeafIndex(uint(row.get(0)?)), Hash(row.get(1)?)))
-            });
+        let found = statement.query_row(params![no.0, author.as_bytes(), int(seq.0)], |row| {
+            Ok((LeafIndex(uint(row.get(0)?)), Hash(row.get(1)?)))
+        });
         Ok(found.optional()?)
     }
 
@@ -76,8 +75,7 @@ impl Read<'_> {
         let mut statement = self
             .transaction
             .prepare_cached("SELECT hash FROM node WHERE committee = ?1 AND position = ?2")?;
-        let found =
-            statement.query_row(params![no.0, int(position)], |row| Ok(Hash(row.get(0)?)));
+        let found = statement.query_row(params![no.0, int(position)], |row| Ok(Hash(row.get(0)?)));
         Ok(found.optional()?)
     }
 }

@@ -70,21 +70,27 @@ impl Home {
 
     /// Removes what a killed `create` left. A database whose identity is gone is never removed.
     pub(super) fn clear_unfinished(&self) -> Result<(), VaultError> {
-        if self.identity().exists() {
-            return Err(VaultError::Exists(self.0.clone()));
-        }
-        let unfinished = self.unfinished_identity();
-        if self.database().exists() && !unfinished.exists() {
-            return Err(VaultError::Orphan(self.database()));
-        }
+        self.must_be_free()?;
         // The mark that nothing was ever stored goes last.
-        for path in [self.0.join(JOURNAL), self.database(), unfinished] {
+        for path in [self.0.join(JOURNAL), self.database(), self.unfinished_identity()] {
             disk::remove_if_there(&path)?;
         }
         Ok(())
     }
 
-    pub(super) fn must_hold_a_vault(&self) -> Result<(), VaultError> {
+    /// An error unless a vault can be made here.
+    pub fn must_be_free(&self) -> Result<(), VaultError> {
+        if self.identity().exists() {
+            return Err(VaultError::Exists(self.0.clone()));
+        }
+        if self.database().exists() && !self.unfinished_identity().exists() {
+            return Err(VaultError::Orphan(self.database()));
+        }
+        Ok(())
+    }
+
+    /// An error unless a whole vault is here.
+    pub fn must_hold_a_vault(&self) -> Result<(), VaultError> {
         let there = |path: PathBuf| path.try_exists().map_err(|error| disk::named(&path, &error));
         match (there(self.identity())?, there(self.database())?) {
             (true, true) => Ok(()),

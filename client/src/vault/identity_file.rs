@@ -8,12 +8,13 @@ use std::iter;
 
 use age::DecryptError;
 use data_encoding::HEXLOWER;
-use secrecy::SecretString;
+use sealpost_protocol::hybrid::Identity;
+use sealpost_protocol::identity::DeviceIdentity;
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::VaultError;
 use super::database::Key;
-use crate::device::DeviceSeeds;
 
 /// scrypt's log2 N. Fixed, not measured: a slow machine must not get a weak file, nor a fast one a
 /// file that a slow one cannot open.
@@ -28,7 +29,7 @@ const FIRST_LINE: &str = "# sealpost identity 1";
 /// What only this device and its passphrase know.
 pub struct Secrets {
     /// The device's keys.
-    pub device: DeviceSeeds,
+    pub device: DeviceIdentity,
     /// The key of `vault.db`.
     pub vault_key: Key,
 }
@@ -36,20 +37,22 @@ pub struct Secrets {
 impl Secrets {
     /// Fresh ones, from the system's randomness.
     pub fn generate() -> Result<Self, VaultError> {
-        let mut vault_key = Key::default();
         let random = |error: getrandom::Error| VaultError::Random(error.to_string());
+        let mut vault_key = Key::default();
         getrandom::fill(vault_key.as_mut_slice()).map_err(random)?;
-        Ok(Self { device: DeviceSeeds::generate().map_err(random)?, vault_key })
+        let mut seeds = Zeroizing::new([0; 96]);
+        getrandom::fill(seeds.as_mut_slice()).map_err(random)?;
+        Ok(Self { device: DeviceIdentity::generate(&seeds), vault_key })
     }
 
     fn to_text(&self) -> Zeroizing<String> {
         let hex = |bytes: &[u8; 32]| Zeroizing::new(HEXLOWER.encode(bytes));
         Zeroizing::new(format!(
-            "{FIRST_LINE}\n# signing {}\n# login {}\n# recipient {}\n# vault {}\n",
-            hex(&self.device.signing).as_str(),
-            hex(&self.device.login).as_str(),
-            hex(&self.device.recipient).as_str(),
+            "{FIRST_LINE}\n# signing {}\n# login {}\n# vault {}\n{}\n",
+            hex(self.device.signing_key().as_bytes()).as_str(),
+            hex(self.device.login_key().as_bytes()).as_str(),
             hex(&self.vault_key).as_str(),
+            self.device.hybrid().to_string().expose_secret(),
         ))
     }
 
@@ -63,12 +66,9 @@ impl Secrets {
             HEXLOWER.decode_mut(hex.as_bytes(), bytes.as_mut_slice()).ok()?;
             Some(bytes)
         };
-        let device = DeviceSeeds {
-            signing: seed("signing")?,
-            login: seed("login")?,
-            recipient: seed("recipient")?,
-        };
-        let vault_key = seed("vault")?;
+        let (signing, login, vault_key) = (seed("signing")?, seed("login")?, seed("vault")?);
+        let hybrid: Identity = lines.next()?.parse().ok()?;
+        let device = DeviceIdentity::from_seeds(&signing, &login, hybrid.seed());
         (first == FIRST_LINE && lines.next().is_none()).then_some(Self { device, vault_key })
     }
 }
@@ -83,8 +83,7 @@ pub(super) fn seal(
     recipient.set_work_factor(work_factor.clamp(1, WORK_FACTOR_MAX));
     let failed = |error: &dyn std::fmt::Display| VaultError::Age(error.to_string());
     let recipients = iter::once(&recipient as &dyn age::Recipient);
-    let encryptor =
-        age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
+    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
     let mut sealed = Vec::new();
     let mut writer = encryptor.wrap_output(&mut sealed).map_err(|error| failed(&error))?;
     writer.write_all(secrets.to_text().as_bytes()).map_err(|error| failed(&error))?;

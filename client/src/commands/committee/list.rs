@@ -1,9 +1,12 @@
+//! `sealpost committee list`
+
 use serde::Serialize;
 
 use crate::app::Session;
 use crate::error::Failure;
 use crate::names;
 use crate::ui::table;
+use crate::vault::Read;
 
 /// Lists the committees this device is in, or asked to join.
 #[derive(Debug, clap::Args)]
@@ -22,7 +25,7 @@ struct Row {
 impl List {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let app = session.open()?;
-        let committees = app.vault.read(|vault| vault.committees())?;
+        let committees = app.vault.read(Read::committees)?;
         let rows = committees.iter().map(|known| Row {
             reference: names::committee_ref(&known.id).to_string(),
             id: known.id.to_string(),
@@ -31,9 +34,8 @@ impl List {
             relay: known.relay.clone(),
         });
         let rows: Vec<Row> = rows.collect();
-        let cells = |row: &Row| {
-            vec![row.reference.clone(), row.state.to_owned(), row.size.to_string()]
-        };
+        let cells =
+            |row: &Row| vec![row.reference.clone(), row.state.to_owned(), row.size.to_string()];
         let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
         Ok(session.ui.result(&rows, &table(&["COMMITTEE", "STATE", "ENTRIES"], &cells))?)
     }

@@ -1,3 +1,5 @@
+//! `sealpost committee lock`
+
 use crate::app::Session;
 use crate::commands::needs_the_relay;
 use crate::error::Failure;
@@ -24,8 +26,7 @@ pub struct Lock {
 impl Lock {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let app = session.open()?;
-        let committee =
-            app.vault.read(|vault| names::committee(vault, Some(&self.committee)))?;
+        let committee = app.vault.read(|vault| names::committee(vault, Some(&self.committee)))?;
         if !self.yes {
             let what = if self.export { "This prints the lock." } else { "This changes the lock." };
             input::confirm(what, &names::committee_ref(&committee.id).to_string())?;

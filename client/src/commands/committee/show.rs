@@ -1,3 +1,5 @@
+//! `sealpost committee show`
+
 use crate::app::Session;
 use crate::commands::needs_the_relay;
 use crate::error::Failure;

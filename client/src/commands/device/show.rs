@@ -1,9 +1,12 @@
+//! `sealpost device show`
+
 use data_encoding::BASE64;
 use serde::Serialize;
 
 use crate::app::Session;
 use crate::error::Failure;
 use crate::ui::table;
+use crate::vault::Read;
 
 /// Shows this device's REF, id and handle; with --json also its card.
 #[derive(Debug, clap::Args)]
@@ -32,7 +35,7 @@ impl Show {
         let shown = Shown {
             reference: app.device_ref().to_string(),
             id: card.device().to_string(),
-            handle: app.vault.read(|vault| vault.own())?.handle,
+            handle: app.vault.read(Read::own)?.handle,
             card: BASE64.encode(card.as_bytes()),
         };
         let cells = vec![shown.reference.clone(), shown.handle.clone(), shown.id.clone()];

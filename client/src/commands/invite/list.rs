@@ -1,3 +1,5 @@
+//! `sealpost invite list`
+
 use crate::app::Session;
 use crate::commands::needs_the_relay;
 use crate::error::Failure;

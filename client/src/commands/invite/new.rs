@@ -1,3 +1,5 @@
+//! `sealpost invite new`
+
 use std::time::Duration;
 
 use clap::ValueEnum;

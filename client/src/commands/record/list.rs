@@ -1,3 +1,5 @@
+//! `sealpost record list`
+
 use serde::Serialize;
 
 use crate::app::Session;

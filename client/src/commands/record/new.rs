@@ -1,3 +1,5 @@
+//! `sealpost record new`
+
 use sealpost_protocol::limits;
 use serde::Serialize;
 
@@ -70,8 +72,7 @@ fn tell(session: &mut Session, saved: &Saved, state: &'static str) -> Result<(),
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
-    let what =
-        format!("The input is no JSON, at line {} column {}", error.line(), error.column());
+    let what = format!("The input is no JSON, at line {} column {}", error.line(), error.column());
     Failure::new(Error::Usage, what)
         .safe("Nothing was saved; the input is as it was.")
         .next("Give one JSON object of the kind's fields, for example {\"text\": \"…\"}.")

@@ -1,3 +1,5 @@
+//! `sealpost record show`
+
 use serde::Serialize;
 use serde_json::Value;
 

@@ -6,7 +6,8 @@ fn line(text: &str) -> String {
 
 #[test]
 fn ordinary_text_of_any_script_is_shown_as_it_is() {
-    for text in ["baran", "Ağır Ceza", "سوسن", "می\u{200c}خواهم", "क्\u{200d}ष", "刘", "é"] {
+    for text in ["baran", "Ağır Ceza", "سوسن", "می\u{200c}خواهم", "क्\u{200d}ष", "刘", "é"]
+    {
         assert_eq!(line(text), text);
     }
 }
