@@ -9,6 +9,10 @@ use data_encoding::BASE64_NOPAD;
 
 use crate::limits;
 
+mod rules;
+
+pub use rules::{check_hybrid, check_record};
+
 /// Stanzas a header may have: every named reader and one of grease.
 pub const STANZAS_MAX: usize = limits::NAMED_READERS_MAX + 1;
 /// The wrapped file key in the body of a stanza: 16 bytes and the tag of the AEAD.
@@ -24,11 +28,6 @@ const NONCE_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 const CHUNK_BYTES: usize = 64 * 1024;
 const COLUMNS: usize = 64;
-const SCRYPT_STANZA: &str = "scrypt";
-const SCRYPT_SALT_BYTES: usize = 16;
-/// The passphrases carry 256 bits, so stretching them buys nothing; above it waits a CPU bomb.
-const SCRYPT_WORK_FACTOR: &str = "1";
-const GREASE_SUFFIX: &str = "-grease";
 
 /// Why a file is not one that Sealpost opens. Always the fault of whoever made or changed it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
@@ -163,10 +162,6 @@ impl<'a> AgeStanza<'a> {
     pub fn body_bytes(&self) -> usize {
         self.body_bytes
     }
-
-    fn is_grease(&self) -> bool {
-        self.kind().ends_with(GREASE_SUFFIX)
-    }
 }
 
 /// Reads the header of `file`, looking at no more than `header_bytes_max` of its bytes.
@@ -189,77 +184,6 @@ pub fn parse(file: &[u8], header_bytes_max: usize) -> Result<AgeHeader<'_>, Peer
         }
         stanzas.push(stanza(words, &mut lines)?);
     }
-}
-
-/// Checks the payload of a record: one scrypt stanza of work factor 1 and nothing else.
-pub fn check_record(payload: &[u8]) -> Result<AgeHeader<'_>, PeerAgeHeaderError> {
-    let header = parse(payload, limits::RECORD_AGE_HEADER_BYTES_MAX)?;
-    let [stanza] = header.stanzas() else {
-        return Err(PeerAgeHeaderError::NotOneScrypt);
-    };
-    if stanza.kind() != SCRYPT_STANZA {
-        return Err(PeerAgeHeaderError::NotOneScrypt);
-    }
-    let mut args = stanza.args();
-    let (Some(salt), Some(work_factor), None) = (args.next(), args.next(), args.next()) else {
-        return Err(PeerAgeHeaderError::ScryptArguments);
-    };
-    if base64_exact::<SCRYPT_SALT_BYTES>(salt.as_bytes()).is_none() {
-        return Err(PeerAgeHeaderError::Salt);
-    }
-    if work_factor != SCRYPT_WORK_FACTOR {
-        return Err(PeerAgeHeaderError::WorkFactor);
-    }
-    check_file_key(stanza)?;
-    header.plaintext_bytes()?;
-    Ok(header)
-}
-
-/// Checks a file sealed to hybrid recipients: 1 to `readers_max` hybrid stanzas, and at most one of
-/// grease. Grants, links and labels have one reader, named-reader files up to
-/// [`limits::NAMED_READERS_MAX`].
-pub fn check_hybrid(file: &[u8], readers_max: usize) -> Result<AgeHeader<'_>, PeerAgeHeaderError> {
-    let stanzas_max = readers_max.min(limits::NAMED_READERS_MAX) + 1;
-    let ends = VERSION_LINE.len() + "--- \n".len() + BASE64_NOPAD.encode_len(MAC_BYTES);
-    let header = parse(file, stanzas_max * limits::STANZA_BYTES_MAX + ends)?;
-    let (mut hybrid, mut grease) = (0, 0);
-    for stanza in header.stanzas() {
-        if stanza.kind() == HYBRID_STANZA {
-            check_hybrid_stanza(stanza)?;
-            hybrid += 1;
-        } else if stanza.is_grease() {
-            grease += 1;
-        } else {
-            return Err(PeerAgeHeaderError::ForeignStanza);
-        }
-    }
-    if hybrid == 0 || hybrid > readers_max {
-        return Err(PeerAgeHeaderError::HybridStanzas { max: readers_max });
-    }
-    if grease > 1 {
-        return Err(PeerAgeHeaderError::Grease);
-    }
-    header.plaintext_bytes()?;
-    Ok(header)
-}
-
-fn check_hybrid_stanza(stanza: &AgeStanza<'_>) -> Result<(), PeerAgeHeaderError> {
-    let mut args = stanza.args();
-    let (Some(share), None) = (args.next(), args.next()) else {
-        return Err(PeerAgeHeaderError::Share);
-    };
-    if base64_exact::<HYBRID_SHARE_BYTES>(share.as_bytes()).is_none() {
-        return Err(PeerAgeHeaderError::Share);
-    }
-    check_file_key(stanza)
-}
-
-/// Fixed, so that no body can be made that opens under many keys.
-fn check_file_key(stanza: &AgeStanza<'_>) -> Result<(), PeerAgeHeaderError> {
-    if stanza.body_bytes() != WRAPPED_FILE_KEY_BYTES {
-        return Err(PeerAgeHeaderError::FileKey);
-    }
-    Ok(())
 }
 
 fn check_mac(after_dashes: &[u8]) -> Result<(), PeerAgeHeaderError> {

@@ -6,7 +6,7 @@
 //! only a hash; what seals the join request; what authenticates it to the inviter.
 //!
 //! ```text
-//! inviter  Invitation -> to_text -> the joiner, over any channel; InvitationSecret::access_hash -> relay
+//! inviter  Invitation -> to_text -> the joiner, over any channel; access_hash -> the relay
 //! joiner   JoinRequest -> age file under seal_passphrase -> SealedJoinRequest::new -> relay
 //! relay    compares access_hash; KeptJoinRequest -> disk, and to the inviter when asked
 //! inviter  KeptJoinRequest::verified_file -> age file -> JoinRequest
@@ -208,17 +208,14 @@ fn from_bech32(text: &str) -> Result<Zeroizing<Vec<u8>>, InvitationError> {
     if upper && lower {
         return Err(InvitationError::MixedCase);
     }
-    // A second `1` is a typing mistake too, though bech32 would take it for the separator.
-    if text[PREFIX.len()..].contains('1') {
-        return Err(InvitationError::MistypedCharacter);
-    }
     let checked = CheckedHrpstring::new::<LongBech32m>(text)
         .map_err(|_| InvitationError::MistypedCharacter)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(INVITATION_TEXT_BYTES_MAX));
     bytes.extend(checked.byte_iter());
-    // Five-bit groups may leave bits over: they must be zero, or one invitation had many texts.
+    // Bits left over from five-bit groups, or another prefix that begins like ours: one invitation
+    // would have many texts.
     if !to_bech32(&bytes).eq_ignore_ascii_case(text) {
-        return Err(InvitationError::Malformed("bits left over".to_owned()));
+        return Err(InvitationError::Malformed("not in canonical form".to_owned()));
     }
     Ok(bytes)
 }

@@ -21,21 +21,23 @@ pub mod entry;
 pub mod frame;
 pub mod hash;
 pub mod id;
-#[cfg(feature = "seal")]
-pub mod identity;
 pub mod invitation;
 pub mod limits;
-#[cfg(feature = "seal")]
-pub mod record;
 pub mod reference;
 pub mod roster;
-#[cfg(feature = "seal")]
-pub mod seal;
 pub mod sign;
 pub mod tree;
 
 #[cfg(feature = "seal")]
 pub mod hybrid;
+#[cfg(feature = "seal")]
+pub mod identity;
+#[cfg(feature = "seal")]
+pub mod record;
+#[cfg(feature = "seal")]
+pub mod seal;
 
 #[cfg(test)]
 pub(crate) mod vectors;
+#[cfg(any(test, feature = "testing"))]
+pub mod world;

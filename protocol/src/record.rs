@@ -11,7 +11,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -21,19 +20,18 @@ use crate::limits::RECORD_PLAINTEXT_BYTES_MAX;
 use crate::seal::LocalSealError;
 
 mod content;
+mod envelope;
 mod json;
 mod named;
 mod padding;
 
 pub use content::{ContentLeaf, content_root, leaf_hashes};
+use envelope::ENVELOPE;
 pub use named::{PeerNamedError, SEALED};
 pub use padding::{padded_len, padme};
 
 /// The length of the salt that hides the leaves of `content`.
 pub const SALT_BYTES: usize = 32;
-/// The members that bind a record, in their order, before those of its kind.
-const ENVELOPE: [&str; 5] = ["committee", "author", "epoch", "id", "salt"];
-
 /// The members of a JSON object, in their order.
 pub type Fields = Map<String, Value>;
 
@@ -166,7 +164,7 @@ impl RecordBody {
         if let Some(name) = ENVELOPE.into_iter().find(|name| self.fields.contains_key(*name)) {
             return Err(LocalRecordError::Reserved(name));
         }
-        let members = bound_members(&self.fields, binding, id, salt);
+        let members = envelope::bound_members(&self.fields, binding, id, salt);
         let content = content_root(&content::leaves(&members, salt)?, salt);
         let len = padded_len(json::compact_len(&members));
         if len > RECORD_PLAINTEXT_BYTES_MAX {
@@ -204,7 +202,7 @@ impl Record {
         if !json::is_compact(text, &members) {
             return Err(PeerRecordError::NotCompact);
         }
-        let (id, salt) = check_envelope(&members, binding)?;
+        let (id, salt) = envelope::check(&members, binding)?;
         let leaves = content::leaves(&members, &salt)?;
         members.retain(|name, _| !ENVELOPE.contains(&name.as_str()));
         let body = RecordBody { fields: members };
@@ -233,66 +231,10 @@ impl Record {
 
     /// The leaves of `content`, sorted by path, without the dummies.
     pub fn leaves(&self) -> Vec<ContentLeaf> {
-        let members = bound_members(&self.body.fields, &self.binding, &self.id, &self.salt);
+        let members =
+            envelope::bound_members(&self.body.fields, &self.binding, &self.id, &self.salt);
         content::leaves(&members, &self.salt).expect("checked when it was read")
     }
-}
-
-fn bound_members(
-    fields: &Fields,
-    binding: &Binding,
-    id: &RecordId,
-    salt: &[u8; SALT_BYTES],
-) -> Fields {
-    let values = [
-        Value::from(binding.committee.to_string()),
-        Value::from(binding.author.to_string()),
-        Value::from(binding.epoch.0),
-        Value::from(id.to_string()),
-        Value::from(BASE64URL_NOPAD.encode(salt)),
-    ];
-    let envelope = ENVELOPE.into_iter().map(str::to_owned).zip(values);
-    envelope.chain(fields.clone()).collect()
-}
-
-/// Checks the members that bind a record and hands back its id and salt.
-fn check_envelope(
-    members: &Fields,
-    binding: &Binding,
-) -> Result<(RecordId, [u8; SALT_BYTES]), PeerRecordError> {
-    for (name, found) in ENVELOPE.into_iter().zip(members.keys().map(Some).chain([None; 5])) {
-        if found.map(String::as_str) != Some(name) {
-            return Err(PeerRecordError::Envelope(name));
-        }
-    }
-    if hash(members, "committee")? != binding.committee.0 {
-        return Err(PeerRecordError::Committee);
-    }
-    if hash(members, "author")? != binding.author.0 {
-        return Err(PeerRecordError::Author);
-    }
-    let epoch = members["epoch"].as_u64().ok_or(PeerRecordError::Envelope("epoch"))?;
-    if epoch != u64::from(binding.epoch.0) {
-        return Err(PeerRecordError::Epoch);
-    }
-    let id = text(members, "id")?.parse().map_err(|_| PeerRecordError::Envelope("id"))?;
-    let salt = BASE64URL_NOPAD.decode(text(members, "salt")?.as_bytes()).ok();
-    let salt = salt.and_then(|bytes| bytes.try_into().ok());
-    Ok((id, salt.ok_or(PeerRecordError::Envelope("salt"))?))
-}
-
-fn text<'a>(members: &'a Fields, name: &'static str) -> Result<&'a str, PeerRecordError> {
-    members[name].as_str().ok_or(PeerRecordError::Envelope(name))
-}
-
-/// Lower-case hex alone: one value has one text.
-fn hash(members: &Fields, name: &'static str) -> Result<Hash, PeerRecordError> {
-    let text = text(members, name)?;
-    let hash: Hash = text.parse().map_err(|_| PeerRecordError::Envelope(name))?;
-    if hash.to_string() != text {
-        return Err(PeerRecordError::Envelope(name));
-    }
-    Ok(hash)
 }
 
 /// A record's id: a ULID, 26 symbols of Crockford base32 in capitals.

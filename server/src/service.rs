@@ -18,13 +18,14 @@ use sealpost_protocol::change::{Change, Role};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee;
-use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::entry::{Kind, UnverifiedEntry};
 use sealpost_protocol::frame::{
     Accepted, Checkpointed, Empty, FoundRequest, HeadState, HeadsRequest, Hello, HelloReply,
     PullRequest, PushRequest, PushResult, Pushed, Refused, Reply, Request, VERSION,
 };
 use sealpost_protocol::id::{CommitteeId, DeviceId, LeafIndex, TreeSize, UnixMillis};
 use sealpost_protocol::limits;
+use sealpost_protocol::roster::Device;
 use sealpost_protocol::sign::PublicKey;
 use tokio::sync::{Mutex, mpsc};
 
@@ -77,7 +78,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         };
         for (committee, _) in service.store.committees().await {
             let log = Log::load(service.store.as_ref(), &service.key, committee).await?;
-            service.install(committee, Arc::new(log));
+            service.install(committee, &Arc::new(log));
         }
         Ok(service)
     }
@@ -131,13 +132,11 @@ impl<S: LogStore + NoteStore> Service<S> {
     async fn found(&self, request: FoundRequest) -> Result<Reply, Code> {
         let entry = UnverifiedEntry::decode(&request.entry).map_err(|error| Code::from(&error))?;
         let committee = CommitteeId(entry.leaf());
-        let (fold, admitted) =
-            Committee::found(entry).map_err(|refusal| Code::from(&refusal))?;
-        if fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
+        let (fold, admitted) = Committee::found(entry).map_err(|refusal| Code::from(&refusal))?;
+        if *fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
             return Err(Code::OtherLog);
         }
-        let now = (self.clock)();
-        permit::redeem(self.store.as_ref(), &request.permit, committee, now).await?;
+        permit::redeem(self.store.as_ref(), &request.permit, committee).await?;
         let _opening = self.opening.lock().await;
         // The same founding entry sent again finds its log.
         let log = match self.log(committee) {
@@ -146,7 +145,7 @@ impl<S: LogStore + NoteStore> Service<S> {
                 let log = Arc::new(Log::found(fold));
                 log.push_founding(&self.store, &self.key, admitted);
                 log.durable(TreeSize(1)).await?;
-                self.install(committee, log.clone());
+                self.install(committee, &log);
                 log
             }
         };
@@ -183,7 +182,7 @@ impl<S: LogStore + NoteStore> Service<S> {
             .map(|bytes| UnverifiedEntry::decode(bytes).map_err(|error| Code::from(&error)))
             .collect();
         drop(request.entries);
-        let changes_roster = decoded.iter().flatten().any(|entry| moves_access(entry));
+        let changes_roster = decoded.iter().flatten().any(moves_access);
         let (places, entries): (Vec<_>, Vec<_>) = split(decoded);
         let mut outcomes = standing.log.push(&self.store, &self.key, entries).into_iter();
         let mut results = Vec::with_capacity(places.len());
@@ -198,17 +197,13 @@ impl<S: LogStore + NoteStore> Service<S> {
         let size = last.map_or(TreeSize(0), |index| TreeSize(index.0 + 1));
         let head = standing.log.durable(size).await?;
         if changes_roster {
-            self.install(standing.committee, standing.log.clone());
+            self.open_access(standing.committee, &standing.log);
         }
         self.pushed(&standing.log, &head, &results)
     }
 
     /// Where an entry came to stand; an old entry sent again finds its old place.
-    async fn settle(
-        &self,
-        log: &Log,
-        outcome: Outcome,
-    ) -> Result<Result<LeafIndex, Code>, Code> {
+    async fn settle(&self, log: &Log, outcome: Outcome) -> Result<Result<LeafIndex, Code>, Code> {
         let signed = match outcome {
             Outcome::At(index) => return Ok(Ok(index)),
             Outcome::Refused(code) => return Ok(Err(code)),
@@ -272,12 +267,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         Ok(Reply::End(checkpointed(&head)))
     }
 
-    async fn watch(
-        &self,
-        peer: PublicKey,
-        request: &HeadsRequest,
-        replies: mpsc::Sender<Reply>,
-    ) {
+    async fn watch(&self, peer: PublicKey, request: &HeadsRequest, replies: mpsc::Sender<Reply>) {
         let mut watched = Vec::new();
         for ask in request.committees.iter().take(limits::HEADS_COMMITTEES_MAX) {
             if let Ok(standing) = self.standing(peer, ask.committee).await {
@@ -325,21 +315,23 @@ impl<S: LogStore + NoteStore> Service<S> {
                     tracing::error!(%error, "a log could not be folded again");
                     Code::Stopped
                 })?);
-                self.install(committee, log.clone());
+                self.install(committee, &log);
                 Ok(log)
             }
         }
     }
 
     /// Makes a log reachable, for the devices in its roster and no others.
-    fn install(&self, committee: CommitteeId, log: Arc<Log>) {
-        let devices: Vec<(PublicKey, DeviceId)> = log.with_fold(|fold| {
-            let login = |(id, device): (_, &sealpost_protocol::roster::Device)| {
-                ((*device.card.login_key()).into(), id)
-            };
-            fold.roster().devices().map(login).collect()
-        });
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(committee, log);
+    fn install(&self, committee: CommitteeId, log: &Arc<Log>) {
+        self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(committee, log.clone());
+        self.open_access(committee, log);
+    }
+
+    /// Lets every device in the roster know of the log.
+    fn open_access(&self, committee: CommitteeId, log: &Log) {
+        let login = |(id, device): (DeviceId, &Device)| ((*device.card.login_key()).into(), id);
+        let devices: Vec<(PublicKey, DeviceId)> =
+            log.with_fold(|fold| fold.roster().devices().map(login).collect());
         let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
         for (key, device) in devices {
             access.entry(key).or_default().insert(committee, device);
@@ -361,15 +353,13 @@ pub async fn check_logs<S: LogStore>(store: &S) -> Result<u64, FoldError> {
 fn moves_access(entry: &UnverifiedEntry) -> bool {
     let change: Option<Change> = entry
         .payload()
-        .filter(|_| entry.header().kind == sealpost_protocol::entry::Kind::Roster)
+        .filter(|_| entry.header().kind == Kind::Roster)
         .and_then(|payload| codec::decode(payload, limits::ROSTER_PAYLOAD_BYTES_MAX).ok());
     matches!(change, Some(Change::Admit(_) | Change::Device(_) | Change::Approve(_)))
 }
 
 /// Splits decoded entries into the entries and, for each place, the code of what did not decode.
-fn split(
-    decoded: Vec<Result<UnverifiedEntry, Code>>,
-) -> (Vec<Option<Code>>, Vec<UnverifiedEntry>) {
+fn split(decoded: Vec<Result<UnverifiedEntry, Code>>) -> (Vec<Option<Code>>, Vec<UnverifiedEntry>) {
     let places = decoded.iter().map(|entry| entry.as_ref().err().copied()).collect();
     (places, decoded.into_iter().flatten().collect())
 }

@@ -50,7 +50,12 @@ fn lengths_are_inclusive() {
     let filler = format!("{longest}:1,{}:1", &longest[..ADDRESS_BYTES_MAX - fixed]);
     assert_eq!(parse(&filler).unwrap().to_string().len(), ADDRESS_BYTES_MAX);
     let filler = filler.replace(":1,", ":12,");
-    assert_eq!(parse(&filler), Err(AddressError::TooLong(ADDRESS_BYTES_MAX + 1)));
+    let too_long = || AddressError::TooLong(ADDRESS_BYTES_MAX + 1);
+    assert_eq!(parse(&filler), Err(too_long()));
+    let hosts = filler.split(',').map(|host| host.parse().unwrap()).collect();
+    assert_eq!(RelayAddress::new(key(), hosts), Err(too_long()));
+    // The length is looked at first, whatever the text is.
+    assert_eq!("x".repeat(ADDRESS_BYTES_MAX + 1).parse::<RelayAddress>(), Err(too_long()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use minicbor::{Decode, Decoder, Encode, decode};
 use super::{InvitationSecret, MAC_BYTES, PeerBadMac};
 use crate::codec::{self, PeerCodecError};
 use crate::hash::Hash;
-use crate::id::InvitationId;
+use crate::id::{Country, InvitationId};
 use crate::limits::{CARD_BYTES_MAX, HANDLE_BYTES_MAX, JOIN_REQUEST_BYTES_MAX};
 
 /// The plaintext of a join request: who asks, under which handle, from which country.
@@ -22,7 +22,7 @@ pub struct JoinRequest {
     #[n(2)]
     handle: String,
     #[n(3)]
-    country: String,
+    country: Country,
 }
 
 /// Why a join request is refused. The fault of the joiner, who alone can have made it.
@@ -37,9 +37,6 @@ pub enum PeerJoinRequestError {
     /// The handle is empty, longer than [`HANDLE_BYTES_MAX`] or holds control characters.
     #[error("a handle has 1 to {HANDLE_BYTES_MAX} bytes and no control characters")]
     Handle,
-    /// The country is not two upper-case letters (ISO 3166-1).
-    #[error("a country is two letters, A to Z")]
-    Country,
 }
 
 impl JoinRequest {
@@ -49,7 +46,7 @@ impl JoinRequest {
         card: Vec<u8>,
         random: [u8; 16],
         handle: String,
-        country: String,
+        country: Country,
     ) -> Result<Self, PeerJoinRequestError> {
         Self { card: card.into(), random, handle, country }.checked()
     }
@@ -79,9 +76,9 @@ impl JoinRequest {
         &self.handle
     }
 
-    /// Two upper-case letters.
-    pub fn country(&self) -> &str {
-        &self.country
+    /// Where the joiner says to be.
+    pub fn country(&self) -> Country {
+        self.country
     }
 
     fn checked(self) -> Result<Self, PeerJoinRequestError> {
@@ -91,9 +88,6 @@ impl JoinRequest {
         let handle_fits = matches!(self.handle.len(), 1..=HANDLE_BYTES_MAX);
         if !handle_fits || self.handle.chars().any(char::is_control) {
             return Err(PeerJoinRequestError::Handle);
-        }
-        if self.country.len() != 2 || !self.country.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(PeerJoinRequestError::Country);
         }
         Ok(self)
     }

@@ -8,12 +8,10 @@ use sha2::Sha256;
 use super::{ENVELOPE, Fields, RecordFault, SALT_BYTES};
 use crate::hash::Hash;
 use crate::limits::{RECORD_DEPTH_MAX, RECORD_LEAVES_MAX, RECORD_NAME_BYTES_MAX};
+use crate::tree::{Frontier, leaf_hash};
 
 /// Fewer leaves than this are filled up with dummies.
 const LEAVES_MIN: usize = 16;
-/// RFC 6962 §2.1: what is hashed for a leaf begins with 0, for a node with 1.
-const LEAF: u8 = 0;
-const NODE: u8 = 1;
 /// Paths begin with `/`, so no path is taken for the number of a dummy.
 const DUMMY: u8 = 0;
 /// Numbers beyond are not exact in every reader of JSON.
@@ -36,7 +34,7 @@ impl ContentLeaf {
     pub fn hash(&self) -> Hash {
         let length = u32::try_from(self.path.len()).expect("paths are shorter than a record");
         let (path, value) = (self.path.as_bytes(), self.value.as_bytes());
-        Hash::of_parts(&[&[LEAF], &self.blind, &length.to_be_bytes(), path, value])
+        leaf_hash(&[&self.blind, &length.to_be_bytes(), path, value])
     }
 }
 
@@ -60,20 +58,18 @@ pub fn leaf_hashes(leaves: &[ContentLeaf], salt: &[u8; SALT_BYTES]) -> Vec<Hash>
     let count = leaves.len().max(LEAVES_MIN).next_power_of_two();
     let dummy = |index: usize| {
         let index = u32::try_from(index).expect("at most the limit of leaves").to_be_bytes();
-        Hash::of_parts(&[&[LEAF], &blind(salt, &[&[DUMMY], &index])])
+        leaf_hash(&[&blind(salt, &[&[DUMMY], &index])])
     };
     leaves.iter().map(ContentLeaf::hash).chain((leaves.len()..count).map(dummy)).collect()
 }
 
 /// The RFC 6962 root over [`leaf_hashes`].
 pub fn content_root(leaves: &[ContentLeaf], salt: &[u8; SALT_BYTES]) -> Hash {
-    let mut hashes = leaf_hashes(leaves, salt);
-    // A power of two: every level has pairs only.
-    while let [_, _, ..] = hashes.as_slice() {
-        let pairs = hashes.as_chunks::<2>().0.iter();
-        hashes = pairs.map(|[l, r]| Hash::of_parts(&[&[NODE], &l.0, &r.0])).collect();
+    let mut tree = Frontier::new();
+    for hash in leaf_hashes(leaves, salt) {
+        tree.append(hash);
     }
-    hashes[0]
+    tree.root()
 }
 
 fn blind(salt: &[u8; SALT_BYTES], parts: &[&[u8]]) -> [u8; 32] {

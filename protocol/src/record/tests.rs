@@ -90,8 +90,12 @@ fn what_nobody_would_open_is_not_bound() {
 
 #[test]
 fn the_largest_record_fills_its_limit() {
-    let overhead =
-        json::compact_len(&bound_members(&body(json!({"t": ""})).fields, &binding(), &id(), &SALT));
+    let overhead = json::compact_len(&envelope::bound_members(
+        &body(json!({"t": ""})).fields,
+        &binding(),
+        &id(),
+        &SALT,
+    ));
     let text = |len: usize| json!({"t": "x".repeat(len - overhead)});
     let max = RECORD_PLAINTEXT_BYTES_MAX;
     let bound = bind(text(max)).unwrap();

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{LocalSealError, PeerOpenError};
 use crate::codec::{self, PeerCodecError};
-use crate::id::MemberNumber;
+use crate::id::{Country, MemberNumber};
 use crate::limits;
 
 /// Plaintexts are padded to a multiple of this.
@@ -34,9 +34,9 @@ pub struct LabelMember {
     /// The name in this committee.
     #[n(0)]
     pub handle: String,
-    /// Two capital letters of ISO 3166-1.
+    /// Where it works.
     #[n(1)]
-    pub country: String,
+    pub country: Country,
 }
 
 /// Which rule a label breaks.
@@ -51,9 +51,6 @@ pub enum LabelFault {
     /// Two members have one handle.
     #[error("member {0} has the handle of another")]
     SameHandle(MemberNumber),
-    /// A country is not two capital letters.
-    #[error("the country of member {0} is not two capital letters")]
-    Country(MemberNumber),
 }
 
 /// Why a label is refused. The fault of whoever sealed or changed it.
@@ -118,10 +115,6 @@ impl Label {
             }
             if !handles.insert(member.handle.as_str()) {
                 return Err(LabelFault::SameHandle(*number));
-            }
-            let country = member.country.as_bytes();
-            if country.len() != 2 || !country.iter().all(u8::is_ascii_uppercase) {
-                return Err(LabelFault::Country(*number));
             }
         }
         Ok(())

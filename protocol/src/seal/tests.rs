@@ -22,7 +22,7 @@ fn device(seed: u8) -> Identity {
 fn label() -> Label {
     let member = |handle: &str, country: &str| LabelMember {
         handle: handle.to_owned(),
-        country: country.to_owned(),
+        country: country.parse().unwrap(),
     };
     let members =
         [(1, member("ada", "NO")), (2, member("berit", "SE")), (500, member("çiğdem", "TR"))];
@@ -174,7 +174,8 @@ fn labels_read_back_in_steps() {
 
 #[test]
 fn the_largest_label_keeps_to_its_limit() {
-    let member = |n: u32| LabelMember { handle: format!("{n:0>64}"), country: "NO".to_owned() };
+    let member =
+        |n: u32| LabelMember { handle: format!("{n:0>64}"), country: "NO".parse().unwrap() };
     let members = |n| (1..=n).map(|n| (MemberNumber(n), member(n))).collect();
     let largest = Label { members: members(3_500), ..label() };
     assert!(EPOCH.seal_label(&largest).unwrap().len() <= limits::LABEL_BYTES_MAX);
@@ -186,7 +187,7 @@ fn the_largest_label_keeps_to_its_limit() {
 fn labels_that_break_a_rule_are_refused_on_both_sides() {
     let with = |number, handle: &str, country: &str| {
         let mut label = label();
-        let member = LabelMember { handle: handle.to_owned(), country: country.to_owned() };
+        let member = LabelMember { handle: handle.to_owned(), country: country.parse().unwrap() };
         label.members.insert(MemberNumber(number), member);
         label
     };
@@ -197,8 +198,6 @@ fn labels_that_break_a_rule_are_refused_on_both_sides() {
         (with(2, "", "SE"), LabelFault::Handle(second)),
         (with(2, &"h".repeat(65), "SE"), LabelFault::Handle(second)),
         (with(2, "ada", "SE"), LabelFault::SameHandle(second)),
-        (with(2, "berit", "se"), LabelFault::Country(second)),
-        (with(2, "berit", "SWE"), LabelFault::Country(second)),
     ] {
         let mut padded = codec::encode(&label);
         let length = u32::try_from(padded.len()).unwrap().to_be_bytes();
