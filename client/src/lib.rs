@@ -1,1 +1,30 @@
-//! Client.
+//! The Sealpost client: signs, seals, sends and pulls records.
+//!
+//! ```text
+//! cli ──parses──> commands ──call──> app, outbox, names, kinds ──store──> vault
+//!                    └──print──> ui                     └──errors──> error (exit codes)
+//! ```
+//!
+//! A command parses, calls a function of the library and prints what it returned; whatever else
+//! wants to do the same work calls that function.
+
+use std::process::ExitCode;
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod error;
+pub mod kinds;
+pub mod names;
+pub mod outbox;
+pub mod ui;
+pub mod vault;
+
+/// Runs the program on the process's own arguments and streams.
+pub fn main() -> ExitCode {
+    // A crash must not put secrets into a file. Where that cannot be had the rest still works.
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    ExitCode::from(cli::run(std::env::args_os()))
+}

@@ -1,0 +1,66 @@
+//! `sealpost init`
+
+use crate::app::Session;
+use crate::error::{Failure, Kind};
+use crate::names;
+use crate::ui::display::Untrusted;
+use crate::vault::own::Own;
+use crate::vault::{DEFAULT_WORK_FACTOR, Secrets, Vault, WORK_FACTOR_MAX};
+
+/// Makes this device's vault, sealed under a passphrase.
+///
+/// Nobody can reset the passphrase. The handle is what colleagues see: not your real name.
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The handle to join committees with.
+    #[arg(long, value_name = "NAME")]
+    handle: String,
+    /// Seal identity.age with this scrypt work factor: for tests, anything below 18 is unsafe.
+    #[arg(long, hide = true, value_name = "N")]
+    danger_work_factor: Option<u8>,
+}
+
+/// What `init` prints with `--json`.
+#[derive(serde::Serialize)]
+struct Made {
+    #[serde(rename = "ref")]
+    reference: String,
+    id: String,
+    handle: String,
+}
+
+impl Init {
+    /// Makes the vault.
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let handle = names::handle(&self.handle)?;
+        let work_factor = self.work_factor(session)?;
+        session.home.must_be_free()?;
+        let passphrase = session.passphrase.read_new()?;
+        let secrets = Secrets::generate()?;
+        let own = Own { handle: handle.clone(), made: session.clock.now() };
+        Vault::create(session.home.clone(), &passphrase, work_factor, &secrets, &own)?;
+        let id = secrets.device.device_id();
+        let reference = names::device_ref(&id);
+        let words = format!("{reference}  {}", Untrusted::line(&handle));
+        let made = Made { reference: reference.to_string(), id: id.to_string(), handle };
+        session.ui.talk("The vault is made. Nobody can reset its passphrase.");
+        session.ui.talk("Next: sealpost join, or sealpost committee found");
+        Ok(session.ui.result(&made, &words)?)
+    }
+
+    fn work_factor(&self, session: &mut Session) -> Result<u8, Failure> {
+        match self.danger_work_factor {
+            None => Ok(DEFAULT_WORK_FACTOR),
+            Some(chosen) if (1..=WORK_FACTOR_MAX).contains(&chosen) => {
+                session.ui.talk(&format!(
+                    "Danger: work factor {chosen} instead of {DEFAULT_WORK_FACTOR}. For tests only."
+                ));
+                Ok(chosen)
+            }
+            Some(_) => {
+                let what = format!("The work factor is not 1 to {WORK_FACTOR_MAX}");
+                Err(Failure::new(Kind::Usage, what))
+            }
+        }
+    }
+}

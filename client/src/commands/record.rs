@@ -1,0 +1,27 @@
+//! `sealpost record …`
+
+use crate::app::Session;
+use crate::error::Failure;
+
+pub mod list;
+pub mod new;
+pub mod show;
+
+/// Records.
+#[derive(Debug, clap::Subcommand)]
+#[allow(missing_docs, reason = "each variant's help is the doc comment of its type")]
+pub enum Record {
+    New(new::New),
+    List(list::List),
+    Show(show::Show),
+}
+
+impl Record {
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        match self {
+            Self::New(command) => command.run(session),
+            Self::List(command) => command.run(session),
+            Self::Show(command) => command.run(session),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `sealpost record list`
+
+use serde::Serialize;
+
+use crate::app::Session;
+use crate::error::Failure;
+use crate::outbox::{self, Listed};
+use crate::ui::{table, time};
+
+/// Lists records: those in the log and those not sent yet.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only those of this committee.
+    #[arg(long, value_name = "REF")]
+    committee: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(rename = "ref")]
+    reference: String,
+    kind: String,
+    committee: String,
+    author: String,
+    made_at: String,
+    state: &'static str,
+}
+
+impl List {
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let app = session.open()?;
+        let rows = outbox::list(&app, self.committee.as_deref())?;
+        let rows: Vec<Row> = rows.into_iter().map(Row::of).collect();
+        let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
+        let headers = ["REF", "KIND", "COMMITTEE", "AUTHOR", "MADE AT", "STATE"];
+        Ok(session.ui.result(&rows, &table(&headers, &cells))?)
+    }
+}
+
+impl Row {
+    fn of(listed: Listed) -> Self {
+        Self {
+            reference: listed.reference,
+            kind: listed.kind,
+            committee: listed.committee,
+            author: listed.author,
+            made_at: time::rfc3339(listed.made),
+            state: listed.state,
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.reference.clone(),
+            self.kind.clone(),
+            self.committee.clone(),
+            self.author.clone(),
+            self.made_at.clone(),
+            self.state.to_owned(),
+        ]
+    }
+}

@@ -1,0 +1,79 @@
+//! `sealpost record new`
+
+use sealpost_protocol::limits;
+use serde::Serialize;
+
+use crate::app::Session;
+use crate::commands::needs_the_relay;
+use crate::error::{Failure, Kind as Error};
+use crate::kinds::Kind;
+use crate::names;
+use crate::outbox::{self, Saved};
+use crate::ui::input::TextSource;
+use crate::ui::prompt;
+
+/// Writes a record: saves it, then tries to send it.
+///
+/// Without --from the required fields are asked for. Whatever nobody knows is `unknown`.
+/// Exit 3 when it is saved and not sent yet.
+#[derive(Debug, clap::Args)]
+pub struct New {
+    /// The kind: note, trial-note, health-report.
+    #[arg(value_name = "KIND")]
+    kind: String,
+    /// The committee; may be left out when there is only one.
+    #[arg(long, value_name = "REF")]
+    committee: Option<String>,
+    /// Read the fields, a JSON object, from this file, or from stdin with -.
+    #[arg(long, value_name = "FILE|-")]
+    from: Option<TextSource>,
+    /// Only save; the next sync sends it.
+    #[arg(long)]
+    later: bool,
+}
+
+/// What `record new` prints with `--json`.
+#[derive(Serialize)]
+struct Made {
+    #[serde(rename = "ref")]
+    reference: String,
+    id: String,
+    state: &'static str,
+}
+
+impl New {
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let kind = Kind::named(&self.kind)?;
+        let mut app = session.open()?;
+        let committee =
+            app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
+        let given = match &self.from {
+            None => prompt::record(&kind)?,
+            Some(source) => {
+                let text = source.read("the record", limits::RECORD_PLAINTEXT_BYTES_MAX)?;
+                serde_json::from_str(&text).map_err(|error| not_json(&error))?
+            }
+        };
+        let saved = outbox::save_record(&mut app, committee.no, &kind, given)?;
+        if !saved.unknown.is_empty() {
+            session.ui.talk(&format!("Not given, so unknown: {}", saved.unknown.join(", ")));
+        }
+        if !self.later {
+            return Err(needs_the_relay("sending"));
+        }
+        tell(session, &saved, "saved")
+    }
+}
+
+fn tell(session: &mut Session, saved: &Saved, state: &'static str) -> Result<(), Failure> {
+    let reference = saved.reference.to_string();
+    let words = format!("{reference}  {state}");
+    Ok(session.ui.result(&Made { reference, id: saved.id.clone(), state }, &words)?)
+}
+
+fn not_json(error: &serde_json::Error) -> Failure {
+    let what = format!("The input is no JSON, at line {} column {}", error.line(), error.column());
+    Failure::new(Error::Usage, what)
+        .safe("Nothing was saved; the input is as it was.")
+        .next("Give one JSON object of the kind's fields, for example {\"text\": \"…\"}.")
+}

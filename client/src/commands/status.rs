@@ -1,0 +1,127 @@
+//! `sealpost status`
+
+use serde::Serialize;
+
+use crate::app::Session;
+use crate::error::Failure;
+use crate::names;
+use crate::ui::{table, time};
+use crate::vault::VaultError;
+use crate::vault::outbox::Draft;
+
+/// Shows this device, its committees, and what is not sent yet and since when.
+#[derive(Debug, clap::Args)]
+pub struct Status {}
+
+#[derive(Serialize)]
+struct Shown {
+    device: String,
+    handle: String,
+    committees: Vec<Committee>,
+    unsent: Vec<Unsent>,
+}
+
+#[derive(Serialize)]
+struct Committee {
+    #[serde(rename = "ref")]
+    reference: String,
+    state: &'static str,
+    size: u64,
+    relay: String,
+    relay_answered: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Unsent {
+    #[serde(rename = "ref")]
+    reference: String,
+    kind: String,
+    committee: String,
+    state: &'static str,
+    since: String,
+    refusal: Option<String>,
+}
+
+impl Status {
+    /// Shows it.
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let app = session.open()?;
+        let device = app.device_ref().to_string();
+        let shown = app.vault.read(|vault| {
+            let committees = vault.committees()?;
+            let committee_ref = |draft: &Draft| {
+                let found = committees.iter().find(|known| known.no == draft.new.committee);
+                found.map_or_else(String::new, |known| names::committee_ref(&known.id).to_string())
+            };
+            let unsent = vault.drafts()?.into_iter().map(|draft| Unsent {
+                committee: committee_ref(&draft),
+                reference: draft.new.reference,
+                kind: draft.new.kind,
+                state: draft.sending.as_str(),
+                since: time::rfc3339(draft.new.made),
+                refusal: draft.refusal.map(|refusal| refusal.why),
+            });
+            Ok::<_, VaultError>(Shown {
+                device,
+                handle: vault.own()?.handle,
+                unsent: unsent.collect(),
+                committees: committees.iter().map(Committee::of).collect(),
+            })
+        })?;
+        Ok(session.ui.result(&shown, &shown.words())?)
+    }
+}
+
+impl Committee {
+    fn of(known: &crate::vault::committees::Committee) -> Self {
+        Self {
+            reference: names::committee_ref(&known.id).to_string(),
+            state: known.standing.as_str(),
+            size: known.size.0,
+            relay: known.relay.clone(),
+            relay_answered: known.answered,
+        }
+    }
+}
+
+impl Shown {
+    fn words(&self) -> String {
+        let mut parts =
+            vec![table(&["DEVICE", "HANDLE"], &[vec![self.device.clone(), self.handle.clone()]])];
+        let committees: Vec<Vec<String>> = self.committees.iter().map(Committee::cells).collect();
+        parts.push(match committees.as_slice() {
+            [] => "No committee yet.".to_owned(),
+            rows => table(&["COMMITTEE", "STATE", "ENTRIES", "RELAY"], rows),
+        });
+        let unsent: Vec<Vec<String>> = self.unsent.iter().map(Unsent::cells).collect();
+        parts.push(match unsent.as_slice() {
+            [] => "Nothing is unsent.".to_owned(),
+            rows => table(&["UNSENT", "KIND", "COMMITTEE", "STATE", "SINCE", "REFUSED"], rows),
+        });
+        parts.join("\n\n")
+    }
+}
+
+impl Committee {
+    fn cells(&self) -> Vec<String> {
+        let relay = match self.relay_answered {
+            None => "not asked yet",
+            Some(true) => "answered",
+            Some(false) => "did not answer",
+        };
+        vec![self.reference.clone(), self.state.into(), self.size.to_string(), relay.into()]
+    }
+}
+
+impl Unsent {
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.reference.clone(),
+            self.kind.clone(),
+            self.committee.clone(),
+            self.state.to_owned(),
+            self.since.clone(),
+            self.refusal.clone().unwrap_or_default(),
+        ]
+    }
+}

@@ -1,0 +1,127 @@
+//! How things are named: REFs, full ids, handles.
+
+use sealpost_protocol::id::{CommitteeId, DeviceId};
+use sealpost_protocol::limits;
+use sealpost_protocol::reference::{Ref, RefError};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::error::{Failure, Kind};
+use crate::ui::display::is_deceptive;
+use crate::vault::Read;
+use crate::vault::committees::Committee;
+
+/// A committee's REF.
+pub fn committee_ref(id: &CommitteeId) -> Ref {
+    Ref::new("C", id.as_bytes())
+}
+
+/// A device's REF.
+pub fn device_ref(id: &DeviceId) -> Ref {
+    Ref::new("DV", id.as_bytes())
+}
+
+/// The committee that `typed` names by REF or full id; when nothing was typed, the only one.
+pub fn committee(vault: &Read<'_>, typed: Option<&str>) -> Result<Committee, Failure> {
+    let all = vault.committees()?;
+    let Some(typed) = typed else { return the_only(all) };
+    let wanted = Wanted::parse(typed, "C")?;
+    let full = |known: &Committee| known.id.to_string();
+    wanted.one_of(all, full, |known| committee_ref(&known.id))
+}
+
+fn the_only(all: Vec<Committee>) -> Result<Committee, Failure> {
+    let refs: Vec<String> = all.iter().map(|known| committee_ref(&known.id).to_string()).collect();
+    let mut all = all.into_iter();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(Failure::new(Kind::NotFound, "This device is in no committee")
+            .next("sealpost join, or sealpost committee found")),
+        _ => Err(Failure::new(Kind::Ambiguous, format!("Which committee? {}", refs.join(", ")))
+            .next("Name it with --committee REF.")),
+    }
+}
+
+/// A name as typed.
+#[derive(Debug)]
+pub enum Wanted {
+    /// By REF.
+    Ref(Ref),
+    /// By full id, in the spelling it is shown in.
+    Full(String),
+}
+
+impl Wanted {
+    /// Reads a REF with one of the prefixes, or takes the text as a full id. A mistyped REF is a
+    /// usage error.
+    pub fn parse(typed: &str, prefix: &str) -> Result<Self, Failure> {
+        let reference = Self::parse_any(typed)?;
+        match &reference {
+            Self::Ref(found) if found.prefix() != prefix => {
+                let what = format!("{found} does not name what is wanted here");
+                Err(Failure::new(Kind::Usage, what).next(format!("Give a REF of {prefix}-…")))
+            }
+            _ => Ok(reference),
+        }
+    }
+
+    /// As [`Wanted::parse`], with any prefix.
+    pub fn parse_any(typed: &str) -> Result<Self, Failure> {
+        let typed = typed.trim();
+        match typed.parse::<Ref>() {
+            Ok(found) => Ok(Self::Ref(found)),
+            Err(RefError::Check) => Err(RefError::Check.into()),
+            Err(RefError::Shape) if typed.len() >= 26 => Ok(Self::Full(typed.to_owned())),
+            Err(RefError::Shape) => Err(RefError::Shape.into()),
+        }
+    }
+
+    /// The one thing of `all` with this name. More than one is told with the full ids.
+    pub fn one_of<T>(
+        &self,
+        all: impl IntoIterator<Item = T>,
+        full: impl Fn(&T) -> String,
+        reference: impl Fn(&T) -> Ref,
+    ) -> Result<T, Failure> {
+        let fits = |thing: &T| match self {
+            Self::Ref(wanted) => reference(thing) == *wanted,
+            Self::Full(wanted) => full(thing).eq_ignore_ascii_case(wanted),
+        };
+        let mut found: Vec<T> = all.into_iter().filter(fits).collect();
+        if found.len() > 1 {
+            let ids: Vec<String> = found.iter().map(full).collect();
+            let what = format!("{self} names more than one: {}", ids.join(", "));
+            return Err(Failure::new(Kind::Ambiguous, what).next("Type one of the full ids."));
+        }
+        found.pop().ok_or_else(|| {
+            Failure::new(Kind::NotFound, format!("There is no {self} here"))
+                .next("sealpost sync, then look again.")
+        })
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ref(found) => found.fmt(f),
+            Self::Full(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A handle as it is kept: NFC, trimmed. Empty, too long, or with characters nobody sees: refused.
+pub fn handle(typed: &str) -> Result<String, Failure> {
+    let handle: String = typed.trim().nfc().collect();
+    let wrong = if handle.is_empty() {
+        "is empty"
+    } else if handle.len() > limits::HANDLE_BYTES_MAX {
+        "is longer than 64 bytes"
+    } else if handle.chars().any(is_deceptive) {
+        "holds characters that cannot be seen"
+    } else {
+        return Ok(handle);
+    };
+    Err(Failure::new(Kind::Usage, format!("The handle {wrong}")).next("Choose another handle."))
+}
+
+#[cfg(test)]
+mod tests;

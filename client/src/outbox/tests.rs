@@ -1,0 +1,98 @@
+use serde_json::json;
+
+use super::*;
+use crate::clock::Clock;
+use crate::vault::fixture;
+
+fn app() -> (tempfile::TempDir, App, CommitteeNo) {
+    let (dir, home) = fixture::home();
+    let (mut vault, secrets) = fixture::create(&home).expect("a vault");
+    let no = fixture::add_committee(&mut vault, 1);
+    let clock = Clock::Stopped(UnixMillis(1_773_220_440_007));
+    (dir, App { vault, device: secrets.device, clock }, no)
+}
+
+fn save(app: &mut App, no: CommitteeNo, kind: &str, given: Value) -> Result<Saved, Failure> {
+    save_record(app, no, &Kind::named(kind).expect("a known kind"), given)
+}
+
+#[test]
+fn a_saved_record_is_listed_and_shown_as_it_will_be_sealed() {
+    let (_dir, mut app, no) = app();
+    let saved = save(&mut app, no, "note", json!({"text": "heron"})).expect("saved");
+    assert_eq!(saved.reference, Ref::new("N", saved.id.as_bytes()));
+    let rows = list(&app, None).expect("listed");
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].state, rows[0].author.as_str()), ("saved", "baran"));
+    assert_eq!(rows[0].reference, saved.reference.to_string());
+    for name in [saved.reference.to_string(), saved.id.clone()] {
+        let shown = show(&app, &name).expect("shown");
+        assert_eq!(shown.record["text"], "heron");
+        assert_eq!(shown.record["id"], saved.id.as_str());
+        assert_eq!(shown.record["created"], "2026-03-11T09:14:00.007Z");
+        assert!(shown.entry.is_none());
+    }
+}
+
+#[test]
+fn a_record_survives_the_process() {
+    let (_dir, mut app, no) = app();
+    let saved = save(&mut app, no, "note", json!({"text": "heron"})).expect("saved");
+    let home = app.vault.home().clone();
+    let App { vault, device, clock } = app;
+    drop(vault);
+    let (vault, _) = crate::vault::Vault::open(home, &fixture::passphrase()).expect("it opens");
+    let app = App { vault, device, clock };
+    assert_eq!(show(&app, &saved.id).expect("shown").record["text"], "heron");
+}
+
+#[test]
+fn what_needs_named_readers_is_refused_and_not_saved() {
+    let (_dir, mut app, no) = app();
+    let given = json!({"what_happened": "x", "lawyer_only": "y"});
+    let failure = save(&mut app, no, "trial-note", given).expect_err("class H3");
+    assert_eq!(failure.kind, Error::Failed);
+    assert!(failure.what.contains("class H3"), "{}", failure.what);
+    assert_eq!(list(&app, None).expect("listed").len(), 0);
+}
+
+#[test]
+fn a_record_that_could_never_be_sealed_is_refused_before_it_is_saved() {
+    let (_dir, mut app, no) = app();
+    let failure = save(&mut app, no, "note", json!({"text": "x".repeat(1 << 20)}));
+    assert_eq!(failure.expect_err("too long").kind, Error::Usage);
+    let about: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
+    let failure = save(&mut app, no, "note", json!({"text": "x", "about": about}));
+    assert_eq!(failure.expect_err("too many values").kind, Error::Usage);
+    assert_eq!(list(&app, None).expect("listed").len(), 0);
+}
+
+#[test]
+fn a_record_in_the_log_is_shown_with_its_place_and_an_unopened_one_with_its_author() {
+    let (_dir, mut app, no) = app();
+    let id = "01JQ0000000000000000000000";
+    let author = app.device.device_id();
+    let record = |index, content| Record {
+        committee: no,
+        index: LeafIndex(index),
+        id: id.replace('Q', &index.to_string()),
+        reference: Ref::new("N", &[u8::try_from(index).expect("small")]).to_string(),
+        kind: "note".to_owned(),
+        author,
+        epoch: Epoch(2),
+        made: UnixMillis(5),
+        content,
+    };
+    let opened = record(3, Content::Opened(r#"{"text":"heron"}"#.to_owned()));
+    let unopened = record(4, Content::Unopened("no key for lock 2".to_owned()));
+    app.vault
+        .write(|vault| vault.put_record(&opened).and_then(|()| vault.put_record(&unopened)))
+        .expect("stored");
+    let place = show(&app, &opened.reference).expect("shown").entry.expect("a place");
+    assert_eq!((place.index, place.epoch), (LeafIndex(3), Epoch(2)));
+    let failure = show(&app, &unopened.reference).expect_err("not opened");
+    let author = names::device_ref(&author).to_string();
+    assert!(failure.what.contains(&author) && failure.what.contains("no key"), "{}", failure.what);
+    let states: Vec<_> = list(&app, None).expect("listed").iter().map(|row| row.state).collect();
+    assert_eq!(states, ["accepted", "unopened"]);
+}

@@ -1,0 +1,52 @@
+//! Asks for a record's required fields, one after the other.
+
+use std::io::{self, BufRead, Write};
+
+use serde_json::{Map, Value};
+
+use super::input::{self, InputError};
+use crate::kinds::{self, Field, Kind, Type};
+
+/// Asks for everything a person must type. Nothing typed means `unknown`.
+pub fn record(kind: &Kind) -> Result<Value, InputError> {
+    if !input::can_ask() {
+        return Err(InputError::NobodyToAsk("the record".to_owned()));
+    }
+    let mut fields = Map::new();
+    for field in kind.typed_fields() {
+        let typed = match field.value {
+            Type::Md => several_lines(field)?,
+            _ => input::ask(&question(field))?,
+        };
+        fields.insert(field.name.clone(), kinds::from_typed(field, &typed));
+    }
+    Ok(Value::Object(fields))
+}
+
+/// The question, with the values of an enum and their numbers.
+fn question(field: &Field) -> String {
+    let choices = (1..).zip(&field.values);
+    let choices: Vec<String> =
+        choices.map(|(number, choice)| format!("{number} {}", choice.value())).collect();
+    match choices.as_slice() {
+        [] => field.ask.clone(),
+        choices => format!("{} [{}, other: …, unknown]", field.ask, choices.join(", ")),
+    }
+}
+
+fn several_lines(field: &Field) -> Result<String, InputError> {
+    let unreadable = |error| InputError::Unreadable("stdin".to_owned(), error);
+    let mut err = io::stderr();
+    writeln!(err, "{} (end with Ctrl-D or a line with a single dot):", field.ask)
+        .map_err(unreadable)?;
+    let mut text = String::new();
+    for line in io::stdin().lock().lines() {
+        let line = line.map_err(unreadable)?;
+        if line == "." {
+            break;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}

@@ -1,0 +1,64 @@
+//! `vault.db`: one SQLCipher database under a raw 32-byte key.
+
+use std::path::Path;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use rusqlite::{Connection, OpenFlags};
+use zeroize::Zeroizing;
+
+use super::{VaultError, disk};
+
+/// The version of the tables, in `user_version`.
+pub const SCHEMA: u32 = 1;
+
+/// How long a command waits for another one's transaction: each takes milliseconds.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+
+/// The raw key of the database.
+pub(super) type Key = Zeroizing<[u8; 32]>;
+
+/// Makes the database at `path`, which must not hold one.
+pub(super) fn create(path: &Path, key: &Key) -> Result<Connection, VaultError> {
+    // Made here and not by SQLite, which would let the group read it.
+    disk::touch(path)?;
+    let connection = connect(path, key)?;
+    connection.execute_batch(concat!(
+        "BEGIN IMMEDIATE;",
+        include_str!("schema.sql"),
+        "PRAGMA user_version = 1; COMMIT;"
+    ))?;
+    Ok(connection)
+}
+
+/// Opens the database at `path`.
+pub(super) fn open(path: &Path, key: &Key) -> Result<Connection, VaultError> {
+    let connection = connect(path, key)?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        SCHEMA => Ok(connection),
+        0 => Err(VaultError::Damaged("vault.db is empty".to_owned())),
+        found => Err(VaultError::Newer { found, known: SCHEMA }),
+    }
+}
+
+fn connect(path: &Path, key: &Key) -> Result<Connection, VaultError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    // SQLCipher would write to stderr by itself.
+    connection.pragma_update(None, "cipher_log_level", "NONE")?;
+    connection.pragma_update(None, "cipher_memory_security", true)?;
+    let hex = Zeroizing::new(HEXLOWER.encode(key.as_slice()));
+    let raw = Zeroizing::new(format!("x'{}'", hex.as_str()));
+    connection.pragma_update(None, "key", raw.as_str())?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // A rollback journal that is cut, not removed: each commit syncs the journal, the database and
+    // the cut, so nothing accepted is lost by a power cut, and reading needs no space on a full
+    // disk, which the write-ahead log's shared memory would.
+    let _: String =
+        connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |row| row.get(0))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}

@@ -1,0 +1,141 @@
+-- The tables of a vault, version 1. Ids and hashes are 32 raw bytes, times are milliseconds since
+-- 1970 UTC, states are the words of the design.
+
+-- What this device says of itself. One row.
+CREATE TABLE own (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    handle TEXT NOT NULL,
+    made_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE committee (
+    no INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
+    relay TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('founding', 'joining', 'active', 'ended')),
+    -- What a founding or joining still needs: the permit, or the invitation.
+    opening TEXT,
+    made_ms INTEGER NOT NULL,
+    -- The verified position: written together with the entries it covers.
+    size INTEGER NOT NULL DEFAULT 0,
+    note BLOB,
+    fold BLOB,
+    -- The label as opened: name and handles.
+    label BLOB,
+    -- Whether the relay answered when last asked.
+    asked_ms INTEGER,
+    answered INTEGER CHECK (answered IN (0, 1))
+) STRICT;
+
+-- Every verified entry, byte for byte.
+CREATE TABLE entry (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    leaf_index INTEGER NOT NULL,
+    leaf_hash BLOB NOT NULL CHECK (length(leaf_hash) = 32),
+    author BLOB NOT NULL CHECK (length(author) = 32),
+    author_seq INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (committee, leaf_index)
+) STRICT;
+CREATE UNIQUE INDEX entry_by_author ON entry (committee, author, author_seq);
+
+-- Complete nodes of the tree, in the order in which appending makes them.
+CREATE TABLE node (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    position INTEGER NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (committee, position)
+) STRICT, WITHOUT ROWID;
+
+-- Epochs this device can open: the identity as text.
+CREATE TABLE epoch_secret (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    epoch INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    PRIMARY KEY (committee, epoch)
+) STRICT, WITHOUT ROWID;
+
+-- What the relay has not accepted yet, in the order in which it was written.
+CREATE TABLE outbox (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    what TEXT NOT NULL CHECK (what IN ('record', 'roster')),
+    id TEXT NOT NULL UNIQUE,
+    ref TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    draft BLOB NOT NULL,
+    made_ms INTEGER NOT NULL,
+    -- Bytes fixed when signed; from then on it is 'sending' and a retry sends the same.
+    state TEXT NOT NULL CHECK (state IN ('saved', 'sending', 'refused')),
+    entry BLOB,
+    leaf_hash BLOB,
+    author_seq INTEGER,
+    refusal TEXT,
+    refused_ms INTEGER,
+    CHECK ((entry IS NULL) = (leaf_hash IS NULL) AND (entry IS NULL) = (author_seq IS NULL)),
+    CHECK (state <> 'sending' OR entry IS NOT NULL),
+    CHECK (state <> 'saved' OR entry IS NULL)
+) STRICT;
+
+-- The catalog: records as opened, or why they could not be.
+CREATE TABLE record (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    leaf_index INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    ref TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    author BLOB NOT NULL CHECK (length(author) = 32),
+    epoch INTEGER NOT NULL,
+    made_ms INTEGER NOT NULL,
+    json TEXT,
+    unopened TEXT,
+    PRIMARY KEY (committee, leaf_index),
+    CHECK ((json IS NULL) <> (unopened IS NULL))
+) STRICT;
+CREATE INDEX record_by_ref ON record (ref);
+CREATE INDEX record_by_id ON record (committee, id);
+
+-- Invitations this device made.
+CREATE TABLE invitation (
+    id BLOB PRIMARY KEY CHECK (length(id) = 32),
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    text TEXT NOT NULL,
+    role TEXT NOT NULL,
+    uses INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    made_ms INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('making', 'open', 'cancelled'))
+) STRICT;
+
+-- Join requests on them, as opened.
+CREATE TABLE join_request (
+    device BLOB NOT NULL CHECK (length(device) = 32),
+    invitation BLOB NOT NULL REFERENCES invitation (id),
+    request BLOB NOT NULL,
+    handle TEXT NOT NULL,
+    safety_number TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('asking', 'admitted', 'refused')),
+    seen_ms INTEGER NOT NULL,
+    PRIMARY KEY (device, invitation)
+) STRICT;
+
+-- Who vouches for which size: the newest verified cosignature of each signer.
+CREATE TABLE cosignature (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    signer TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    PRIMARY KEY (committee, signer)
+) STRICT, WITHOUT ROWID;
+
+-- What was refused and what contradicts what: kept for others to see.
+CREATE TABLE evidence (
+    no INTEGER PRIMARY KEY,
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    what TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    seen_ms INTEGER NOT NULL
+) STRICT;

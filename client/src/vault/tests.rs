@@ -1,0 +1,425 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{
+    AuthorSeq, DeviceId, Epoch, InvitationId, LeafIndex, TreeSize, UnixMillis,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::committees::{CommitteeNo, Position, Standing};
+use super::entries::StoredEntry;
+use super::evidence::{Cosigned, Exhibit};
+use super::invitations::{Asking, Invitation, InvitationState, JoinRequest};
+use super::outbox::{DraftNo, NewDraft, Refusal, Sending, Signed, What};
+use super::own::Own;
+use super::records::{Content, Record};
+use super::*;
+
+fn vault() -> (tempfile::TempDir, Vault, CommitteeNo) {
+    let (dir, home) = fixture::home();
+    let (mut vault, _) = fixture::create(&home).expect("a vault");
+    let no = fixture::add_committee(&mut vault, 7);
+    (dir, vault, no)
+}
+
+fn new_draft(committee: CommitteeNo, id: &str) -> NewDraft {
+    NewDraft {
+        committee,
+        what: What::Record,
+        id: id.to_owned(),
+        reference: "N-00000000".to_owned(),
+        kind: "note".to_owned(),
+        draft: br#"{"text":"marker-heron"}"#.to_vec(),
+        made: UnixMillis(3_000),
+    }
+}
+
+fn save(vault: &mut Vault, committee: CommitteeNo, id: &str) -> DraftNo {
+    vault.write(|write| write.save_draft(&new_draft(committee, id))).expect("saved")
+}
+
+fn entry(bytes: &[u8], index: u64) -> StoredEntry<'_> {
+    StoredEntry {
+        index: LeafIndex(index),
+        leaf_hash: Hash::of(bytes),
+        author: DeviceId(Hash::of(b"author")),
+        author_seq: AuthorSeq(index),
+        kind: 2,
+        epoch: Epoch(1),
+        bytes,
+    }
+}
+
+#[test]
+fn a_vault_opens_again_with_the_same_keys_and_content() {
+    let (_dir, home) = fixture::home();
+    let (vault, made) = fixture::create(&home).expect("a vault");
+    drop(vault);
+    let (vault, opened) = Vault::open(home, &fixture::passphrase()).expect("it opens");
+    assert_eq!(opened.device.device_id(), made.device.device_id());
+    assert_eq!(opened.vault_key, made.vault_key);
+    let own = vault.read(Read::own).expect("its own row");
+    assert_eq!(own, Own { handle: "baran".to_owned(), made: UnixMillis(1_000) });
+}
+
+#[test]
+fn the_wrong_passphrase_and_a_missing_vault_are_told_apart() {
+    let (_dir, home) = fixture::home();
+    let open = |passphrase: &str| {
+        Vault::open(home.clone(), &SecretString::from(passphrase)).map(|_| ()).expect_err("refused")
+    };
+    assert!(matches!(open("reed heron"), VaultError::NoVault(_)));
+    drop(fixture::create(&home).expect("a vault"));
+    assert!(matches!(open("reed herons"), VaultError::WrongPassphrase));
+    fs::remove_file(home.database()).expect("it is there");
+    assert!(matches!(open("reed heron"), VaultError::Missing(_)));
+}
+
+#[test]
+fn a_second_init_and_a_database_without_its_identity_are_refused() {
+    let (_dir, home) = fixture::home();
+    drop(fixture::create(&home).expect("a vault"));
+    assert!(matches!(fixture::create(&home).err(), Some(VaultError::Exists(_))));
+    fs::remove_file(home.identity()).expect("it is there");
+    assert!(matches!(fixture::create(&home).err(), Some(VaultError::Orphan(_))));
+    assert!(home.database().exists(), "a database whose identity is lost is never removed");
+}
+
+#[test]
+fn an_init_that_was_killed_at_any_point_can_be_done_again() {
+    let (_dir, home) = fixture::home();
+    drop(fixture::create(&home).expect("a vault"));
+    // Killed before the last rename.
+    fs::rename(home.identity(), home.unfinished_identity()).expect("a rename");
+    let opened = Vault::open(home.clone(), &fixture::passphrase());
+    assert!(matches!(opened.err(), Some(VaultError::NoVault(_))));
+    drop(fixture::create(&home).expect("a second attempt"));
+    // Killed before the database was made.
+    fs::remove_file(home.database()).expect("it is there");
+    fs::rename(home.identity(), home.unfinished_identity()).expect("a rename");
+    fixture::create(&home).expect("a third attempt");
+}
+
+#[test]
+fn only_the_owner_may_read_the_folder_and_its_files() {
+    let (_dir, mut vault, no) = vault();
+    save(&mut vault, no, "1");
+    let _lock = SyncLock::take(vault.home()).expect("nobody syncs");
+    let mode = |path: &std::path::Path| {
+        fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    };
+    assert_eq!(mode(vault.home().path()), 0o700);
+    for file in fs::read_dir(vault.home().path()).expect("a folder") {
+        let path = file.expect("a file").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_folder_open_to_others_is_taken_only_when_empty() {
+    let (_dir, home) = fixture::home();
+    fs::create_dir(home.path()).expect("a folder");
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::write(home.path().join("other"), "x").expect("a file");
+    assert!(matches!(fixture::create(&home).err(), Some(VaultError::NotWritable { .. })));
+    fs::remove_file(home.path().join("other")).expect("it is there");
+    fixture::create(&home).expect("an empty folder is taken");
+}
+
+#[test]
+fn nothing_written_shows_on_disk_and_the_names_are_fixed() {
+    let (_dir, mut vault, no) = vault();
+    save(&mut vault, no, "1");
+    let _lock = SyncLock::take(vault.home()).expect("nobody syncs");
+    let mut names = Vec::new();
+    for file in fs::read_dir(vault.home().path()).expect("a folder") {
+        let path = file.expect("a file").path();
+        let bytes = fs::read(&path).expect("readable");
+        for marker in [b"marker-heron".as_slice(), b"baran", b"SQLite format", b"outbox"] {
+            let shows = bytes.windows(marker.len()).any(|window| window == marker);
+            assert!(!shows, "{} shows {:?}", path.display(), std::str::from_utf8(marker));
+        }
+        names.push(path.file_name().expect("a name").to_string_lossy().into_owned());
+    }
+    names.sort();
+    assert_eq!(names, ["identity.age", "lock", "vault.db", "vault.db-journal"]);
+}
+
+#[test]
+fn a_newer_vault_and_a_foreign_or_damaged_database_are_named() {
+    let (_dir, home) = fixture::home();
+    let (vault, secrets) = fixture::create(&home).expect("a vault");
+    vault.connection.pragma_update(None, "user_version", SCHEMA + 1).expect("a pragma");
+    drop(vault);
+    let opened = Vault::open(home.clone(), &fixture::passphrase());
+    let newer = VaultError::Newer { found: SCHEMA + 1, known: SCHEMA };
+    assert_eq!(opened.err().expect("refused").to_string(), newer.to_string());
+    let other = Secrets::generate().expect("random bytes");
+    assert!(matches!(
+        database::open(&home.database(), &other.vault_key),
+        Err(VaultError::Damaged(_))
+    ));
+    let mut bytes = fs::read(home.database()).expect("readable");
+    bytes[100] ^= 1;
+    fs::write(home.database(), bytes).expect("writable");
+    assert!(matches!(
+        database::open(&home.database(), &secrets.vault_key),
+        Err(VaultError::Damaged(_))
+    ));
+}
+
+#[test]
+fn a_damaged_identity_is_not_taken_for_a_wrong_passphrase() {
+    let (_dir, home) = fixture::home();
+    drop(fixture::create(&home).expect("a vault"));
+    let whole = fs::read(home.identity()).expect("readable");
+    for cut in [whole.len() - 1, 20] {
+        fs::write(home.identity(), &whole[..cut]).expect("writable");
+        let opened = Vault::open(home.clone(), &fixture::passphrase());
+        assert!(matches!(opened.err(), Some(VaultError::Damaged(_))), "cut to {cut}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_loses_nothing() {
+    let (_dir, mut vault, no) = vault();
+    save(&mut vault, no, "1");
+    let pages: u32 =
+        vault.connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a count");
+    vault.connection.pragma_update(None, "max_page_count", pages).expect("a pragma");
+    let mut large = new_draft(no, "2");
+    large.draft = vec![b'x'; 1 << 20];
+    let refused = vault.write(|write| write.save_draft(&large));
+    assert!(matches!(refused, Err(VaultError::DiskFull)), "{refused:?}");
+    assert_eq!(vault.read(Read::drafts).expect("readable").len(), 1);
+}
+
+#[test]
+fn what_a_failed_transaction_wrote_is_not_there() {
+    let (_dir, mut vault, no) = vault();
+    let failed: Result<(), VaultError> = vault.write(|write| {
+        write.put_entry(no, &entry(b"one", 0))?;
+        write.set_position(no, &position(1))?;
+        Err(VaultError::Busy)
+    });
+    assert!(matches!(failed, Err(VaultError::Busy)));
+    let (entry, position) = vault
+        .read(|read| Ok::<_, VaultError>((read.entry(no, LeafIndex(0))?, read.position(no)?)))
+        .expect("readable");
+    assert_eq!((entry, position), (None, None));
+}
+
+#[test]
+fn two_writers_take_turns_and_two_syncs_do_not_run() {
+    let (_dir, mut first, no) = vault();
+    let home = first.home().clone();
+    let (mut second, _) = Vault::open(home.clone(), &fixture::passphrase()).expect("opens twice");
+    second.connection.busy_timeout(std::time::Duration::ZERO).expect("a setting");
+    first
+        .write(|_| {
+            let meanwhile = second.write(|write| write.save_draft(&new_draft(no, "2")));
+            assert!(matches!(meanwhile, Err(VaultError::Busy)), "{meanwhile:?}");
+            Ok::<_, VaultError>(())
+        })
+        .expect("the first has its turn");
+    save(&mut second, no, "2");
+    assert_eq!(first.read(Read::drafts).expect("readable").len(), 1);
+    let lock = SyncLock::take(&home).expect("nobody syncs");
+    assert!(matches!(SyncLock::take(&home), Err(VaultError::SyncRunning)));
+    drop(lock);
+    SyncLock::take(&home).expect("the first is over");
+}
+
+#[test]
+fn the_database_syncs_every_commit_and_keeps_temporary_data_in_memory() {
+    let (_dir, vault, _) = vault();
+    let text = |pragma: &str| -> String {
+        vault.connection.pragma_query_value(None, pragma, |row| row.get(0)).expect("a pragma")
+    };
+    let number = |pragma: &str| -> i64 {
+        vault.connection.pragma_query_value(None, pragma, |row| row.get(0)).expect("a pragma")
+    };
+    assert_eq!(text("journal_mode"), "truncate");
+    assert_eq!(number("synchronous"), 2, "FULL");
+    assert_eq!(number("temp_store"), 2, "MEMORY");
+    assert_eq!(number("foreign_keys"), 1);
+    assert_eq!(text("cipher_memory_security"), "1");
+    vault
+        .connection
+        .execute_batch("CREATE VIRTUAL TABLE temp.words USING fts5(word)")
+        .expect("full text search is built in");
+}
+
+fn position(size: u64) -> Position {
+    Position { size: TreeSize(size), note: b"note".to_vec(), fold: b"fold".to_vec() }
+}
+
+#[test]
+fn a_position_never_goes_back() {
+    let (_dir, mut vault, no) = vault();
+    vault.write(|write| write.set_position(no, &position(5))).expect("forward");
+    vault.write(|write| write.set_position(no, &position(5))).expect("the same again");
+    let back = vault.write(|write| write.set_position(no, &position(4)));
+    assert!(matches!(back, Err(VaultError::Backwards { held: 5, shown: 4 })));
+    assert_eq!(vault.read(|read| read.position(no)).expect("readable"), Some(position(5)));
+}
+
+#[test]
+fn entries_and_nodes_come_back_as_they_were_and_are_never_overwritten() {
+    let (_dir, mut vault, no) = vault();
+    let nodes: Vec<Hash> = (0..3).map(|seed| Hash([seed; 32])).collect();
+    vault
+        .write(|write| {
+            write.put_entry(no, &entry(b"zero", 0))?;
+            write.put_entry(no, &entry(b"one", 1))?;
+            write.put_nodes(no, 0, &nodes)
+        })
+        .expect("stored");
+    let overwritten = vault.write(|write| write.put_entry(no, &entry(b"other", 1)));
+    assert!(matches!(overwritten, Err(VaultError::Sql(_))));
+    vault
+        .read(|read| {
+            assert_eq!(read.entry(no, LeafIndex(1))?.as_deref(), Some(b"one".as_slice()));
+            let from_one = read.entries_from(no, LeafIndex(1), 10)?;
+            assert_eq!(from_one, [(LeafIndex(1), b"one".to_vec())]);
+            let author = DeviceId(Hash::of(b"author"));
+            let place = read.entry_by_author(no, &author, AuthorSeq(1))?;
+            assert_eq!(place, Some((LeafIndex(1), Hash::of(b"one"))));
+            assert_eq!((read.node(no, 2)?, read.node(no, 3)?), (Some(nodes[2]), None));
+            Ok::<_, VaultError>(())
+        })
+        .expect("readable");
+}
+
+#[test]
+fn a_signed_draft_keeps_its_bytes_until_it_is_delivered_or_unsigned() {
+    let (_dir, mut vault, no) = vault();
+    let draft = save(&mut vault, no, "1");
+    let later = save(&mut vault, no, "2");
+    let signed = Signed {
+        entry: b"entry".to_vec(),
+        leaf_hash: Hash::of(b"entry"),
+        author_seq: AuthorSeq(4),
+    };
+    vault.write(|write| write.sign_draft(draft, &signed)).expect("signed");
+    let other = Signed { entry: b"other".to_vec(), ..signed.clone() };
+    assert!(vault.write(|write| write.sign_draft(draft, &other)).is_err(), "signed once");
+    let next = vault.read(|read| read.next_draft(no)).expect("readable").expect("two wait");
+    assert_eq!((next.no, next.sending, next.signed), (draft, Sending::Sending, Some(signed)));
+    let refusal = Refusal { why: "StaleEpoch".to_owned(), at: UnixMillis(9) };
+    vault.write(|write| write.unsign_draft(draft, &refusal)).expect("unsigned");
+    let next = vault.read(|read| read.next_draft(no)).expect("readable").expect("two wait");
+    assert_eq!(
+        (next.sending, next.signed, next.refusal),
+        (Sending::Saved, None, Some(refusal.clone()))
+    );
+    vault.write(|write| write.refuse_draft(draft, &refusal)).expect("refused");
+    let next = vault.read(|read| read.next_draft(no)).expect("readable").expect("one waits");
+    assert_eq!(next.no, later);
+    vault.write(|write| write.remove_draft(later)).expect("delivered");
+    assert!(vault.write(|write| write.remove_draft(later)).is_err(), "delivered once");
+}
+
+#[test]
+fn committees_records_and_secrets_come_back_as_they_were() {
+    let (_dir, mut vault, no) = vault();
+    let record = |index, content| Record {
+        committee: no,
+        index: LeafIndex(index),
+        id: "01J".to_owned(),
+        reference: "N-00000000".to_owned(),
+        kind: "note".to_owned(),
+        author: DeviceId(Hash::of(b"author")),
+        epoch: Epoch(1),
+        made: UnixMillis(u64::MAX),
+        content,
+    };
+    let secret = SecretString::from("AGE-SECRET-KEY-PQ-1");
+    vault
+        .write(|write| {
+            write.put_record(&record(3, Content::Unopened("no key".to_owned())))?;
+            write.put_record(&record(3, Content::Opened("{}".to_owned())))?;
+            write.put_record(&record(4, Content::Opened("{}".to_owned())))?;
+            write.put_epoch_secret(no, Epoch(1), &secret)?;
+            write.put_epoch_secret(no, Epoch(1), &SecretString::from("another"))?;
+            write.set_label(no, b"label")?;
+            write.set_answered(no, true, UnixMillis(5))?;
+            write.set_standing(no, Standing::Ended)
+        })
+        .expect("stored");
+    vault
+        .read(|read| {
+            let records = read.records(no)?;
+            assert_eq!(records.len(), 2);
+            assert_eq!(records[0].content, Content::Opened("{}".to_owned()));
+            assert_eq!(records[0].made, UnixMillis(i64::MAX as u64), "a claimed time saturates");
+            assert_eq!(read.record_place(no, "01J")?, Some(LeafIndex(3)), "the first counts");
+            assert_eq!(read.records_by_ref("N-00000000")?.len(), 2);
+            let held = read.epoch_secret(no, Epoch(1))?.expect("held");
+            assert_eq!(held.expose_secret(), secret.expose_secret());
+            assert_eq!(read.epochs_held(no)?, [Epoch(1)]);
+            let committee = read.committee(&fixture::committee_id(7))?.expect("known");
+            assert_eq!(committee.standing, Standing::Ended);
+            assert_eq!(
+                (committee.label, committee.answered),
+                (Some(b"label".to_vec()), Some(true))
+            );
+            Ok::<_, VaultError>(())
+        })
+        .expect("readable");
+}
+
+#[test]
+fn invitations_requests_and_marks_come_back_as_they_were() {
+    let (_dir, mut vault, no) = vault();
+    let invitation = Invitation {
+        id: InvitationId(Hash::of(b"invitation")),
+        committee: no,
+        text: "sealpost1".to_owned(),
+        role: "member".to_owned(),
+        uses: 1,
+        expires: UnixMillis(9),
+        made: UnixMillis(8),
+        state: InvitationState::Making,
+    };
+    let request = JoinRequest {
+        device: DeviceId(Hash::of(b"isla")),
+        invitation: invitation.id,
+        request: b"request".to_vec(),
+        handle: "isla".to_owned(),
+        safety_number: "73018449170258631190".to_owned(),
+        asking: Asking::Asking,
+        seen: UnixMillis(10),
+    };
+    let mark = |size| Cosigned {
+        signer: "d/isla".to_owned(),
+        size: TreeSize(size),
+        at: UnixMillis(3_600_000),
+        line: "line".to_owned(),
+    };
+    vault
+        .write(|write| {
+            write.put_invitation(&invitation)?;
+            write.put_invitation(&Invitation {
+                state: InvitationState::Open,
+                ..invitation.clone()
+            })?;
+            write.put_join_request(&request)?;
+            write.set_asking(&request.device, Asking::Admitted)?;
+            write.put_join_request(&request)?;
+            write.put_cosignature(no, &mark(5))?;
+            write.put_cosignature(no, &mark(4))?;
+            write.keep_evidence(no, Exhibit::Note, b"note", UnixMillis(1))
+        })
+        .expect("stored");
+    vault
+        .read(|read| {
+            assert_eq!(read.invitations()?[0].state, InvitationState::Open);
+            assert_eq!(read.join_requests()?[0].asking, Asking::Admitted);
+            assert_eq!(read.cosignatures(no)?, [mark(5)], "an older mark replaces none");
+            assert_eq!(read.evidence_count(no)?, 1);
+            Ok::<_, VaultError>(())
+        })
+        .expect("readable");
+}
