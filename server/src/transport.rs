@@ -133,11 +133,19 @@ impl Transport {
                 },
             }
         }
-        self.endpoint.set_server_config(None);
-        let finished = async { while connections.join_next().await.is_some() {} };
-        let _ = timeout(self.limits.stop_grace, finished).await;
+        let _ = timeout(self.limits.stop_grace, self.finish(&mut connections)).await;
         self.endpoint.close(CloseCode::Stopping.number().into(), b"");
         let _ = timeout(self.limits.stop_grace, self.endpoint.wait_idle()).await;
+    }
+
+    /// Sees the connections to their end, and tells newcomers at once that there is no use.
+    async fn finish(&self, connections: &mut JoinSet<()>) {
+        loop {
+            tokio::select! {
+                ended = connections.join_next() => if ended.is_none() { return },
+                Some(incoming) = self.endpoint.accept() => incoming.refuse(),
+            }
+        }
     }
 
     fn answer<C: Calls>(

@@ -14,6 +14,9 @@ async fn a_stop_cuts_watches_lets_requests_finish_and_takes_nothing_new() {
     relay.stopper.stop();
     let stopping = CloseCode::Stopping.number().into();
     assert_eq!(watching.next().await, Err(ReadError::Reset(stopping)));
+    let newcomer = relay.try_peer(Suite::Hybrid, 3).await.err().expect("refused");
+    let refused = matches!(&newcomer, quinn::ConnectionError::ConnectionClosed(_));
+    assert!(refused, "{newcomer}");
     relay.echo.go_on.notify_one();
     assert!(matches!(pulling.next().await, Ok(Some(Reply::End(_)))));
     assert_eq!(pulling.next().await, Ok(None));
