@@ -384,3 +384,6 @@ pub struct Approve {
     #[n(2)]
     pub label: Option<ByteVec>,
 }
+
+#[cfg(test)]
+mod tests;

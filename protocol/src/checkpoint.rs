@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! relay    Checkpoint            -> sign   -> SignedCheckpoint    the note's exact text
-//! client   UnverifiedCheckpoint  -> verify -> SignedCheckpoint    under the key of the home in force
+//! client   UnverifiedCheckpoint  -> verify -> SignedCheckpoint    under the home's key
 //! devices, Checkpoint            -> sign   -> Cosignature         one signature line
 //! mirrors  UnverifiedCosignature -> verify -> Cosignature
 //! ```

@@ -213,8 +213,7 @@ impl Committee {
         }
         let nodes = self.tree.append(place.leaf);
         let header = signed.header();
-        let head =
-            AuthorHead { seq: header.author_seq, leaf: place.leaf, seen: header.seen.size };
+        let head = AuthorHead { seq: header.author_seq, leaf: place.leaf, seen: header.seen.size };
         self.authors.insert(place.author, head);
         Ok(Admitted { index, entry: signed.into_entry(), nodes })
     }
@@ -316,7 +315,8 @@ impl Committee {
             return Err(Refusal::NotBuilt("attachment"));
         }
         let payload = signed.payload().ok_or(Refusal::PayloadMissing)?;
-        Ok(age_header::check_record(payload)?)
+        age_header::check_record(payload)?;
+        Ok(())
     }
 
     /// The committee's id.

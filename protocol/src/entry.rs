@@ -12,9 +12,7 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, PeerCodecError};
 use crate::hash::Hash;
-use crate::id::{
-    AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, Term, TreeSize, UnixMillis,
-};
+use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, Term, TreeSize, UnixMillis};
 use crate::limits;
 use crate::sign::{
     BadSignature, EntryDomain, PublicKey, SIGNATURE_BYTES, Signature, SigningKey, VerifyingKey,

@@ -10,7 +10,7 @@ use crate::code::Code;
 use crate::codec::{self, PeerCodecError, tagged};
 use crate::hash::Hash;
 use crate::id::{CommitteeId, DeviceId, InvitationId, LeafIndex, TreeSize, UnixMillis};
-use crate::invitation::SealedJoinRequest;
+use crate::invitation::{KeptJoinRequest, SealedJoinRequest};
 use crate::limits;
 use crate::tree::Proof;
 
@@ -70,7 +70,7 @@ tagged! {
         /// Done, durably.
         8 => Done(Empty),
         /// Those who ask to be let in.
-        11 => Joins(Vec<SealedJoinRequest>),
+        11 => Joins(Vec<JoinOf>),
         /// The open invitations this device made.
         12 => Invitations(Vec<OpenInvitation>),
         /// The last cosignature of each device that gave one.
@@ -298,6 +298,18 @@ pub struct OpenInvitation {
     /// How many may still ask with it.
     #[n(3)]
     pub uses: u32,
+}
+
+/// Somebody who asks to be let in with an invitation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct JoinOf {
+    /// By which invitation.
+    #[n(0)]
+    pub invitation: InvitationId,
+    /// The sealed request.
+    #[n(1)]
+    pub request: KeptJoinRequest,
 }
 
 /// A device's last cosignature.

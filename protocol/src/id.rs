@@ -166,10 +166,7 @@ impl<C> Encode<C> for Country {
 }
 
 impl<'b, C> Decode<'b, C> for Country {
-    fn decode(
-        d: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let at = d.position();
         let text = d.str()?;
         text.parse().map_err(|error: NotACountry| {

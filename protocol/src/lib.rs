@@ -32,12 +32,8 @@ pub mod wire;
 
 #[cfg(feature = "seal")]
 pub mod hybrid;
-#[cfg(feature = "seal")]
-pub mod identity;
-#[cfg(feature = "seal")]
-pub mod record;
-#[cfg(feature = "seal")]
-pub mod seal;
 
 #[cfg(test)]
 pub(crate) mod vectors;
+#[cfg(any(test, feature = "testing"))]
+pub mod world;

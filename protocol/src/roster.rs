@@ -204,12 +204,8 @@ impl Roster {
             return Err(PeerRosterError::RecipientUsed);
         }
         let member = MemberNumber(1);
-        let founder = Device {
-            card: founder,
-            member,
-            standing: DeviceStanding::Active,
-            since: place.index,
-        };
+        let founder =
+            Device { card: founder, member, standing: DeviceStanding::Active, since: place.index };
         Ok(Self {
             members: [(member, Member { role: Role::Coordinator })].into(),
             devices: [(device, founder)].into(),
@@ -480,9 +476,7 @@ impl LockState {
 fn check_lock_files(lock: &Lock) -> Result<(), PeerRosterError> {
     check_grants(&lock.grants)?;
     check_label(&lock.label)?;
-    lock.link
-        .as_ref()
-        .map_or(Ok(()), |link| check_hybrid("link", link, limits::LINK_BYTES_MAX))
+    lock.link.as_ref().map_or(Ok(()), |link| check_hybrid("link", link, limits::LINK_BYTES_MAX))
 }
 
 fn check_grants(grants: &[Grant]) -> Result<(), PeerRosterError> {
@@ -497,8 +491,8 @@ fn check_hybrid(part: &'static str, file: &[u8], max: usize) -> Result<(), PeerR
     if file.len() > max {
         return Err(PeerRosterError::TooLarge { part, len: file.len(), max });
     }
-    age_header::check_hybrid(file, 1).map_err(|error| PeerRosterError::Sealed { part, error })
+    match age_header::check_hybrid(file, 1) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(PeerRosterError::Sealed { part, error }),
+    }
 }
-
-#[cfg(test)]
-mod tests;

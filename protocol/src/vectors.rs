@@ -19,6 +19,8 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 
+mod write;
+
 /// One file of `testdata`.
 pub(crate) struct Vector {
     /// The file's name, for messages.
@@ -89,6 +91,16 @@ impl Vector {
     /// A body of one line, without the newline that ends the file.
     pub(crate) fn body_line(&self) -> &str {
         self.body_text().strip_suffix('\n').expect("a vector ends with a newline")
+    }
+
+    /// A body of several values in hex, a blank line between two.
+    pub(crate) fn body_hexes(&self) -> Vec<Vec<u8>> {
+        let decode = |part: &str| {
+            let digits: String = part.split_ascii_whitespace().collect();
+            data_encoding::HEXLOWER.decode(digits.as_bytes())
+        };
+        let parts = self.body_text().split("\n\n").map(decode).collect::<Result<_, _>>();
+        parts.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     /// A body written in hex, on any number of lines.

@@ -1,1 +1,3 @@
 //! Relay.
+
+pub mod store;

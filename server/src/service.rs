@@ -18,13 +18,14 @@ use sealpost_protocol::change::{Change, Role};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee;
-use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::entry::{Kind, UnverifiedEntry};
 use sealpost_protocol::frame::{
     Accepted, Checkpointed, Empty, FoundRequest, HeadState, HeadsRequest, Hello, HelloReply,
     PullRequest, PushRequest, PushResult, Pushed, Refused, Reply, Request, VERSION,
 };
 use sealpost_protocol::id::{CommitteeId, DeviceId, LeafIndex, TreeSize, UnixMillis};
 use sealpost_protocol::limits;
+use sealpost_protocol::roster::Device;
 use sealpost_protocol::sign::PublicKey;
 use tokio::sync::{Mutex, mpsc};
 
@@ -133,7 +134,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         let committee = CommitteeId(entry.leaf());
         let (fold, admitted) =
             Committee::found(entry).map_err(|refusal| Code::from(&refusal))?;
-        if fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
+        if *fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
             return Err(Code::OtherLog);
         }
         let now = (self.clock)();
@@ -198,7 +199,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         let size = last.map_or(TreeSize(0), |index| TreeSize(index.0 + 1));
         let head = standing.log.durable(size).await?;
         if changes_roster {
-            self.install(standing.committee, standing.log.clone());
+            self.open_access(standing.committee, &standing.log);
         }
         self.pushed(&standing.log, &head, &results)
     }
@@ -333,13 +334,15 @@ impl<S: LogStore + NoteStore> Service<S> {
 
     /// Makes a log reachable, for the devices in its roster and no others.
     fn install(&self, committee: CommitteeId, log: Arc<Log>) {
-        let devices: Vec<(PublicKey, DeviceId)> = log.with_fold(|fold| {
-            let login = |(id, device): (_, &sealpost_protocol::roster::Device)| {
-                ((*device.card.login_key()).into(), id)
-            };
-            fold.roster().devices().map(login).collect()
-        });
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(committee, log);
+        self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(committee, log.clone());
+        self.open_access(committee, &log);
+    }
+
+    /// Lets every device in the roster know of the log.
+    fn open_access(&self, committee: CommitteeId, log: &Log) {
+        let login = |(id, device): (DeviceId, &Device)| ((*device.card.login_key()).into(), id);
+        let devices: Vec<(PublicKey, DeviceId)> =
+            log.with_fold(|fold| fold.roster().devices().map(login).collect());
         let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
         for (key, device) in devices {
             access.entry(key).or_default().insert(committee, device);
@@ -361,7 +364,7 @@ pub async fn check_logs<S: LogStore>(store: &S) -> Result<u64, FoldError> {
 fn moves_access(entry: &UnverifiedEntry) -> bool {
     let change: Option<Change> = entry
         .payload()
-        .filter(|_| entry.header().kind == sealpost_protocol::entry::Kind::Roster)
+        .filter(|_| entry.header().kind == Kind::Roster)
         .and_then(|payload| codec::decode(payload, limits::ROSTER_PAYLOAD_BYTES_MAX).ok());
     matches!(change, Some(Change::Admit(_) | Change::Device(_) | Change::Approve(_)))
 }

@@ -42,7 +42,7 @@ fn lengths_are_inclusive() {
     let long_label = format!("{label}a");
     assert_eq!(parse(&format!("{long_label}:1")), Err(AddressError::Host(long_label)));
 
-    let hosts = vec!["h:1"; ADDRESS_HOSTS_MAX].join(",");
+    let hosts = ["h:1"; ADDRESS_HOSTS_MAX].join(",");
     assert!(parse(&hosts).is_ok());
     assert_eq!(parse(&format!("{hosts},h:1")), Err(AddressError::Hosts(ADDRESS_HOSTS_MAX + 1)));
 
@@ -50,7 +50,12 @@ fn lengths_are_inclusive() {
     let filler = format!("{longest}:1,{}:1", &longest[..ADDRESS_BYTES_MAX - fixed]);
     assert_eq!(parse(&filler).unwrap().to_string().len(), ADDRESS_BYTES_MAX);
     let filler = filler.replace(":1,", ":12,");
-    assert_eq!(parse(&filler), Err(AddressError::TooLong(ADDRESS_BYTES_MAX + 1)));
+    let too_long = || AddressError::TooLong(ADDRESS_BYTES_MAX + 1);
+    assert_eq!(parse(&filler), Err(too_long()));
+    let hosts = filler.split(',').map(|host| host.parse().unwrap()).collect();
+    assert_eq!(RelayAddress::new(key(), hosts), Err(too_long()));
+    // The length is looked at first, whatever the text is.
+    assert_eq!("x".repeat(ADDRESS_BYTES_MAX + 1).parse::<RelayAddress>(), Err(too_long()));
 }
 
 #[test]

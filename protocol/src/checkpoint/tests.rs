@@ -120,7 +120,7 @@ fn no_signed_text_begins_like_another() {
     let key = key(1);
     let entry = Signature::<EntryDomain>::sign(&key, note.as_bytes());
     let line = NoteSignature::sign(SignatureType::Ed25519, "x", &key, note.as_bytes(), &[]);
-    let bytes = BASE64.decode(line.to_string().trim_end()[6..].as_bytes()).unwrap();
+    let bytes = BASE64.decode(&line.to_string().trim_end().as_bytes()[6..]).unwrap();
     let as_entry = Signature::<EntryDomain>::from_bytes(bytes[4..].try_into().unwrap());
     assert!(entry.verify(&key.verifying_key(), note.as_bytes()).is_ok());
     assert!(as_entry.verify(&key.verifying_key(), note.as_bytes()).is_err());
@@ -188,7 +188,11 @@ proptest! {
     }
 
     #[test]
-    fn what_parses_is_its_own_text(size in any::<u64>(), root in any::<[u8; 32]>(), term in 1..=u32::MAX) {
+    fn what_parses_is_its_own_text(
+        size in any::<u64>(),
+        root in any::<[u8; 32]>(),
+        term in 1..=u32::MAX,
+    ) {
         let mut made = checkpoint();
         made.size = TreeSize(size);
         made.root = Hash(root);

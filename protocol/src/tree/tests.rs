@@ -381,7 +381,11 @@ proptest! {
     }
 
     #[test]
-    fn large_trees_prove_what_they_hold(size in 1..3_000_u64, a in any::<u64>(), b in any::<u64>()) {
+    fn large_trees_prove_what_they_hold(
+        size in 1..3_000_u64,
+        a in any::<u64>(),
+        b in any::<u64>(),
+    ) {
         let tree = Tree::counted(size);
         let (index, old) = (a % size, b % (size + 1));
         let root = tree.frontier.root();

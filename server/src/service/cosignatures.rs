@@ -1,7 +1,7 @@
 //! Cosignatures: kept singly, the newest of each device, served to the committee.
 
 use bytes::Bytes;
-use sealpost_protocol::checkpoint::{Checkpoint, CosignerName, Origin, UnverifiedCosignature};
+use sealpost_protocol::checkpoint::{Checkpoint, Cosigner, Origin, UnverifiedCosignature};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::frame::{CosignRequest, CosignatureOf, Empty, Reply};
@@ -31,13 +31,14 @@ impl<S: LogStore + NoteStore> Service<S> {
             (fold.term(), fold.roster().signing_key(standing.device).copied())
         });
         let checkpoint = Checkpoint { origin: Origin { committee, term }, size, root };
-        UnverifiedCosignature::parse(cosignature.as_bytes())
-            .map_err(|_| Code::Malformed)?
-            .verify(
-                &checkpoint,
-                &CosignerName::Device(standing.device),
-                &key.ok_or(Code::NotActive)?,
-            )
+        let unverified = UnverifiedCosignature::parse(cosignature.as_bytes())
+            .map_err(|_| Code::Malformed)?;
+        // A device vouches for itself alone.
+        if *unverified.claimed_cosigner() != Cosigner::Device(standing.device) {
+            return Err(Code::NotEntitled);
+        }
+        unverified
+            .verify(&checkpoint, &key.ok_or(Code::NotActive)?)
             .map_err(|_| Code::BadSignature)?;
         let kept = CosignatureOf { device: standing.device, size, root, cosignature };
         store

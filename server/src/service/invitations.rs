@@ -9,10 +9,10 @@ use minicbor::{Decode, Encode};
 use sealpost_protocol::change::Role;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
-use sealpost_protocol::frame::{Empty, InviteAction, InviteRequest, OpenInvitation, Reply};
+use sealpost_protocol::frame::{Empty, InviteAction, InviteRequest, JoinOf, OpenInvitation, Reply};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, DeviceId, InvitationId};
-use sealpost_protocol::invitation::SealedJoinRequest;
+use sealpost_protocol::invitation::{KeptJoinRequest, SealedJoinRequest};
 use sealpost_protocol::limits;
 use sealpost_protocol::sign::PublicKey;
 
@@ -101,21 +101,19 @@ impl<S: LogStore + NoteStore> Service<S> {
 
     /// Takes a join request from whoever shows a living invitation's value.
     pub(super) async fn join(&self, request: SealedJoinRequest) -> Result<Reply, Code> {
-        if request.file.len() > limits::JOIN_REQUEST_BYTES_MAX {
-            return Err(Code::TooLarge);
-        }
         let dead = Code::NotFound;
-        let committee: CommitteeId = self.get(&id_key(request.invitation)).await?.ok_or(dead)?;
-        let key = invitation_key(committee, request.invitation);
+        let id = *request.invitation();
+        let committee: CommitteeId = self.get(&id_key(id)).await?.ok_or(dead)?;
+        let key = invitation_key(committee, id);
         let held = self.store.get(&key).await.map_err(|error| store_code(&error))?.ok_or(dead)?;
         let mut invitation: Invitation = decode(&held)?;
-        if Hash::of(request.access.as_slice()) != invitation.open.access_hash {
+        if request.access_hash() != invitation.open.access_hash {
             return Err(dead);
         }
-        let bytes = codec::encode(&request);
-        let prefix = joins_prefix(committee, request.invitation);
+        let bytes = codec::encode(&request.into_kept());
+        let prefix = joins_prefix(committee, id);
         let request_key = [prefix.as_slice(), Hash::of(&bytes).as_bytes()].concat();
-        let asked_before: Option<SealedJoinRequest> = self.get(&request_key).await?;
+        let asked_before: Option<KeptJoinRequest> = self.get(&request_key).await?;
         if asked_before.is_some() {
             return Ok(Reply::Done(Empty {}));
         }
@@ -148,7 +146,8 @@ impl<S: LogStore + NoteStore> Service<S> {
             if invitation.maker == standing.device {
                 let waiting = self.scan(&joins_prefix(committee, invitation.open.id)).await?;
                 for (_, bytes) in waiting {
-                    joins.push(decode::<SealedJoinRequest>(&bytes)?);
+                    let request = decode(&bytes)?;
+                    joins.push(JoinOf { invitation: invitation.open.id, request });
                 }
             }
         }

@@ -433,7 +433,7 @@ async fn snapshot<S: LogStore>(
 
 fn sign(key: &SigningKey, fold: &Committee, size: TreeSize, root: Hash) -> String {
     let origin = Origin { committee: fold.id(), term: fold.term() };
-    Checkpoint { origin, size, root }.sign(key).to_string()
+    Checkpoint { origin, size, root }.sign(key).text().to_owned()
 }
 
 fn stored(admitted: Admitted) -> StoredEntry {

@@ -1,0 +1,63 @@
+use super::*;
+use crate::vectors::for_each_vector;
+
+fn request() -> Request {
+    Request::Pull(PullRequest { committee: CommitteeId(Hash::of(b"c")), from: TreeSize(7) })
+}
+
+#[test]
+fn a_frame_reads_back_byte_by_byte() {
+    let mut reader = FrameReader::new(limits::FRAME_BYTES_MAX);
+    let bytes = [encode(&request()), encode(&request())].concat();
+    let mut bodies = Vec::new();
+    for byte in &bytes {
+        reader.push(&[*byte]);
+        bodies.extend(reader.next_body().unwrap());
+    }
+    assert_eq!(reader.finish(), Ok(()));
+    let requests: Vec<Request> = bodies.iter().map(|body| decode(body).unwrap()).collect();
+    assert_eq!(requests, [request(), request()]);
+}
+
+#[test]
+fn a_length_over_the_limit_is_refused_before_the_body() {
+    let mut reader = FrameReader::new(1_000);
+    reader.push(&1_001_u32.to_be_bytes());
+    assert_eq!(reader.next_body(), Err(PeerFrameError::TooLarge { len: 1_001, max: 1_000 }));
+}
+
+#[test]
+fn a_stream_that_ends_in_a_frame_is_cut_off() {
+    let mut reader = FrameReader::new(1_000);
+    let bytes = encode(&request());
+    reader.push(&bytes[..bytes.len() - 1]);
+    assert_eq!(reader.next_body(), Ok(None));
+    assert_eq!(reader.finish(), Err(PeerFrameError::CutOff));
+}
+
+#[test]
+fn every_code_has_one_number() {
+    let mut numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), Code::ALL.len());
+    for code in Code::ALL {
+        let bytes = codec::encode(code);
+        assert_eq!(codec::decode(&bytes, bytes.len()), Ok(*code));
+    }
+}
+
+#[test]
+fn vectors() {
+    for_each_vector("frame", |vector| {
+        let mut reader = FrameReader::new(limits::FRAME_BYTES_MAX);
+        reader.push(&vector.body_hex());
+        let request = reader
+            .next_body()
+            .and_then(|body| body.ok_or(PeerFrameError::CutOff))
+            .and_then(|body| decode::<Request>(&body));
+        if let Some(request) = vector.assert(request) {
+            assert_eq!(format!("{request:?}"), vector.field("request"));
+        }
+    });
+}

@@ -1,0 +1,230 @@
+//! A committee made of invented devices, for tests and load (feature `testing`).
+//!
+//! Signatures, hashes and chains are real. Sealed parts have the right shape and nothing in them:
+//! the rules outside feature `seal` look at shapes alone.
+
+use data_encoding::BASE64_NOPAD;
+
+use crate::age_header::{HYBRID_SHARE_BYTES, HYBRID_STANZA, WRAPPED_FILE_KEY_BYTES};
+use crate::card::{Card, RECIPIENT_BYTES, RecipientBytes};
+use crate::change::{Admit, Change, Found, Grant, Lock, Policy, Relay, Role};
+use crate::codec;
+use crate::committee::{AdmitError, Committee, Refusal};
+use crate::entry::{Admitted, Entry, Header, Kind, RosterHead, UnverifiedEntry, VERSION};
+use crate::hash::Hash;
+use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, TreeSize, UnixMillis};
+use crate::sign::SigningKey;
+use crate::tree::{self, Frontier};
+
+/// An invented device, made of a seed.
+pub struct TestDevice {
+    /// Signs its entries.
+    pub signing: SigningKey,
+    /// Its card.
+    pub card: Card,
+}
+
+impl TestDevice {
+    /// The device of that seed.
+    pub fn new(seed: u8) -> Self {
+        let signing = SigningKey::from_bytes(&[seed; 32]);
+        let login = SigningKey::from_bytes(&[seed ^ 0x80; 32]);
+        let card = Card::sign(&signing, &login, &recipient(seed));
+        Self { signing, card }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
+        self.card.device()
+    }
+}
+
+/// Bytes in the place of a hybrid recipient.
+pub fn recipient(seed: u8) -> RecipientBytes {
+    RecipientBytes(Box::new([seed; RECIPIENT_BYTES]))
+}
+
+/// A file with the shape of one sealed to one hybrid recipient.
+pub fn hybrid_file() -> Vec<u8> {
+    let share = BASE64_NOPAD.encode(&[1; HYBRID_SHARE_BYTES]);
+    let body = BASE64_NOPAD.encode(&[2; WRAPPED_FILE_KEY_BYTES]);
+    shaped(&format!("{HYBRID_STANZA} {share}"), &body)
+}
+
+/// A file with the shape of a sealed record.
+pub fn record_file() -> Vec<u8> {
+    let salt = BASE64_NOPAD.encode(&[3; 16]);
+    shaped(&format!("scrypt {salt} 1"), &BASE64_NOPAD.encode(&[4; WRAPPED_FILE_KEY_BYTES]))
+}
+
+fn shaped(stanza: &str, body: &str) -> Vec<u8> {
+    let mac = BASE64_NOPAD.encode(&[5; 32]);
+    let header = format!("age-encryption.org/v1\n-> {stanza}\n{body}\n--- {mac}\n");
+    [header.as_bytes(), &[6; 16 + 64 + 16]].concat()
+}
+
+/// A grant with nothing in it.
+pub fn grant(device: DeviceId) -> Grant {
+    Grant { device, file: hybrid_file().into() }
+}
+
+/// A lock that grants `devices`.
+pub fn lock(seed: u8, devices: &[DeviceId], linked: bool) -> Lock {
+    let mut devices = devices.to_vec();
+    devices.sort();
+    Lock {
+        recipient: recipient(seed),
+        grants: devices.into_iter().map(grant).collect(),
+        link: linked.then(|| hybrid_file().into()),
+        label: hybrid_file().into(),
+    }
+}
+
+/// The founder's founding change, for a relay whose key is made of seed 90.
+pub fn founding_change(founder: &TestDevice) -> Found {
+    let key = SigningKey::from_bytes(&[90; 32]).verifying_key();
+    let key = data_encoding::BASE32_NOPAD.encode(key.as_bytes()).to_lowercase();
+    let address = format!("sealpost://{key}@relay.example:4433");
+    Found {
+        founder: founder.card.clone(),
+        home: Relay {
+            address: address.parse().expect("a sound key and a host"),
+            country: "CH".parse().expect("two letters"),
+        },
+        policy: Policy::default(),
+        lock: lock(200, &[founder.id()], false),
+    }
+}
+
+/// The header of the founder's founding entry.
+pub fn founding_header(founder: &TestDevice) -> Header {
+    Header {
+        version: VERSION,
+        committee: CommitteeId::NONE,
+        term: crate::id::Term(1),
+        kind: Kind::Roster,
+        author: founder.id(),
+        author_seq: AuthorSeq(0),
+        author_prev: Hash::ZERO,
+        seen: crate::entry::Seen { size: TreeSize(0), root: Frontier::default().root() },
+        roster_head: RosterHead::NONE,
+        epoch: Epoch(0),
+        made_at: UnixMillis(1_700_000_000_000),
+        payload_len: 0,
+        payload_sha256: Hash::ZERO,
+        content: Hash::ZERO,
+        blobs: Vec::new(),
+    }
+}
+
+/// A founding entry with parts of one's own.
+pub fn found_with(founder: &TestDevice, found: Found, header: Header) -> UnverifiedEntry {
+    let payload = codec::encode(&Change::Found(Box::new(found)));
+    reread(&Entry::sign(header, payload, &founder.signing))
+}
+
+/// The entry as whoever receives it reads it.
+pub fn reread(entry: &Entry) -> UnverifiedEntry {
+    UnverifiedEntry::decode(&entry.encode()).expect("what was signed here decodes")
+}
+
+/// A log of invented devices, with all its nodes and entries.
+pub struct World {
+    /// The fold.
+    pub committee: Committee,
+    /// Every node of the tree.
+    pub nodes: Vec<Hash>,
+    /// Every encoded entry.
+    pub log: Vec<Vec<u8>>,
+}
+
+impl World {
+    /// Founds a committee.
+    pub fn found(founder: &TestDevice) -> Self {
+        let entry = found_with(founder, founding_change(founder), founding_header(founder));
+        let (committee, admitted) = Committee::found(entry).expect("a sound founding entry");
+        Self { committee, nodes: admitted.nodes, log: vec![admitted.entry.encode()] }
+    }
+
+    /// A header that admission accepts as the author's next.
+    pub fn header(&self, author: DeviceId, kind: Kind) -> Header {
+        let head = self.committee.author_head(author);
+        Header {
+            version: VERSION,
+            committee: self.committee.id(),
+            term: self.committee.term(),
+            kind,
+            author,
+            author_seq: head.map_or(AuthorSeq(0), |head| head.seq.next()),
+            author_prev: head.map_or(Hash::ZERO, |head| head.leaf),
+            seen: self.committee.seen(),
+            roster_head: self.committee.roster().head(),
+            epoch: self.committee.roster().epoch(),
+            made_at: UnixMillis(1_700_000_000_000),
+            payload_len: 0,
+            payload_sha256: Hash::ZERO,
+            content: if kind == Kind::Record { Hash::of(b"fields") } else { Hash::ZERO },
+            blobs: Vec::new(),
+        }
+    }
+
+    /// A header for the author's next record.
+    pub fn record_header(&self, author: &TestDevice) -> Header {
+        self.header(author.id(), Kind::Record)
+    }
+
+    /// Admits an entry.
+    pub fn push(&mut self, entry: &Entry) -> Result<Admitted, Refusal> {
+        let signed = self.committee.verify_signature(reread(entry))?;
+        let nodes = &self.nodes;
+        let admitted = self
+            .committee
+            .admit(signed, |size| tree::root_at(size, nodes.as_slice()))
+            .map_err(|error| match error {
+            AdmitError::Refused(refusal) => refusal,
+            AdmitError::Root(error) => panic!("all nodes are at hand: {error}"),
+        })?;
+        self.nodes.extend(&admitted.nodes);
+        self.log.push(entry.encode());
+        Ok(admitted)
+    }
+
+    /// Signs and admits a record.
+    pub fn record(&mut self, author: &TestDevice) -> Result<Admitted, Refusal> {
+        let header = self.record_header(author);
+        self.push(&Entry::sign(header, record_file(), &author.signing))
+    }
+
+    /// Signs and admits a roster change.
+    pub fn change(&mut self, author: &TestDevice, change: &Change) -> Result<Admitted, Refusal> {
+        let header = self.header(author.id(), Kind::Roster);
+        self.push(&Entry::sign(header, codec::encode(change), &author.signing))
+    }
+
+    /// The admission of a newcomer.
+    pub fn admission(&self, newcomer: &TestDevice, role: Role) -> Admit {
+        Admit {
+            card: newcomer.card.clone(),
+            member: self.committee.roster().next_member(),
+            role,
+            grants: vec![grant(newcomer.id())],
+            label: hybrid_file().into(),
+        }
+    }
+
+    /// Signs and admits the admission of a newcomer.
+    pub fn admit(
+        &mut self,
+        author: &TestDevice,
+        newcomer: &TestDevice,
+        role: Role,
+    ) -> Result<Admitted, Refusal> {
+        let admit = self.admission(newcomer, role);
+        self.change(author, &Change::Admit(Box::new(admit)))
+    }
+
+    /// The active devices.
+    pub fn active(&self) -> Vec<DeviceId> {
+        self.committee.roster().active_devices().collect()
+    }
+}
