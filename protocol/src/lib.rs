@@ -23,10 +23,12 @@ pub mod hash;
 pub mod id;
 pub mod invitation;
 pub mod limits;
+pub mod permit;
 pub mod reference;
 pub mod roster;
 pub mod sign;
 pub mod tree;
+pub mod wire;
 
 #[cfg(feature = "seal")]
 pub mod hybrid;

@@ -1,0 +1,199 @@
+//! A request on its way out, and the frames of its answer, each within limits and deadlines.
+
+use std::time::Duration;
+
+use quinn::{ReadError, RecvStream, SendStream, WriteError};
+use sealpost_protocol::frame::{self, FrameReader, Reply, Request};
+use sealpost_protocol::limits::{FRAME_BYTES_MAX, FRAME_READ_STEP_BYTES};
+use sealpost_protocol::wire::CloseCode;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Deadlines, PeerError, TransportError, dial};
+
+/// Bytes given to QUIC at a time, so that a deadline measures progress and not the frame's size.
+const WRITE_STEP_BYTES: usize = 16 * 1024;
+/// What one pull may bring. A log of a million records is less.
+const PULL_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// What one watch may bring: a line of a few bytes for each change, for as long as it lives.
+const WATCH_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Writes the whole request. An early refusal is no error: it stands in the answer.
+pub(super) async fn send(
+    mut send: SendStream,
+    frame: &[u8],
+    deadlines: Deadlines,
+) -> Result<(), TransportError> {
+    for step in frame.chunks(WRITE_STEP_BYTES) {
+        let written = timeout(deadlines.pause, send.write_all(step)).await;
+        match written.map_err(|_| TransportError::TooSlow)? {
+            Ok(()) => {}
+            Err(WriteError::Stopped(_)) => return Ok(()),
+            Err(WriteError::ConnectionLost(error)) => return Err(dial::lost(&error)),
+            Err(error) => return Err(TransportError::Lost(error.to_string())),
+        }
+    }
+    // An error means that the relay stopped the stream: its answer says why.
+    let _ = send.finish();
+    Ok(())
+}
+
+/// How the replies to a request go on and end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// One reply.
+    One,
+    /// Entries, then their checkpoint.
+    UntilEnd,
+    /// For as long as both listen.
+    Endless,
+}
+
+/// The answer to one request. Memory holds one frame at a time. Dropping it tells the relay that
+/// nobody listens any more.
+#[derive(Debug)]
+pub struct Replies {
+    receive: RecvStream,
+    reader: FrameReader,
+    fits: fn(&Reply) -> bool,
+    shape: Shape,
+    bytes_max: u64,
+    received: u64,
+    complete: bool,
+    deadlines: Deadlines,
+}
+
+impl Replies {
+    pub(super) fn new(receive: RecvStream, request: &Request, deadlines: Deadlines) -> Self {
+        let (shape, fits) = expected(request);
+        let bytes_max = match shape {
+            Shape::One => (FRAME_BYTES_MAX + size_of::<u32>()) as u64,
+            Shape::UntilEnd => PULL_BYTES_MAX,
+            Shape::Endless => WATCH_BYTES_MAX,
+        };
+        Self {
+            receive,
+            reader: FrameReader::new(FRAME_BYTES_MAX),
+            fits,
+            shape,
+            bytes_max,
+            received: 0,
+            complete: false,
+            deadlines,
+        }
+    }
+
+    /// Lowers what the whole answer may have, for who knows better: the size of a log, say.
+    #[must_use]
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.bytes_max = self.bytes_max.min(bytes);
+        self
+    }
+
+    /// The next reply; none after the last. A refusal is a reply, and the last one.
+    ///
+    /// Waiting for the next reply of a watch has no deadline: it ends when the line is lost.
+    pub async fn next(&mut self) -> Result<Option<Reply>, TransportError> {
+        let Some(body) = self.next_body().await? else { return Ok(None) };
+        let reply: Reply = frame::decode(&body).map_err(PeerError::from)?;
+        self.complete = match (&reply, self.shape) {
+            (Reply::Refused(_) | Reply::End(_), _) | (_, Shape::One) => true,
+            (_, Shape::UntilEnd | Shape::Endless) => false,
+        };
+        if !matches!(reply, Reply::Refused(_)) && !(self.fits)(&reply) {
+            return Err(self.broken(PeerError::Unexpected));
+        }
+        Ok(Some(reply))
+    }
+
+    async fn next_body(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
+        let began = Instant::now();
+        let mut of_this = 0;
+        loop {
+            let ready = self.reader.next_body().map_err(PeerError::from);
+            match ready {
+                Err(error) => return Err(self.broken(error)),
+                Ok(Some(_)) if self.complete => return Err(self.broken(PeerError::Unexpected)),
+                Ok(Some(body)) => return Ok(Some(body)),
+                Ok(None) => {}
+            }
+            let Some(bytes) = self.read(began, of_this).await? else { return self.end() };
+            of_this += bytes;
+            self.received += bytes;
+            if self.received > self.bytes_max {
+                return Err(self.broken(PeerError::Endless(self.bytes_max)));
+            }
+        }
+    }
+
+    /// Reads some bytes. `of_this` came of this frame since `began`.
+    async fn read(
+        &mut self,
+        began: Instant,
+        of_this: u64,
+    ) -> Result<Option<u64>, TransportError> {
+        let between_frames = of_this == 0 && self.reader.finish().is_ok();
+        let reading = self.receive.read_chunk(FRAME_READ_STEP_BYTES, true);
+        let read = if self.shape == Shape::Endless && between_frames {
+            reading.await
+        } else {
+            let rate = u64::from(self.deadlines.bytes_a_second_min.max(1));
+            let deadline = began + self.deadlines.pause + Duration::from_secs(of_this / rate);
+            timeout_at(deadline, reading).await.map_err(|_| TransportError::TooSlow)?
+        };
+        match read {
+            Ok(Some(chunk)) => {
+                self.reader.push(&chunk.bytes);
+                Ok(Some(chunk.bytes.len() as u64))
+            }
+            Ok(None) => Ok(None),
+            Err(ReadError::ConnectionLost(error)) => Err(dial::lost(&error)),
+            Err(ReadError::Reset(code)) => Err(reset(code)),
+            Err(error) => Err(TransportError::Lost(error.to_string())),
+        }
+    }
+
+    fn end(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
+        self.reader.finish().map_err(PeerError::from)?;
+        match self.shape {
+            Shape::One | Shape::UntilEnd if !self.complete => Err(PeerError::Incomplete.into()),
+            Shape::One | Shape::UntilEnd | Shape::Endless => Ok(None),
+        }
+    }
+
+    fn broken(&mut self, error: PeerError) -> TransportError {
+        // An error means that the stream is over already.
+        let _ = self.receive.stop(CloseCode::Misbehaved.number().into());
+        error.into()
+    }
+}
+
+fn reset(code: quinn::VarInt) -> TransportError {
+    match CloseCode::from_number(code.into_inner()) {
+        Some(CloseCode::Stopping) => TransportError::TurnedAway("it is being stopped"),
+        Some(CloseCode::TooSlow) => TransportError::TooSlow,
+        code => TransportError::Lost(format!("the relay ended the answer ({code:?})")),
+    }
+}
+
+/// Which replies belong to a request, besides a refusal.
+fn expected(request: &Request) -> (Shape, fn(&Reply) -> bool) {
+    match request {
+        Request::Hello(_) => (Shape::One, |reply| matches!(reply, Reply::Hello(_))),
+        Request::Found(_) | Request::Push(_) => {
+            (Shape::One, |reply| matches!(reply, Reply::Pushed(_)))
+        }
+        Request::Heads(_) => (Shape::One, |reply| matches!(reply, Reply::Heads(_))),
+        Request::Pull(_) => {
+            (Shape::UntilEnd, |reply| matches!(reply, Reply::Entries(_) | Reply::End(_)))
+        }
+        Request::Watch(_) => (Shape::Endless, |reply| matches!(reply, Reply::Grown(_))),
+        Request::Cosign(_) | Request::Join(_) => {
+            (Shape::One, |reply| matches!(reply, Reply::Done(_)))
+        }
+        Request::Joins(_) => (Shape::One, |reply| matches!(reply, Reply::Joins(_))),
+        Request::Invite(_) => (Shape::One, |reply| matches!(reply, Reply::Invitations(_))),
+        Request::Cosignatures(_) => {
+            (Shape::One, |reply| matches!(reply, Reply::Cosignatures(_)))
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What the relay counts, as Prometheus text on loopback. No label holds an id, a key or an
+//! address: labels are the fixed words below and nothing else.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use sealpost_protocol::code::Code;
+use sealpost_protocol::frame::{PushResult, Reply};
+
+mod http;
+
+pub use http::{MetricsError, serve};
+
+/// Why a connection was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Turned {
+    /// Sent back to prove its address; an honest one returns at once.
+    Retried,
+    /// Over a limit.
+    TooMany,
+    /// Another key exchange, protocol or key type, or too slow.
+    HandshakeFailed,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// With what was asked for.
+    Answered,
+    /// With a code.
+    Refused(Code),
+    /// The request or the answer was too slow.
+    TooSlow,
+    /// The peer went away.
+    Gone,
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let name = match self {
+            Self::Answered => "Answered",
+            Self::Refused(code) => code.name(),
+            Self::TooSlow => "TooSlow",
+            Self::Gone => "Gone",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TurnedLabels {
+    why: Turned,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    request: &'static str,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    request: &'static str,
+}
+
+/// All numbers.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Connections that are logged in.
+    pub connections: Gauge,
+    /// Bytes of requests, as they came.
+    pub received_bytes: Counter,
+    /// Bytes of answers, as they went.
+    pub sent_bytes: Counter,
+    /// 1 while the disk is too full to write.
+    pub disk_full: Gauge,
+    /// 1 after a write failed: the relay must be restarted.
+    pub writing_stopped: Gauge,
+    entries: Counter,
+    turned: Family<TurnedLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<KindLabels, Histogram>,
+}
+
+impl Metrics {
+    /// All zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("sealpost_relay"),
+            connections: Gauge::default(),
+            received_bytes: Counter::default(),
+            sent_bytes: Counter::default(),
+            disk_full: Gauge::default(),
+            writing_stopped: Gauge::default(),
+            entries: Counter::default(),
+            turned: Family::default(),
+            requests: Family::default(),
+            // 1 ms to 65 s: from a round trip at home to a large push over a mobile line.
+            seconds: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.001, 2.0, 17))
+            }),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let Self { registry, .. } = self;
+        registry.register("connections", "Logged in", self.connections.clone());
+        let received = self.received_bytes.clone();
+        registry.register_with_unit("received", "Requests", Unit::Bytes, received);
+        let sent = self.sent_bytes.clone();
+        registry.register_with_unit("sent", "Answers", Unit::Bytes, sent);
+        registry.register("disk_full", "1: reads and does not write", self.disk_full.clone());
+        let stopped = self.writing_stopped.clone();
+        registry.register("writing_stopped", "1: a write failed, restart", stopped);
+        registry.register("entries_accepted", "Durably in a log", self.entries.clone());
+        registry.register("connections_turned", "Turned away", self.turned.clone());
+        registry.register("requests", "By kind and outcome", self.requests.clone());
+        let seconds = self.seconds.clone();
+        registry.register_with_unit("request", "From request to answer", Unit::Seconds, seconds);
+    }
+
+    /// A connection was turned away.
+    pub fn turned(&self, why: Turned) {
+        self.turned.get_or_create(&TurnedLabels { why }).inc();
+    }
+
+    /// A stream brought no request.
+    pub fn unread(&self, outcome: Outcome) {
+        self.answered("none", outcome, None);
+    }
+
+    /// A request ended. A watch has no time.
+    pub fn answered(&self, request: &'static str, outcome: Outcome, time: Option<Duration>) {
+        self.requests.get_or_create(&RequestLabels { request, outcome }).inc();
+        if let Some(time) = time {
+            self.seconds.get_or_create(&KindLabels { request }).observe(time.as_secs_f64());
+        }
+    }
+
+    /// A reply goes out: what it says about the disk is noted.
+    pub fn saw(&self, reply: &Reply) {
+        match reply {
+            Reply::Refused(refused) if refused.code == Code::Full => {
+                self.disk_full.set(1);
+            }
+            Reply::Refused(refused) if refused.code == Code::Stopped => {
+                self.writing_stopped.set(1);
+            }
+            Reply::Pushed(pushed) => {
+                let accepted = |result: &&PushResult| matches!(result, PushResult::Accepted(_));
+                let accepted = pushed.results.iter().filter(accepted).count();
+                self.entries.inc_by(accepted as u64);
+                if accepted > 0 {
+                    self.disk_full.set(0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The numbers as OpenMetrics text, which Prometheus reads.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a String cannot fail");
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Refuses an address that other machines could reach.
+pub fn check_loopback(address: SocketAddr) -> Result<(), MetricsError> {
+    if address.ip().is_loopback() { Ok(()) } else { Err(MetricsError::LocalNotLoopback(address)) }
+}
+
+/// Binds the metrics' socket, on loopback only.
+pub async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, MetricsError> {
+    check_loopback(address)?;
+    let refused = |error: io::Error| MetricsError::LocalAddress { address, error: Arc::new(error) };
+    tokio::net::TcpListener::bind(address).await.map_err(refused)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+use sealpost_protocol::frame::{Pushed, Refused};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::stop;
+
+fn has(metrics: &Metrics, line: &str) -> bool {
+    metrics.text().lines().any(|found| found == line)
+}
+
+#[test]
+fn answers_tell_the_state_of_the_disk() {
+    let metrics = Metrics::new();
+    assert!(has(&metrics, "sealpost_relay_disk_full 0"));
+    metrics.saw(&Reply::Refused(Refused { code: Code::Full }));
+    assert!(has(&metrics, "sealpost_relay_disk_full 1"));
+    let accepted = sealpost_protocol::frame::Accepted {
+        index: sealpost_protocol::id::LeafIndex(0),
+        proof: sealpost_protocol::tree::Proof::default(),
+    };
+    let results = vec![PushResult::Accepted(accepted)];
+    metrics.saw(&Reply::Pushed(Pushed { results, checkpoint: String::new() }));
+    assert!(has(&metrics, "sealpost_relay_disk_full 0"));
+    assert!(has(&metrics, "sealpost_relay_entries_accepted_total 1"));
+    metrics.saw(&Reply::Refused(Refused { code: Code::Stopped }));
+    assert!(has(&metrics, "sealpost_relay_writing_stopped 1"));
+}
+
+#[tokio::test]
+async fn metrics_are_for_this_machine_only() {
+    let bound = bind("0.0.0.0:0".parse().unwrap()).await;
+    assert!(matches!(bound, Err(MetricsError::LocalNotLoopback(_))));
+}
+
+#[tokio::test]
+async fn a_scraper_gets_the_text() {
+    let metrics = Arc::new(Metrics::new());
+    metrics.answered("hello", Outcome::Answered, Some(Duration::from_millis(2)));
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stopper, stop) = stop::channel();
+    let serving = tokio::spawn(serve(listener, metrics, stop));
+    let page = get(address, "/metrics").await;
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    let line = r#"sealpost_relay_requests_total{request="hello",outcome="Answered"} 1"#;
+    assert!(page.contains(line), "{page}");
+    assert!(page.ends_with("# EOF\n"), "{page}");
+    assert!(get(address, "/other").await.starts_with("HTTP/1.1 404 "));
+    stopper.stop();
+    serving.await.unwrap();
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    page
+}

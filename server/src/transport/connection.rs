@@ -1,0 +1,135 @@
+//! One connection: its handshake, its login key, its streams.
+
+use std::sync::Arc;
+
+use quinn::{Connection, Incoming};
+use sealpost_protocol::sign::PublicKey;
+use sealpost_protocol::wire::CloseCode;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::allowance::Budget;
+use super::gate::Pass;
+use super::{Calls, request, tls};
+use crate::limits::Limits;
+use crate::metrics::{Metrics, Turned};
+use crate::stop::Stop;
+
+/// What all connections share.
+pub(super) struct Shared<C> {
+    pub(super) calls: Arc<C>,
+    pub(super) limits: Limits,
+    pub(super) budget: Budget,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) stop: Stop,
+}
+
+/// Sees a connection through, from its first datagram to its last request.
+pub(super) async fn handle<C: Calls>(incoming: Incoming, mut pass: Pass, shared: Arc<Shared<C>>) {
+    let Some((connection, peer)) = handshake(incoming, &shared).await else {
+        shared.metrics.turned(Turned::HandshakeFailed);
+        return;
+    };
+    let displaced = pass.log_in(peer);
+    shared.metrics.connections.inc();
+    let mut running = JoinSet::new();
+    let ending = accept(&connection, peer, displaced, &shared, &mut running).await;
+    if let Ending::Stopping = ending {
+        drain(&mut running).await;
+    }
+    if let Some(code) = ending.close_code() {
+        connection.close(code.number().into(), b"");
+    }
+    // Requests that were begun are finished in any case, also when nobody waits for the answer.
+    drain(&mut running).await;
+    shared.metrics.connections.dec();
+}
+
+async fn handshake<C>(
+    incoming: Incoming,
+    shared: &Shared<C>,
+) -> Option<(Connection, PublicKey)> {
+    let address = incoming.remote_address();
+    let connection = match timeout(shared.limits.handshake_deadline, incoming).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            tracing::debug!(%address, %error, "a handshake failed");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!(%address, "a handshake took too long");
+            return None;
+        }
+    };
+    let peer = tls::peer_key(&connection);
+    if peer.is_none() {
+        connection.close(CloseCode::Misbehaved.number().into(), b"");
+    }
+    Some((connection, peer?))
+}
+
+/// How a connection comes to its end.
+#[derive(Debug)]
+enum Ending {
+    /// The other end closed it, or is gone.
+    Gone,
+    Idle,
+    Displaced,
+    Stopping,
+}
+
+impl Ending {
+    fn close_code(&self) -> Option<CloseCode> {
+        match self {
+            Self::Gone => None,
+            Self::Idle => Some(CloseCode::Idle),
+            Self::Displaced => Some(CloseCode::Displaced),
+            Self::Stopping => Some(CloseCode::Stopping),
+        }
+    }
+}
+
+async fn accept<C: Calls>(
+    connection: &Connection,
+    peer: PublicKey,
+    mut displaced: oneshot::Receiver<()>,
+    shared: &Arc<Shared<C>>,
+    running: &mut JoinSet<()>,
+) -> Ending {
+    let mut stop = shared.stop.clone();
+    let requests = Budget::new(shared.limits.connection_requests_bytes_max);
+    loop {
+        let nothing_runs = running.is_empty();
+        tokio::select! {
+            biased;
+            () = stop.told() => return Ending::Stopping,
+            _ = &mut displaced => return Ending::Displaced,
+            Some(ended) = running.join_next() => report(ended),
+            stream = connection.accept_bi() => match stream {
+                Ok(stream) => {
+                    let allowance = shared.budget.allowance(&requests);
+                    running.spawn(request::handle(stream, peer, allowance, shared.clone()));
+                }
+                Err(_) => return Ending::Gone,
+            },
+            () = sleep(shared.limits.connection_idle_max), if nothing_runs => {
+                return Ending::Idle;
+            }
+        }
+    }
+}
+
+async fn drain(running: &mut JoinSet<()>) {
+    while let Some(ended) = running.join_next().await {
+        report(ended);
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a request ended in a panic: this is a defect, please report it");
+    }
+}
