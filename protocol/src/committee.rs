@@ -384,5 +384,3 @@ fn decode_change(payload: Option<&[u8]>) -> Result<Change, Refusal> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) mod world;

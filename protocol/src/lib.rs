@@ -39,3 +39,5 @@ pub mod seal;
 
 #[cfg(test)]
 pub(crate) mod vectors;
+#[cfg(any(test, feature = "testing"))]
+pub mod world;

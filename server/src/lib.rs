@@ -1,1 +1,6 @@
 //! Relay.
+
+pub mod hub;
+pub mod permit;
+pub mod service;
+pub mod store;

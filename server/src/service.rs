@@ -78,7 +78,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         };
         for (committee, _) in service.store.committees().await {
             let log = Log::load(service.store.as_ref(), &service.key, committee).await?;
-            service.install(committee, Arc::new(log));
+            service.install(committee, &Arc::new(log));
         }
         Ok(service)
     }
@@ -132,13 +132,11 @@ impl<S: LogStore + NoteStore> Service<S> {
     async fn found(&self, request: FoundRequest) -> Result<Reply, Code> {
         let entry = UnverifiedEntry::decode(&request.entry).map_err(|error| Code::from(&error))?;
         let committee = CommitteeId(entry.leaf());
-        let (fold, admitted) =
-            Committee::found(entry).map_err(|refusal| Code::from(&refusal))?;
+        let (fold, admitted) = Committee::found(entry).map_err(|refusal| Code::from(&refusal))?;
         if *fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
             return Err(Code::OtherLog);
         }
-        let now = (self.clock)();
-        permit::redeem(self.store.as_ref(), &request.permit, committee, now).await?;
+        permit::redeem(self.store.as_ref(), &request.permit, committee).await?;
         let _opening = self.opening.lock().await;
         // The same founding entry sent again finds its log.
         let log = match self.log(committee) {
@@ -147,7 +145,7 @@ impl<S: LogStore + NoteStore> Service<S> {
                 let log = Arc::new(Log::found(fold));
                 log.push_founding(&self.store, &self.key, admitted);
                 log.durable(TreeSize(1)).await?;
-                self.install(committee, log.clone());
+                self.install(committee, &log);
                 log
             }
         };
@@ -184,7 +182,7 @@ impl<S: LogStore + NoteStore> Service<S> {
             .map(|bytes| UnverifiedEntry::decode(bytes).map_err(|error| Code::from(&error)))
             .collect();
         drop(request.entries);
-        let changes_roster = decoded.iter().flatten().any(|entry| moves_access(entry));
+        let changes_roster = decoded.iter().flatten().any(moves_access);
         let (places, entries): (Vec<_>, Vec<_>) = split(decoded);
         let mut outcomes = standing.log.push(&self.store, &self.key, entries).into_iter();
         let mut results = Vec::with_capacity(places.len());
@@ -205,11 +203,7 @@ impl<S: LogStore + NoteStore> Service<S> {
     }
 
     /// Where an entry came to stand; an old entry sent again finds its old place.
-    async fn settle(
-        &self,
-        log: &Log,
-        outcome: Outcome,
-    ) -> Result<Result<LeafIndex, Code>, Code> {
+    async fn settle(&self, log: &Log, outcome: Outcome) -> Result<Result<LeafIndex, Code>, Code> {
         let signed = match outcome {
             Outcome::At(index) => return Ok(Ok(index)),
             Outcome::Refused(code) => return Ok(Err(code)),
@@ -273,12 +267,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         Ok(Reply::End(checkpointed(&head)))
     }
 
-    async fn watch(
-        &self,
-        peer: PublicKey,
-        request: &HeadsRequest,
-        replies: mpsc::Sender<Reply>,
-    ) {
+    async fn watch(&self, peer: PublicKey, request: &HeadsRequest, replies: mpsc::Sender<Reply>) {
         let mut watched = Vec::new();
         for ask in request.committees.iter().take(limits::HEADS_COMMITTEES_MAX) {
             if let Ok(standing) = self.standing(peer, ask.committee).await {
@@ -326,16 +315,16 @@ impl<S: LogStore + NoteStore> Service<S> {
                     tracing::error!(%error, "a log could not be folded again");
                     Code::Stopped
                 })?);
-                self.install(committee, log.clone());
+                self.install(committee, &log);
                 Ok(log)
             }
         }
     }
 
     /// Makes a log reachable, for the devices in its roster and no others.
-    fn install(&self, committee: CommitteeId, log: Arc<Log>) {
+    fn install(&self, committee: CommitteeId, log: &Arc<Log>) {
         self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(committee, log.clone());
-        self.open_access(committee, &log);
+        self.open_access(committee, log);
     }
 
     /// Lets every device in the roster know of the log.
@@ -370,9 +359,7 @@ fn moves_access(entry: &UnverifiedEntry) -> bool {
 }
 
 /// Splits decoded entries into the entries and, for each place, the code of what did not decode.
-fn split(
-    decoded: Vec<Result<UnverifiedEntry, Code>>,
-) -> (Vec<Option<Code>>, Vec<UnverifiedEntry>) {
+fn split(decoded: Vec<Result<UnverifiedEntry, Code>>) -> (Vec<Option<Code>>, Vec<UnverifiedEntry>) {
     let places = decoded.iter().map(|entry| entry.as_ref().err().copied()).collect();
     (places, decoded.into_iter().flatten().collect())
 }

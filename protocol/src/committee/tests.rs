@@ -1,12 +1,12 @@
-use super::world::{
-    TestDevice, World, found_with, founding_change, founding_header, lock, record_file, reread,
-};
 use super::*;
 use crate::card::RECIPIENT_BYTES;
 use crate::change::{Admit, Label, Policy, RepairGrant, RepairLink};
 use crate::entry::{Blob, Entry, Header};
 use crate::id::{MemberNumber, UnixMillis};
 use crate::vectors::for_each_vector;
+use crate::world::{
+    TestDevice, World, found_with, founding_change, founding_header, lock, record_file, reread,
+};
 
 fn people() -> (TestDevice, TestDevice, TestDevice) {
     (TestDevice::new(1), TestDevice::new(2), TestDevice::new(3))
@@ -223,7 +223,7 @@ fn repairs_do_not_overtake_others() {
     let repair = Change::Grant(RepairGrant {
         device: coordinator.id(),
         epoch: Epoch(1),
-        file: super::world::hybrid_file().into(),
+        file: crate::world::hybrid_file().into(),
     });
     world.change(&member, &repair).unwrap();
     world.push(&Entry::sign(header, codec::encode(&change), &coordinator.signing)).unwrap();
@@ -235,7 +235,7 @@ fn content_stands_in_records_alone() {
     let (mut world, coordinator, ..) = world();
     let mut header = world.header(coordinator.id(), Kind::Roster);
     header.content = Hash::of(b"fields");
-    let change = Change::Label(Label { sealed: super::world::hybrid_file().into() });
+    let change = Change::Label(Label { sealed: crate::world::hybrid_file().into() });
     let refused = world.push(&Entry::sign(header, codec::encode(&change), &coordinator.signing));
     assert_eq!(refused, Err(Refusal::Content));
 }
@@ -257,7 +257,7 @@ fn a_records_payload_has_one_scrypt_stanza_of_work_factor_one() {
     let bomb = String::from_utf8_lossy(&text).replacen(" 1\n", " 20\n", 1).into_bytes();
     let refused = world.push(&Entry::sign(header.clone(), bomb, &member.signing));
     assert_eq!(refused, Err(Refusal::Payload(PeerAgeHeaderError::WorkFactor)));
-    let hybrid = super::world::hybrid_file();
+    let hybrid = crate::world::hybrid_file();
     let refused = world.push(&Entry::sign(header, hybrid, &member.signing));
     assert!(matches!(refused, Err(Refusal::Payload(_))));
 }
@@ -319,12 +319,12 @@ fn a_founding_entry_of_others_making_is_refused() {
         change(PeerRosterError::FoundingPolicy)
     );
     assert_eq!(
-        refuse(|found| found.lock.link = Some(super::world::hybrid_file().into())),
+        refuse(|found| found.lock.link = Some(crate::world::hybrid_file().into())),
         change(PeerRosterError::LinkOfFirst)
     );
     assert_eq!(refuse(|found| found.lock.grants.clear()), change(PeerRosterError::Grants));
     assert_eq!(
-        refuse(|found| found.lock.recipient = super::world::recipient(1)),
+        refuse(|found| found.lock.recipient = crate::world::recipient(1)),
         change(PeerRosterError::RecipientUsed)
     );
 }
@@ -363,7 +363,7 @@ fn only_coordinators_admit_lock_and_label() {
         change_refused(MEMBER, |world| Change::Lock(Box::new(lock(201, &world.active(), true))));
     assert_eq!(locked, PeerRosterError::NotCoordinator);
     let label = change_refused(MEMBER, |_| {
-        Change::Label(Label { sealed: super::world::hybrid_file().into() })
+        Change::Label(Label { sealed: crate::world::hybrid_file().into() })
     });
     assert_eq!(label, PeerRosterError::NotCoordinator);
 }
@@ -386,7 +386,7 @@ fn an_admission_names_a_new_device_and_the_next_member() {
     );
     let known = |admit: &mut Admit| {
         let device = TestDevice::new(2);
-        admit.grants = vec![super::world::grant(device.id())];
+        admit.grants = vec![crate::world::grant(device.id())];
         admit.card = device.card;
     };
     assert_eq!(refused(known), PeerRosterError::DeviceKnown);
@@ -396,7 +396,7 @@ fn an_admission_names_a_new_device_and_the_next_member() {
         let login = crate::sign::SigningKey::from_bytes(&[2 ^ 0x80; 32]);
         let recipient = crate::card::RecipientBytes(Box::new([77; RECIPIENT_BYTES]));
         admit.card = crate::card::Card::sign(&signing, &login, &recipient);
-        admit.grants = vec![super::world::grant(admit.card.device())];
+        admit.grants = vec![crate::world::grant(admit.card.device())];
     };
     assert_eq!(refused(thief), PeerRosterError::KeyTaken);
     assert_eq!(refused(|admit| admit.grants.clear()), PeerRosterError::Grants);
@@ -438,7 +438,7 @@ fn a_locks_recipient_is_new() {
 
 #[test]
 fn repairs_are_for_what_the_author_can_hold() {
-    let file = || super::world::hybrid_file().into();
+    let file = || crate::world::hybrid_file().into();
     let member = TestDevice::new(2).id();
     let refused = |change: Change| change_refused(MEMBER, |_| change);
     let grant = |device, epoch| Change::Grant(RepairGrant { device, epoch, file: file() });
@@ -462,7 +462,7 @@ fn withheld_history_is_not_linked_and_not_granted_by_who_lacks_it() {
     assert!(!roster.holds(newcomer.id(), Epoch(1)));
     assert!(roster.holds(newcomer.id(), Epoch(2)));
 
-    let file = || super::world::hybrid_file().into();
+    let file = || crate::world::hybrid_file().into();
     let grant = |device| Change::Grant(RepairGrant { device, epoch: Epoch(1), file: file() });
     let refused = world.change(&newcomer, &grant(newcomer.id()));
     assert_eq!(refused, Err(Refusal::Change(PeerRosterError::NotHeld)));

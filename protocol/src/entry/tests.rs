@@ -1,6 +1,6 @@
 use super::*;
-use crate::committee::world::{TestDevice, World, record_file};
 use crate::vectors::for_each_vector;
+use crate::world::{TestDevice, World, record_file};
 
 fn entry() -> Entry {
     let founder = TestDevice::new(1);

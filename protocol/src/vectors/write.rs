@@ -11,9 +11,6 @@ use crate::change::{
     Remove, RepairGrant, RepairLink, Retire, Role, SetRole, Share, Standing, Target,
 };
 use crate::codec;
-use crate::committee::world::{
-    TestDevice, World, founding_change, grant, hybrid_file, lock, record_file,
-};
 use crate::entry::{Entry, Header, Kind, Seen};
 use crate::frame::{
     CommitteeRequest, CosignRequest, Empty, FoundRequest, HeadAsk, HeadsRequest, Hello,
@@ -22,6 +19,7 @@ use crate::frame::{
 use crate::hash::Hash;
 use crate::id::{Epoch, InvitationId, MemberNumber, Term, TreeSize, UnixMillis};
 use crate::sign::Signature;
+use crate::world::{TestDevice, World, founding_change, grant, hybrid_file, lock, record_file};
 
 const HEX_COLUMNS: usize = 96;
 

@@ -27,12 +27,12 @@ impl<S: LogStore + NoteStore> Service<S> {
         if standing.log.root_at(store, size) != Some(root) {
             return Err(Code::Disputed);
         }
-        let (term, key) = standing.log.with_fold(|fold| {
-            (fold.term(), fold.roster().signing_key(standing.device).copied())
-        });
+        let (term, key) = standing
+            .log
+            .with_fold(|fold| (fold.term(), fold.roster().signing_key(standing.device).copied()));
         let checkpoint = Checkpoint { origin: Origin { committee, term }, size, root };
-        let unverified = UnverifiedCosignature::parse(cosignature.as_bytes())
-            .map_err(|_| Code::Malformed)?;
+        let unverified =
+            UnverifiedCosignature::parse(cosignature.as_bytes()).map_err(|_| Code::Malformed)?;
         // A device vouches for itself alone.
         if *unverified.claimed_cosigner() != Cosigner::Device(standing.device) {
             return Err(Code::NotEntitled);
@@ -55,8 +55,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         committee: CommitteeId,
     ) -> Result<Reply, Code> {
         self.standing(peer, committee).await?;
-        let kept =
-            self.store.cosignatures(committee).await.map_err(|error| store_code(&error))?;
+        let kept = self.store.cosignatures(committee).await.map_err(|error| store_code(&error))?;
         // What does not decode is damage in a cache: the device posts it again.
         let kept = kept.iter().filter_map(|(_, bytes)| codec::decode(bytes, bytes.len()).ok());
         Ok(Reply::Cosignatures(kept.collect()))

@@ -134,7 +134,7 @@ impl Log {
             .map(|entry| state.admit(entry, store.as_ref(), &mut admitted))
             .collect();
         if !admitted.is_empty() {
-            self.append(state, store, key, expected, admitted);
+            self.append(state, store, key, expected, &admitted);
         }
         outcomes
     }
@@ -148,7 +148,7 @@ impl Log {
     ) {
         let mut state = self.lock();
         state.in_flight.insert(founding.entry.leaf(), founding.index);
-        self.append(state, store, key, TreeSize(0), vec![founding]);
+        self.append(state, store, key, TreeSize(0), &[founding]);
     }
 
     /// Hands admitted entries to the store and sees to what follows, whether or not whoever
@@ -159,7 +159,7 @@ impl Log {
         store: &Arc<S>,
         key: &Arc<SigningKey>,
         expected: TreeSize,
-        admitted: Vec<Admitted>,
+        admitted: &[Admitted],
     ) {
         let size = state.fold.size();
         let root = state.fold.root();
@@ -170,7 +170,7 @@ impl Log {
         let durable = store.append(Append {
             committee,
             expected,
-            entries: admitted.into_iter().map(stored).collect(),
+            entries: admitted.iter().map(stored).collect(),
         });
         drop(state);
         let (log, store, key) = (self.clone(), store.clone(), key.clone());
@@ -436,7 +436,7 @@ fn sign(key: &SigningKey, fold: &Committee, size: TreeSize, root: Hash) -> Strin
     Checkpoint { origin, size, root }.sign(key).text().to_owned()
 }
 
-fn stored(admitted: Admitted) -> StoredEntry {
+fn stored(admitted: &Admitted) -> StoredEntry {
     let header = admitted.entry.header();
     StoredEntry {
         leaf_hash: admitted.entry.leaf(),

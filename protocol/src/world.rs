@@ -1,52 +1,58 @@
-//! A committee made of invented devices, for the tests of entries, roster and admission.
+//! A committee made of invented devices, for tests and load (feature `testing`).
 //!
-//! Sealed parts have the right shape and nothing in them: the rules outside feature `seal` look
-//! at shapes alone.
+//! Signatures, hashes and chains are real. Sealed parts have the right shape and nothing in them:
+//! the rules outside feature `seal` look at shapes alone.
 
 use data_encoding::BASE64_NOPAD;
 
-use super::{AdmitError, Committee, Refusal};
 use crate::age_header::{HYBRID_SHARE_BYTES, HYBRID_STANZA, WRAPPED_FILE_KEY_BYTES};
 use crate::card::{Card, RECIPIENT_BYTES, RecipientBytes};
 use crate::change::{Admit, Change, Found, Grant, Lock, Policy, Relay, Role};
 use crate::codec;
+use crate::committee::{AdmitError, Committee, Refusal};
 use crate::entry::{Admitted, Entry, Header, Kind, RosterHead, UnverifiedEntry, VERSION};
 use crate::hash::Hash;
 use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, TreeSize, UnixMillis};
 use crate::sign::SigningKey;
 use crate::tree::{self, Frontier};
 
-pub(crate) struct TestDevice {
-    pub(crate) signing: SigningKey,
-    pub(crate) card: Card,
+/// An invented device, made of a seed.
+pub struct TestDevice {
+    /// Signs its entries.
+    pub signing: SigningKey,
+    /// Its card.
+    pub card: Card,
 }
 
 impl TestDevice {
-    pub(crate) fn new(seed: u8) -> Self {
+    /// The device of that seed.
+    pub fn new(seed: u8) -> Self {
         let signing = SigningKey::from_bytes(&[seed; 32]);
         let login = SigningKey::from_bytes(&[seed ^ 0x80; 32]);
         let card = Card::sign(&signing, &login, &recipient(seed));
         Self { signing, card }
     }
 
-    pub(crate) fn id(&self) -> DeviceId {
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
         self.card.device()
     }
 }
 
-pub(crate) fn recipient(seed: u8) -> RecipientBytes {
+/// Bytes in the place of a hybrid recipient.
+pub fn recipient(seed: u8) -> RecipientBytes {
     RecipientBytes(Box::new([seed; RECIPIENT_BYTES]))
 }
 
 /// A file with the shape of one sealed to one hybrid recipient.
-pub(crate) fn hybrid_file() -> Vec<u8> {
+pub fn hybrid_file() -> Vec<u8> {
     let share = BASE64_NOPAD.encode(&[1; HYBRID_SHARE_BYTES]);
     let body = BASE64_NOPAD.encode(&[2; WRAPPED_FILE_KEY_BYTES]);
     shaped(&format!("{HYBRID_STANZA} {share}"), &body)
 }
 
 /// A file with the shape of a sealed record.
-pub(crate) fn record_file() -> Vec<u8> {
+pub fn record_file() -> Vec<u8> {
     let salt = BASE64_NOPAD.encode(&[3; 16]);
     shaped(&format!("scrypt {salt} 1"), &BASE64_NOPAD.encode(&[4; WRAPPED_FILE_KEY_BYTES]))
 }
@@ -57,11 +63,13 @@ fn shaped(stanza: &str, body: &str) -> Vec<u8> {
     [header.as_bytes(), &[6; 16 + 64 + 16]].concat()
 }
 
-pub(crate) fn grant(device: DeviceId) -> Grant {
+/// A grant with nothing in it.
+pub fn grant(device: DeviceId) -> Grant {
     Grant { device, file: hybrid_file().into() }
 }
 
-pub(crate) fn lock(seed: u8, devices: &[DeviceId], linked: bool) -> Lock {
+/// A lock that grants `devices`.
+pub fn lock(seed: u8, devices: &[DeviceId], linked: bool) -> Lock {
     let mut devices = devices.to_vec();
     devices.sort();
     Lock {
@@ -72,7 +80,8 @@ pub(crate) fn lock(seed: u8, devices: &[DeviceId], linked: bool) -> Lock {
     }
 }
 
-pub(crate) fn founding_change(founder: &TestDevice) -> Found {
+/// The founder's founding change, for a relay whose key is made of seed 90.
+pub fn founding_change(founder: &TestDevice) -> Found {
     let key = SigningKey::from_bytes(&[90; 32]).verifying_key();
     let key = data_encoding::BASE32_NOPAD.encode(key.as_bytes()).to_lowercase();
     let address = format!("sealpost://{key}@relay.example:4433");
@@ -87,7 +96,8 @@ pub(crate) fn founding_change(founder: &TestDevice) -> Found {
     }
 }
 
-pub(crate) fn founding_header(founder: &TestDevice) -> Header {
+/// The header of the founder's founding entry.
+pub fn founding_header(founder: &TestDevice) -> Header {
     Header {
         version: VERSION,
         committee: CommitteeId::NONE,
@@ -107,31 +117,37 @@ pub(crate) fn founding_header(founder: &TestDevice) -> Header {
     }
 }
 
-pub(crate) fn found_with(founder: &TestDevice, found: Found, header: Header) -> UnverifiedEntry {
+/// A founding entry with parts of one's own.
+pub fn found_with(founder: &TestDevice, found: Found, header: Header) -> UnverifiedEntry {
     let payload = codec::encode(&Change::Found(Box::new(found)));
     reread(&Entry::sign(header, payload, &founder.signing))
 }
 
-pub(crate) fn reread(entry: &Entry) -> UnverifiedEntry {
+/// The entry as whoever receives it reads it.
+pub fn reread(entry: &Entry) -> UnverifiedEntry {
     UnverifiedEntry::decode(&entry.encode()).expect("what was signed here decodes")
 }
 
 /// A log of invented devices, with all its nodes and entries.
-pub(crate) struct World {
-    pub(crate) committee: Committee,
-    pub(crate) nodes: Vec<Hash>,
-    pub(crate) log: Vec<Vec<u8>>,
+pub struct World {
+    /// The fold.
+    pub committee: Committee,
+    /// Every node of the tree.
+    pub nodes: Vec<Hash>,
+    /// Every encoded entry.
+    pub log: Vec<Vec<u8>>,
 }
 
 impl World {
-    pub(crate) fn found(founder: &TestDevice) -> Self {
+    /// Founds a committee.
+    pub fn found(founder: &TestDevice) -> Self {
         let entry = found_with(founder, founding_change(founder), founding_header(founder));
         let (committee, admitted) = Committee::found(entry).expect("a sound founding entry");
         Self { committee, nodes: admitted.nodes, log: vec![admitted.entry.encode()] }
     }
 
     /// A header that admission accepts as the author's next.
-    pub(crate) fn header(&self, author: DeviceId, kind: Kind) -> Header {
+    pub fn header(&self, author: DeviceId, kind: Kind) -> Header {
         let head = self.committee.author_head(author);
         Header {
             version: VERSION,
@@ -152,11 +168,13 @@ impl World {
         }
     }
 
-    pub(crate) fn record_header(&self, author: &TestDevice) -> Header {
+    /// A header for the author's next record.
+    pub fn record_header(&self, author: &TestDevice) -> Header {
         self.header(author.id(), Kind::Record)
     }
 
-    pub(crate) fn push(&mut self, entry: &Entry) -> Result<Admitted, Refusal> {
+    /// Admits an entry.
+    pub fn push(&mut self, entry: &Entry) -> Result<Admitted, Refusal> {
         let signed = self.committee.verify_signature(reread(entry))?;
         let nodes = &self.nodes;
         let admitted = self
@@ -171,21 +189,20 @@ impl World {
         Ok(admitted)
     }
 
-    pub(crate) fn record(&mut self, author: &TestDevice) -> Result<Admitted, Refusal> {
+    /// Signs and admits a record.
+    pub fn record(&mut self, author: &TestDevice) -> Result<Admitted, Refusal> {
         let header = self.record_header(author);
         self.push(&Entry::sign(header, record_file(), &author.signing))
     }
 
-    pub(crate) fn change(
-        &mut self,
-        author: &TestDevice,
-        change: &Change,
-    ) -> Result<Admitted, Refusal> {
+    /// Signs and admits a roster change.
+    pub fn change(&mut self, author: &TestDevice, change: &Change) -> Result<Admitted, Refusal> {
         let header = self.header(author.id(), Kind::Roster);
         self.push(&Entry::sign(header, codec::encode(change), &author.signing))
     }
 
-    pub(crate) fn admission(&self, newcomer: &TestDevice, role: Role) -> Admit {
+    /// The admission of a newcomer.
+    pub fn admission(&self, newcomer: &TestDevice, role: Role) -> Admit {
         Admit {
             card: newcomer.card.clone(),
             member: self.committee.roster().next_member(),
@@ -195,7 +212,8 @@ impl World {
         }
     }
 
-    pub(crate) fn admit(
+    /// Signs and admits the admission of a newcomer.
+    pub fn admit(
         &mut self,
         author: &TestDevice,
         newcomer: &TestDevice,
@@ -205,7 +223,8 @@ impl World {
         self.change(author, &Change::Admit(Box::new(admit)))
     }
 
-    pub(crate) fn active(&self) -> Vec<DeviceId> {
+    /// The active devices.
+    pub fn active(&self) -> Vec<DeviceId> {
         self.committee.roster().active_devices().collect()
     }
 }

@@ -1,0 +1,372 @@
+//! `check`: reads all of a data folder that nobody serves, and changes nothing but the index's own
+//! files (sled tidies up when it is opened).
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
+
+use super::checkpoints::{self, SIDES};
+use super::disk::{self, Disk};
+use super::embedded::{check_format, lock};
+use super::frame::{self, Appended, Batch, Item};
+use super::index::{Contents, Index, Indexed};
+use super::journal::FramePlace;
+use super::journal::segment::{HEADER_BYTES, Segments, Tail};
+use super::notes::NoteChange;
+use super::tiles;
+use super::{StoreError, StoredEntry};
+
+/// Findings reported at most: one flipped sector can spoil thousands of nodes.
+const FINDINGS_MAX: usize = 1_000;
+/// Entries looked up in the index at once.
+const PLACES_BYTES: usize = 1024 * 1024;
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The file, relative to the data folder.
+    pub file: String,
+    /// Where in it; 0 when it is about the whole file.
+    pub offset: u64,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What can be wrong, the worst first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A frame is damaged or missing and others stand behind it. Nothing behind it in this segment
+    /// was checked. Restore from a mirror or a backup.
+    Damaged,
+    /// A frame is whole but does not continue the log it belongs to.
+    OutOfOrder,
+    /// The entry's contents are not what the caller's look at it expects.
+    Entry(String),
+    /// A checkpoint was signed for more entries than there are.
+    RolledBack(TreeSize),
+    /// The last write was never finished. Nobody was answered; the next start cuts it off.
+    Torn,
+    /// A cache differs from the journal; the next start, or the next use, makes it anew.
+    Cache(&'static str),
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}: ", self.file, self.offset)?;
+        match &self.fault {
+            Fault::Damaged => f.write_str("damaged"),
+            Fault::OutOfOrder => f.write_str("does not continue the log"),
+            Fault::Entry(what) => f.write_str(what),
+            Fault::RolledBack(size) => write!(f, "a checkpoint was signed for {size} entries"),
+            Fault::Torn => f.write_str("an unfinished last write: the next start cuts it off"),
+            Fault::Cache(what) => write!(f, "{what}: will be made anew"),
+        }
+    }
+}
+
+/// What the caller thinks of an entry; `Some` says what is wrong with it.
+pub type Look<'l> = &'l mut dyn FnMut(CommitteeId, LeafIndex, &StoredEntry) -> Option<String>;
+
+/// Verifies every segment, frame, checksum and sequence number of the data folder at `root`, hands
+/// every entry to `look` in journal order, and compares index, tree nodes and signed checkpoints
+/// with what the journal says. Refuses a folder that is being served.
+pub fn check(
+    disk: &Arc<dyn Disk>,
+    root: &Path,
+    look: Look<'_>,
+) -> Result<Vec<Finding>, StoreError> {
+    check_format(disk.as_ref(), root)?;
+    let _lock = lock(disk.as_ref(), root)?;
+    let segments = Segments::new(Arc::clone(disk), root.join("journal"));
+    let mut check = Check {
+        disk,
+        root,
+        look,
+        logs: BTreeMap::new(),
+        notes: BTreeMap::new(),
+        last_sequence: 0,
+        findings: Vec::new(),
+    };
+    check.journal(&segments)?;
+    check.index(&segments)?;
+    check.checkpoints()?;
+    Ok(check.findings)
+}
+
+struct Check<'c> {
+    disk: &'c Arc<dyn Disk>,
+    root: &'c Path,
+    look: Look<'c>,
+    logs: BTreeMap<CommitteeId, Log>,
+    notes: BTreeMap<Vec<u8>, Bytes>,
+    last_sequence: u64,
+    findings: Vec<Finding>,
+}
+
+/// What the journal says about one committee.
+#[derive(Default)]
+struct Log {
+    number: u32,
+    size: u64,
+    edge: Vec<Hash>,
+}
+
+impl Check<'_> {
+    fn find(&mut self, file: String, offset: u64, fault: Fault) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { file, offset, fault });
+        }
+    }
+
+    fn journal(&mut self, segments: &Segments) -> Result<(), StoreError> {
+        let last = match segments.last() {
+            Err(StoreError::StoreDamaged { segment, .. }) => {
+                self.find(segment_name(segment), 0, Fault::Damaged);
+                segment - 1
+            }
+            last => last?,
+        };
+        let mut sequence = 0;
+        for number in 1..=last {
+            self.segment(segments, number, number == last, &mut sequence)?;
+        }
+        self.last_sequence = sequence;
+        Ok(())
+    }
+
+    fn segment(
+        &mut self,
+        segments: &Segments,
+        number: u32,
+        is_last: bool,
+        sequence: &mut u64,
+    ) -> Result<(), StoreError> {
+        let name = segment_name(number);
+        let segment = match segments.open(number) {
+            Err(StoreError::StoreDamaged { offset, .. }) => {
+                self.find(name, offset, Fault::Damaged);
+                return Ok(());
+            }
+            segment => segment?,
+        };
+        if segment.first_sequence != *sequence + 1 {
+            self.find(name.clone(), 0, Fault::Damaged);
+            *sequence = segment.first_sequence.saturating_sub(1);
+        }
+        let end = segment.walk(HEADER_BYTES, sequence, &mut |place, bytes, batch| {
+            self.batch(place, bytes, batch)
+        })?;
+        match segment.tail(end, *sequence)? {
+            Tail::Clean => {}
+            Tail::Torn { .. } if is_last => self.find(name, end, Fault::Torn),
+            Tail::Torn { .. } | Tail::Damaged => self.find(name, end, Fault::Damaged),
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, place: FramePlace, bytes: &Bytes, batch: &Batch) -> Result<(), StoreError> {
+        for item in &batch.items {
+            match item {
+                Item::Append(appended) => self.appended(place, bytes, appended)?,
+                Item::Notes(changes) => changes.iter().for_each(|change| self.note(change)),
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, change: &NoteChange) {
+        match &change.value {
+            Some(value) => self.notes.insert(change.key.clone(), value.clone()),
+            None => self.notes.remove(&change.key),
+        };
+    }
+
+    fn appended(
+        &mut self,
+        place: FramePlace,
+        bytes: &Bytes,
+        appended: &Appended,
+    ) -> Result<(), StoreError> {
+        let file = segment_name(place.segment);
+        let number = u32::try_from(self.logs.len()).expect("far fewer committees than that");
+        let new = || Log { number, ..Log::default() };
+        let mut log = self.logs.remove(&appended.committee).unwrap_or_else(new);
+        if appended.first.0 != log.size {
+            self.find(file.clone(), place.offset, Fault::OutOfOrder);
+        }
+        let mut nodes = Vec::new();
+        let first_node = tiles::node_count(log.size);
+        for (entry, index) in appended.entries.iter().zip(appended.first.0..) {
+            let start = entry.offset as usize + frame::ENTRY_HEAD_BYTES;
+            let end = entry.offset as usize + entry.len as usize;
+            let stored = StoredEntry {
+                leaf_hash: entry.leaf_hash,
+                author: entry.author,
+                author_seq: entry.author_seq,
+                bytes: bytes.slice(start..end),
+            };
+            if let Some(what) = (self.look)(appended.committee, LeafIndex(index), &stored) {
+                let offset = place.offset + u64::from(entry.offset);
+                self.find(file.clone(), offset, Fault::Entry(what));
+            }
+            nodes.extend(tiles::completed_by(entry.leaf_hash, log.size, &mut log.edge));
+            log.size += 1;
+        }
+        self.logs.insert(appended.committee, log);
+        self.nodes(appended.committee, first_node, &nodes)
+    }
+
+    /// Compares a stretch of a node file. One that ends earlier is behind, not wrong.
+    fn nodes(
+        &mut self,
+        committee: CommitteeId,
+        first: u64,
+        nodes: &[Hash],
+    ) -> Result<(), StoreError> {
+        let name = format!("tiles/{committee}");
+        let file = match self.disk.open(&self.root.join(&name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(StoreError::io("reading tree nodes"))?,
+        };
+        let mut found = vec![0; nodes.len() * tiles::NODE_BYTES];
+        let offset = first * tiles::NODE_BYTES as u64;
+        let read =
+            file.read_up_to(&mut found, offset).map_err(StoreError::io("reading tree nodes"))?;
+        let stretch = found[..read].chunks_exact(tiles::NODE_BYTES).zip(nodes);
+        for ((found, node), position) in stretch.zip(first..) {
+            if found != tiles::encode_node(committee, position, node) {
+                let offset = position * tiles::NODE_BYTES as u64;
+                self.find(name.clone(), offset, Fault::Cache("a tree node is damaged"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the index with the journal.
+    fn index(&mut self, segments: &Segments) -> Result<(), StoreError> {
+        let folder = self.disk.host_folder(&self.root.join("index"));
+        let Some(folder) = folder.filter(|folder| folder.exists()) else { return Ok(()) };
+        let opened = std::panic::catch_unwind(|| {
+            let index = Index::open(Some(&folder))?;
+            Ok::<_, StoreError>((index.contents()?, index))
+        });
+        let (contents, index) = match opened {
+            Ok(Ok((Some(contents), index))) => (contents, index),
+            Ok(Ok((None, index))) => {
+                index.close();
+                return Ok(());
+            }
+            Ok(Err(_)) | Err(_) => {
+                self.find("index".to_owned(), 0, Fault::Cache("it does not open"));
+                return Ok(());
+            }
+        };
+        let fits = contents.mark.map(|mark| segments.holds(&mark)).transpose();
+        if matches!(fits, Ok(Some(true))) {
+            self.compare_index(segments, &index, contents)?;
+        } else {
+            self.find("index".to_owned(), 0, Fault::Cache("it does not fit the journal"));
+        }
+        index.close();
+        Ok(())
+    }
+
+    fn compare_index(
+        &mut self,
+        segments: &Segments,
+        index: &Index,
+        contents: Contents,
+    ) -> Result<(), StoreError> {
+        let current = contents.mark.is_some_and(|mark| mark.sequence == self.last_sequence);
+        let notes: BTreeMap<_, _> = contents.notes.into_iter().collect();
+        let committees: HashMap<_, _> = contents.committees.into_iter().collect();
+        let wrong = if !current {
+            None
+        } else if notes != self.notes {
+            Some("notes differ from the journal")
+        } else if committees.len() != self.logs.len() {
+            Some("committees differ from the journal")
+        } else {
+            None
+        };
+        if let Some(what) = wrong {
+            self.find("index".to_owned(), 0, Fault::Cache(what));
+        }
+        for (committee, indexed) in committees {
+            let log = self.logs.get(&committee).map(|log| (log.number, log.size));
+            let fits = log.is_some_and(|(number, size)| {
+                number == indexed.number
+                    && (indexed.size.0 == size || (!current && indexed.size.0 < size))
+            });
+            if !fits || !indexed_entries_are_there(segments, index, committee, indexed)? {
+                let what = "a committee differs from the journal";
+                self.find("index".to_owned(), 0, Fault::Cache(what));
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoints(&mut self) -> Result<(), StoreError> {
+        let reading = "reading the signed checkpoints";
+        for side in SIDES {
+            let folder = self.root.join("checkpoints").join(side);
+            for name in self.disk.list(&folder).map_err(StoreError::io(reading))? {
+                let Ok(committee) = name.parse::<CommitteeId>() else { continue };
+                let bytes = disk::read_file(self.disk.as_ref(), &folder.join(&name))
+                    .map_err(StoreError::io(reading))?;
+                let file = format!("checkpoints/{side}/{name}");
+                let held = self.logs.get(&committee).map_or(0, |log| log.size);
+                match checkpoints::decode(committee, &bytes.unwrap_or_default()) {
+                    Some((size, _)) if size.0 > held => {
+                        self.find(file, 0, Fault::RolledBack(size));
+                    }
+                    Some(_) => {}
+                    None => self.find(file, 0, Fault::Cache("a signed checkpoint is damaged")),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn indexed_entries_are_there(
+    segments: &Segments,
+    index: &Index,
+    committee: CommitteeId,
+    indexed: Indexed,
+) -> Result<bool, StoreError> {
+    let mut next = 0;
+    while next < indexed.size.0 {
+        let places = index.places(indexed.number, LeafIndex(next), PLACES_BYTES)?;
+        if places.is_empty() {
+            return Ok(false);
+        }
+        for place in places {
+            let bytes = match segments.read(place.segment, place.offset, place.len as usize) {
+                Err(StoreError::StoreDamaged { .. }) => return Ok(false),
+                bytes => bytes?,
+            };
+            let entry = frame::decode_entry(&bytes, committee, LeafIndex(next));
+            let Some((head, len)) = entry else { return Ok(false) };
+            let by_author = index.find(indexed.number, head.author, head.author_seq)?;
+            let found = by_author == Some((LeafIndex(next), head.leaf_hash));
+            if len != bytes.len() || !found {
+                return Ok(false);
+            }
+            next += 1;
+        }
+    }
+    Ok(true)
+}
+
+fn segment_name(number: u32) -> String {
+    format!("journal/{number:08}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! The queue in front of the journal, and the thread that empties it: group commit.
+//!
+//! Everything that waits when the disk becomes free goes into one frame and one fdatasync, over
+//! all committees, notes included. What a caller may rely on is decided when it is queued, against
+//! durable state plus everything queued before; so if one write fails, all behind it fail too.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use sealpost_protocol::id::{CommitteeId, TreeSize};
+use tokio::sync::{Notify, oneshot};
+
+use super::embedded::Inner;
+use super::frame::{self, FrameWriter};
+use super::journal::{Journal, WriteError};
+use super::notes::{NoteChange, QueuedNotes};
+use super::{
+    APPEND_BYTES_MAX, Append, AppendError, Commit, CommitError, QUEUE_BYTES_MAX, StoreError,
+};
+
+/// A frame stops growing here; one larger item still gets a frame of its own.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// Answers when what was queued is durable.
+pub(super) type Ticket = oneshot::Receiver<Result<(), StoreError>>;
+
+/// What waits for the disk.
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+    room: Notify,
+    /// What one frame can hold.
+    item_bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    /// Sizes of logs with something queued or being written.
+    sizes: HashMap<CommitteeId, TreeSize>,
+    notes: QueuedNotes,
+    stopped: bool,
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct Job {
+    work: Work,
+    bytes: usize,
+    answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Append(Append),
+    Notes(Vec<NoteChange>),
+}
+
+impl Queue {
+    pub(super) fn new(frame_bytes_max: u64) -> Self {
+        let fits = usize::try_from(frame_bytes_max).unwrap_or(usize::MAX);
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            room: Notify::new(),
+            item_bytes_max: APPEND_BYTES_MAX.min(fits.saturating_sub(frame::ITEMS_AT)),
+        }
+    }
+
+    pub(super) fn append(&self, inner: &Inner, append: Append) -> Result<Ticket, AppendError> {
+        let bytes = frame::append_len(&append.entries);
+        if append.entries.is_empty() || bytes > self.item_bytes_max {
+            return Err(AppendError::LocalSize);
+        }
+        let mut state = self.open_for(bytes)?;
+        let queued = state.sizes.get(&append.committee).copied();
+        let actual = queued.unwrap_or_else(|| inner.head(append.committee));
+        if actual != append.expected {
+            return Err(AppendError::WrongSize { actual });
+        }
+        let size = TreeSize(actual.0 + append.entries.len() as u64);
+        state.sizes.insert(append.committee, size);
+        Ok(self.push(state, Work::Append(append), bytes))
+    }
+
+    pub(super) fn commit(&self, inner: &Inner, commit: Commit) -> Result<Ticket, CommitError> {
+        let mut state = self.open_for(0)?;
+        let changes = inner.with_notes(|durable| state.notes.admit(commit, durable))?;
+        let bytes = frame::notes_len(&changes);
+        if bytes > self.item_bytes_max {
+            return Err(CommitError::LocalSize);
+        }
+        if state.bytes + bytes > QUEUE_BYTES_MAX {
+            return Err(StoreError::StoreBusy.into());
+        }
+        state.notes.push(&changes);
+        Ok(self.push(state, Work::Notes(changes), bytes))
+    }
+
+    /// Waits until half of the queue is free.
+    pub(super) async fn room(&self) {
+        loop {
+            let mut freed = std::pin::pin!(self.room.notified());
+            freed.as_mut().enable();
+            if self.has_room() {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// Lets the commit thread finish what is queued and end.
+    pub(super) fn close(&self) {
+        self.state().closing = true;
+        self.wake.notify_all();
+    }
+
+    fn has_room(&self) -> bool {
+        let state = self.state();
+        state.stopped || state.bytes <= QUEUE_BYTES_MAX / 2
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_for(&self, bytes: usize) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state();
+        if state.stopped || state.closing {
+            return Err(StoreError::StoreStopped);
+        }
+        if state.bytes + bytes > QUEUE_BYTES_MAX {
+            return Err(StoreError::StoreBusy);
+        }
+        Ok(state)
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, work: Work, bytes: usize) -> Ticket {
+        let (answer, ticket) = oneshot::channel();
+        state.bytes += bytes;
+        state.jobs.push_back(Job { work, bytes, answer });
+        self.wake.notify_one();
+        ticket
+    }
+
+    /// Waits for work and takes as much as one frame should hold; `None` when all is done.
+    fn take_group(&self) -> Option<Vec<Job>> {
+        let mut state = self.state();
+        while state.jobs.is_empty() {
+            if state.closing {
+                return None;
+            }
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let limit = GROUP_BYTES.min(self.item_bytes_max);
+        let mut bytes = 0;
+        let mut group = Vec::new();
+        while let Some(job) = state.jobs.front() {
+            if !group.is_empty() && bytes + job.bytes > limit {
+                break;
+            }
+            bytes += job.bytes;
+            group.extend(state.jobs.pop_front());
+        }
+        Some(group)
+    }
+
+    /// The group is durable: makes it visible, then answers.
+    fn done(&self, group: Vec<Job>, publish: impl FnOnce()) {
+        {
+            let mut state = self.state();
+            publish();
+            for job in &group {
+                state.bytes -= job.bytes;
+                match &job.work {
+                    Work::Notes(changes) => state.notes.pop(changes),
+                    Work::Append(append) => {
+                        let size = append.expected.0 + append.entries.len() as u64;
+                        if state.sizes.get(&append.committee) == Some(&TreeSize(size)) {
+                            state.sizes.remove(&append.committee);
+                        }
+                    }
+                }
+            }
+        }
+        for job in group {
+            // Whoever stopped waiting does not mind.
+            let _ = job.answer.send(Ok(()));
+        }
+        self.room.notify_waiters();
+    }
+
+    /// The group failed, and with it everything that was queued on the strength of it.
+    fn refuse(&self, group: Vec<Job>, error: &StoreError, stop: bool) {
+        let behind = {
+            let mut state = self.state();
+            state.stopped |= stop;
+            state.bytes = 0;
+            state.sizes.clear();
+            state.notes = QueuedNotes::default();
+            std::mem::take(&mut state.jobs)
+        };
+        for job in group.into_iter().chain(behind) {
+            let _ = job.answer.send(Err(error.clone()));
+        }
+        self.room.notify_waiters();
+    }
+
+    fn stop(&self) {
+        self.refuse(Vec::new(), &StoreError::StoreStopped, true);
+    }
+}
+
+/// Stops the queue when the commit thread ends in whatever way.
+struct StopOnDrop<'q>(&'q Queue);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// The commit thread.
+pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
+    let queue = inner.queue();
+    let _stop = StopOnDrop(queue);
+    let mut buffer = Vec::new();
+    while let Some(group) = queue.take_group() {
+        match journal.append(assemble(buffer, &group)) {
+            Ok((place, batch, used)) => {
+                let (planned, indexed) = inner.index(place, &batch);
+                queue.done(group, || inner.publish(planned, &batch));
+                if let Err(error) = indexed {
+                    tracing::error!(%error, "the index does not take writes: writing stops");
+                    queue.stop();
+                }
+                journal.prepare();
+                buffer = used;
+                buffer.shrink_to(GROUP_BYTES);
+            }
+            Err(WriteError::Full) => {
+                tracing::warn!("the disk is full: writes are refused, reads go on");
+                queue.refuse(group, &StoreError::StoreFull, false);
+                buffer = Vec::new();
+            }
+            Err(WriteError::Unknown(error)) => {
+                tracing::error!(%error, "a write to the journal failed: writing stops");
+                queue.refuse(group, &StoreError::StoreStopped, true);
+                buffer = Vec::new();
+            }
+        }
+    }
+}
+
+fn assemble(buffer: Vec<u8>, group: &[Job]) -> FrameWriter {
+    let mut frame = FrameWriter::new(buffer);
+    for job in group {
+        match &job.work {
+            Work::Notes(changes) => frame.notes(changes.clone()),
+            Work::Append(append) => {
+                frame.append(append.committee, append.expected.next_index(), &append.entries);
+            }
+        }
+    }
+    frame
+}

@@ -1,0 +1,284 @@
+//! What every backend must do: one suite over the seam, for the embedded store, for the
+//! fault-injecting disk, and for any backend to come.
+//!
+//! Each check takes an empty store and panics with what it missed. What happens at a power cut is
+//! the backend's own matter and tested there.
+
+use bytes::Bytes;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
+
+use super::{Append, AppendError, Commit, CommitError, LogStore, Nodes, NoteStore, StoredEntry};
+
+/// Runs all checks on an empty store.
+pub async fn run<S: LogStore + NoteStore + Clone>(store: &S) {
+    an_unknown_committee_is_an_empty_log(store).await;
+    entries_are_read_as_they_came(store).await;
+    the_expected_size_decides(store).await;
+    order_of_queueing_is_order_of_the_log(store).await;
+    concurrent_writers_lose_nothing(store).await;
+    authors_find_their_entries(store).await;
+    nodes_are_those_of_rfc_6962(store).await;
+    snapshots_are_replaced_and_never_ahead(store).await;
+    cosignatures_are_kept_by_device(store).await;
+    checkpoints_are_remembered(store).await;
+    notes_change_together_or_not_at_all(store).await;
+}
+
+/// An invented committee.
+pub fn committee(name: &str) -> CommitteeId {
+    CommitteeId(Hash::of_parts(&[b"committee ", name.as_bytes()]))
+}
+
+/// An invented device.
+pub fn device(name: &str) -> DeviceId {
+    DeviceId(Hash::of_parts(&[b"device ", name.as_bytes()]))
+}
+
+/// The `seq`th entry of an invented author, `len` bytes long.
+pub fn entry(author: DeviceId, seq: u64, len: usize) -> StoredEntry {
+    let seed = Hash::of_parts(&[author.as_bytes(), &seq.to_be_bytes()]);
+    let bytes: Vec<u8> = seed.0.iter().copied().cycle().take(len).collect();
+    StoredEntry {
+        leaf_hash: Hash::of_parts(&[&[0x00], &bytes]),
+        author,
+        author_seq: AuthorSeq(seq),
+        bytes: Bytes::from(bytes),
+    }
+}
+
+fn append(committee: CommitteeId, expected: u64, entries: Vec<StoredEntry>) -> Append {
+    Append { committee, expected: TreeSize(expected), entries }
+}
+
+async fn read_all<S: LogStore>(store: &S, committee: CommitteeId) -> Vec<Bytes> {
+    let mut all = Vec::new();
+    loop {
+        let from = LeafIndex(all.len() as u64);
+        let some = store.read(committee, from, 10_000).await.expect("reads what is there");
+        if some.is_empty() {
+            return all;
+        }
+        all.extend(some);
+    }
+}
+
+async fn an_unknown_committee_is_an_empty_log<S: LogStore>(store: &S) {
+    let unknown = committee("never founded");
+    assert_eq!(store.head(unknown).await, TreeSize(0));
+    assert_eq!(read_all(store, unknown).await, Vec::<Bytes>::new());
+    assert!(store.committees().await.iter().all(|(id, _)| *id != unknown));
+    let found = store.index_of(unknown, device("nobody"), AuthorSeq(0)).await;
+    assert_eq!(found.expect("answers"), None);
+    assert!(store.nodes(unknown).node(0).is_err());
+    assert_eq!(store.snapshot(unknown).await.expect("answers"), None);
+    assert_eq!(store.cosignatures(unknown).await.expect("answers"), Vec::new());
+    assert_eq!(store.last_checkpoint(unknown).expect("answers"), None);
+}
+
+async fn entries_are_read_as_they_came<S: LogStore>(store: &S) {
+    let id = committee("read");
+    let author = device("read");
+    let sizes = [0, 1, 2_000, 70, 9_000, 12_345, 3];
+    let entries: Vec<_> = (0..).zip(sizes).map(|(seq, len)| entry(author, seq, len)).collect();
+    let bytes: Vec<Bytes> = entries.iter().map(|entry| entry.bytes.clone()).collect();
+    let (one, rest) = entries.split_at(1);
+    let size = store.append(append(id, 0, one.to_vec())).await.expect("accepts the first");
+    assert_eq!(size, TreeSize(1));
+    let size = store.append(append(id, 1, rest.to_vec())).await.expect("accepts the rest");
+    assert_eq!((size, store.head(id).await), (TreeSize(7), TreeSize(7)));
+    assert_eq!(read_all(store, id).await, bytes);
+    assert!(store.committees().await.contains(&(id, TreeSize(7))));
+    let at_least_one = store.read(id, LeafIndex(5), 1).await.expect("reads");
+    assert_eq!(at_least_one, bytes[5..6]);
+    let behind_the_end = store.read(id, LeafIndex(7), 1_000).await.expect("reads");
+    assert!(behind_the_end.is_empty());
+}
+
+async fn the_expected_size_decides<S: LogStore>(store: &S) {
+    let id = committee("expected");
+    let author = device("expected");
+    let first = append(id, 0, vec![entry(author, 0, 100)]);
+    store.append(first.clone()).await.expect("accepts the first");
+    let again = store.append(first).await;
+    assert!(matches!(again, Err(AppendError::WrongSize { actual: TreeSize(1) })), "{again:?}");
+    let ahead = store.append(append(id, 2, vec![entry(author, 1, 100)])).await;
+    assert!(matches!(ahead, Err(AppendError::WrongSize { actual: TreeSize(1) })), "{ahead:?}");
+    let nothing = store.append(append(id, 1, Vec::new())).await;
+    assert!(matches!(nothing, Err(AppendError::LocalSize)), "{nothing:?}");
+    assert_eq!(store.head(id).await, TreeSize(1));
+}
+
+async fn order_of_queueing_is_order_of_the_log<S: LogStore>(store: &S) {
+    let id = committee("queued");
+    let author = device("queued");
+    let entries: Vec<_> = (0..20).map(|seq| entry(author, seq, 500)).collect();
+    let waiting: Vec<_> = (0..)
+        .zip(&entries)
+        .map(|(size, entry)| (size + 1, store.append(append(id, size, vec![entry.clone()]))))
+        .collect();
+    let beside = store.append(append(id, 19, vec![entry(author, 99, 500)]));
+    // Answers are asked for backwards: the order of waiting must not matter.
+    for (size, answer) in waiting.into_iter().rev() {
+        assert_eq!(answer.await.expect("accepts"), TreeSize(size));
+    }
+    let beside = beside.await;
+    assert!(matches!(beside, Err(AppendError::WrongSize { actual: TreeSize(20) })), "{beside:?}");
+    let bytes: Vec<Bytes> = entries.into_iter().map(|entry| entry.bytes).collect();
+    assert_eq!(read_all(store, id).await, bytes);
+    let dropped = append(id, 20, vec![entry(author, 20, 500)]);
+    drop(store.append(dropped));
+    let behind = store.append(append(id, 21, vec![entry(author, 21, 500)])).await;
+    assert_eq!(behind.expect("a dropped future takes nothing back"), TreeSize(22));
+}
+
+async fn concurrent_writers_lose_nothing<S: LogStore + Clone>(store: &S) {
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..16_u64 {
+        let store = store.clone();
+        writers.spawn(async move {
+            // Four writers a committee compete for each place.
+            let id = committee(&format!("shared {}", writer % 4));
+            let author = device(&format!("writer {writer}"));
+            let mut expected = TreeSize(0);
+            let mut seq = 0;
+            while seq < 10 {
+                match store.append(append(id, expected.0, vec![entry(author, seq, 300)])).await {
+                    Ok(size) => (expected, seq) = (size, seq + 1),
+                    Err(AppendError::WrongSize { actual }) => expected = actual,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.expect("no writer fails");
+    }
+    for shared in 0..4_u64 {
+        let id = committee(&format!("shared {shared}"));
+        assert_eq!(store.head(id).await, TreeSize(40));
+        let mut found = read_all(store, id).await;
+        let mut sent: Vec<Bytes> = (0..16_u64)
+            .filter(|writer| writer % 4 == shared)
+            .flat_map(|writer| {
+                let author = device(&format!("writer {writer}"));
+                (0..10).map(move |seq| entry(author, seq, 300).bytes)
+            })
+            .collect();
+        found.sort();
+        sent.sort();
+        assert_eq!(found, sent);
+    }
+}
+
+async fn authors_find_their_entries<S: LogStore>(store: &S) {
+    let (id, other) = (committee("authors"), committee("other authors"));
+    let author = device("found");
+    let entries: Vec<_> = (0..3).map(|seq| entry(author, seq, 50)).collect();
+    store.append(append(id, 0, vec![entry(device("before"), 0, 50)])).await.expect("accepts");
+    store.append(append(id, 1, entries.clone())).await.expect("accepts");
+    store.append(append(other, 0, vec![entry(device("else"), 0, 50)])).await.expect("accepts");
+    for (index, entry) in (1..).map(LeafIndex).zip(&entries) {
+        let found = store.index_of(id, author, entry.author_seq).await.expect("answers");
+        assert_eq!(found, Some((index, entry.leaf_hash)));
+    }
+    for (id, author, seq) in [(id, author, 3), (other, author, 0), (id, device("else"), 0)] {
+        let found = store.index_of(id, author, AuthorSeq(seq)).await.expect("answers");
+        assert_eq!(found, None);
+    }
+}
+
+async fn nodes_are_those_of_rfc_6962<S: LogStore>(store: &S) {
+    let id = committee("nodes");
+    let entries: Vec<_> = (0..13).map(|seq| entry(device("nodes"), seq, 20)).collect();
+    let (some, rest) = entries.split_at(6);
+    store.append(append(id, 0, some.to_vec())).await.expect("accepts");
+    store.append(append(id, 6, rest.to_vec())).await.expect("accepts");
+    let nodes = store.nodes(id);
+    let node = |position| nodes.node(position).expect("a node of the tree");
+    for (leaf, entry) in (0_u64..).zip(&entries) {
+        let position = 2 * leaf - u64::from(leaf.count_ones());
+        assert_eq!(node(position), entry.leaf_hash);
+        // Every parent this leaf completes is the hash of the two subtrees below it.
+        for level in 1..=leaf.trailing_ones() {
+            let left_leaf = leaf - (1 << (level - 1));
+            let left = 2 * left_leaf - u64::from(left_leaf.count_ones()) + u64::from(level - 1);
+            let right = position + u64::from(level - 1);
+            let parent = Hash::of_parts(&[&[0x01], node(left).as_bytes(), node(right).as_bytes()]);
+            assert_eq!(node(position + u64::from(level)), parent, "leaf {leaf} level {level}");
+        }
+    }
+    assert!(nodes.node(2 * 13 - 3).is_err(), "one node behind the tree");
+}
+
+async fn snapshots_are_replaced_and_never_ahead<S: LogStore>(store: &S) {
+    let id = committee("snapshots");
+    let entries: Vec<_> = (0..2).map(|seq| entry(device("snapshots"), seq, 20)).collect();
+    store.append(append(id, 0, entries)).await.expect("accepts");
+    for (size, text) in [(1, "one"), (2, "two")] {
+        let bytes = Bytes::from_static(text.as_bytes());
+        store.put_snapshot(id, TreeSize(size), bytes.clone()).await.expect("keeps");
+        assert_eq!(store.snapshot(id).await.expect("answers"), Some((TreeSize(size), bytes)));
+    }
+    store.put_snapshot(id, TreeSize(3), Bytes::from_static(b"ahead")).await.expect("keeps");
+    assert_eq!(store.snapshot(id).await.expect("answers"), None);
+}
+
+async fn cosignatures_are_kept_by_device<S: LogStore>(store: &S) {
+    let (id, other) = (committee("cosigned"), committee("cosigned too"));
+    let (one, two) = (device("one"), device("two"));
+    for (id, device, text) in [(id, one, "old"), (id, two, "2"), (other, one, "3"), (id, one, "1")]
+    {
+        let bytes = Bytes::from_static(text.as_bytes());
+        store.put_cosignature(id, device, bytes).await.expect("keeps");
+    }
+    let mut kept = store.cosignatures(id).await.expect("answers");
+    kept.sort_by_key(|(_, bytes)| bytes.clone());
+    assert_eq!(kept, [(one, Bytes::from_static(b"1")), (two, Bytes::from_static(b"2"))]);
+}
+
+async fn checkpoints_are_remembered<S: LogStore>(store: &S) {
+    let id = committee("checkpoints");
+    let entries: Vec<_> = (0..3).map(|seq| entry(device("checkpoints"), seq, 20)).collect();
+    store.append(append(id, 0, entries)).await.expect("accepts");
+    for size in [1, 3, 2] {
+        store.record_checkpoint(id, TreeSize(size), &format!("note {size}")).expect("records");
+    }
+    let last = store.last_checkpoint(id).expect("answers");
+    assert_eq!(last, Some((TreeSize(3), "note 3".to_owned())), "the largest counts");
+}
+
+async fn notes_change_together_or_not_at_all<S: NoteStore>(store: &S) {
+    let value = Bytes::from_static;
+    let put = |pairs: &[(&str, &'static [u8])]| -> Vec<(Vec<u8>, Bytes)> {
+        pairs.iter().map(|(key, bytes)| (key.as_bytes().to_vec(), value(bytes))).collect()
+    };
+    let first = Commit {
+        require: vec![(b"n/1".to_vec(), None)],
+        put: put(&[("n/1", b"one"), ("n/2", b"two"), ("o/1", b"other")]),
+        delete: Vec::new(),
+    };
+    store.commit(first.clone()).await.expect("accepts");
+    let again = store.commit(first).await;
+    assert!(
+        matches!(&again, Err(CommitError::RequireFailed { key }) if key == b"n/1"),
+        "{again:?}"
+    );
+    let change = |required: &'static [u8]| Commit {
+        require: vec![(b"n/1".to_vec(), Some(value(required)))],
+        put: put(&[("n/3", b"three")]),
+        delete: vec![b"n/1".to_vec(), b"never there".to_vec()],
+    };
+    assert!(store.commit(change(b"another")).await.is_err());
+    assert_eq!(store.scan(b"n/").await.expect("answers"), put(&[("n/1", b"one"), ("n/2", b"two")]));
+    // Queued changes count before they are durable.
+    let (changed, refused) = (store.commit(change(b"one")), store.commit(change(b"one")));
+    changed.await.expect("accepts");
+    assert!(matches!(refused.await, Err(CommitError::RequireFailed { .. })));
+    let left = store.scan(b"n/").await.expect("answers");
+    assert_eq!(left, put(&[("n/2", b"two"), ("n/3", b"three")]));
+    assert_eq!(store.get(b"n/1").await.expect("answers"), None);
+    assert_eq!(store.get(b"o/1").await.expect("answers"), Some(value(b"other")));
+    let too_long = Commit { put: vec![(vec![0; 257], value(b""))], ..Commit::default() };
+    assert!(matches!(store.commit(too_long).await, Err(CommitError::LocalSize)));
+}

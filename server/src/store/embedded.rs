@@ -1,0 +1,471 @@
+//! The embedded backend: one data folder, one process.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
+
+use super::checkpoints::Checkpoints;
+use super::commit::{self, Queue, Ticket};
+use super::disk::{Disk, DiskLock};
+use super::frame::{self, Batch, EntryHead, Item};
+use super::index::{Index, IndexBatch, Indexed, Opening};
+use super::journal::segment::{Place, Segments};
+use super::journal::{FramePlace, Mark, Sizes};
+use super::notes::Notes;
+use super::snapshots::Snapshots;
+use super::tiles::{CommitteeNodes, Tiles};
+use super::{
+    Append, AppendError, COSIGNATURE_BYTES_MAX, Commit, CommitError, LogStore, NoteStore,
+    StoreError,
+};
+
+mod opening;
+
+pub(super) use opening::{check_format, lock};
+
+/// Entries whose bytes are near each other in a segment are read in one go.
+const READ_GAP_BYTES_MAX: u32 = 4 * 1024;
+/// Entry bytes read at once to make tree nodes anew.
+const LEAVES_READ_BYTES: usize = 1024 * 1024;
+
+/// Sizes of the embedded backend. The defaults are for a relay; tests use smaller ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How large a new journal segment is made. Existing ones keep their size.
+    pub segment_bytes: u64,
+    /// Writes are refused while less than this is free: index and tree nodes need room too.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: 64 * 1024 * 1024, reserve_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+impl Options {
+    fn sizes(self) -> Sizes {
+        Sizes { segment_bytes: self.segment_bytes, reserve_bytes: self.reserve_bytes }
+    }
+}
+
+/// A data folder that this process serves. Cloning is cheap; the last clone that goes closes it.
+///
+/// Journal and tree are read on tokio's blocking threads: what is not in the page cache may take
+/// milliseconds, and a worker that waits would hold up every connection it serves, while the hop
+/// costs some microseconds a call of up to half a megabyte. Single look-ups in the index and in
+/// memory are made directly.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+    closer: Arc<Closer>,
+}
+
+/// What the store, its threads and the readers share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    root: PathBuf,
+    segments: Arc<Segments>,
+    index: Index,
+    tiles: Tiles,
+    snapshots: Snapshots,
+    checkpoints: Checkpoints,
+    queue: Queue,
+    view: RwLock<View>,
+}
+
+/// What is durable, and is held in memory.
+#[derive(Debug, Default)]
+struct View {
+    committees: BTreeMap<CommitteeId, Indexed>,
+    notes: Notes,
+}
+
+/// Ends the threads, then gives the folder back.
+#[derive(Debug)]
+struct Closer {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
+}
+
+impl Store {
+    /// Creates a data folder at `path`, which must not exist or be empty, and opens it.
+    pub fn create(disk: &Arc<dyn Disk>, path: &Path, options: Options) -> Result<Self, StoreError> {
+        opening::create(disk, path, options)?;
+        Self::open(disk, path, options)
+    }
+
+    /// Opens the data folder at `path`; it is never created by accident. Brings index and notes
+    /// up to date with the journal and cuts off a torn tail.
+    pub fn open(disk: &Arc<dyn Disk>, path: &Path, options: Options) -> Result<Self, StoreError> {
+        let (inner, journal, lock) = opening::open(disk, path, options)?;
+        let inner = Arc::new(inner);
+        let closer = Closer {
+            inner: Arc::clone(&inner),
+            threads: Mutex::default(),
+            lock: Mutex::new(Some(lock)),
+        };
+        let (committing, syncing) = (Arc::clone(&inner), Arc::clone(&inner));
+        closer.spawn("journal", move || commit::run(&committing, journal))?;
+        closer.spawn("checkpoints", move || syncing.checkpoints.keep_synced())?;
+        Ok(Self { inner, closer: Arc::new(closer) })
+    }
+
+    /// Finishes what is queued, makes checkpoints durable and lets go of the folder. Everything
+    /// afterwards is [`StoreError::StoreStopped`]. Dropping the last clone does the same.
+    pub fn close(&self) {
+        self.closer.close();
+    }
+}
+
+impl Closer {
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+        let thread = thread.map_err(StoreError::io("starting a thread"))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    fn close(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        self.inner.queue.close();
+        self.inner.checkpoints.close();
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+        self.inner.index.close();
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The committees that a batch changes, as they are after it.
+pub(super) type Planned = BTreeMap<CommitteeId, Indexed>;
+
+impl View {
+    /// Says how to index a batch and what it makes of its committees. `None`: it does not continue
+    /// what is known.
+    fn plan(&self, place: FramePlace, batch: &Batch, index: &mut IndexBatch) -> Option<Planned> {
+        let mut planned = Planned::new();
+        let mut number = self.committees.len();
+        for item in &batch.items {
+            match item {
+                Item::Notes(changes) => changes.iter().for_each(|change| index.note(change)),
+                Item::Append(appended) => {
+                    let id = appended.committee;
+                    let known = planned.get(&id).or_else(|| self.committees.get(&id)).copied();
+                    let before = known.unwrap_or_else(|| {
+                        let new = u32::try_from(number).expect("far fewer committees than that");
+                        number += 1;
+                        Indexed { number: new, size: TreeSize(0) }
+                    });
+                    (appended.first == before.size.next_index()).then_some(())?;
+                    let size = TreeSize(before.size.0 + appended.entries.len() as u64);
+                    index.append(before.number, place.segment, place.offset, appended);
+                    planned.insert(id, Indexed { size, ..before });
+                }
+            }
+        }
+        planned.iter().for_each(|(committee, indexed)| index.committee(*committee, *indexed));
+        Some(planned)
+    }
+
+    fn publish(&mut self, planned: Planned, batch: &Batch) {
+        self.committees.extend(planned);
+        for item in &batch.items {
+            if let Item::Notes(changes) = item {
+                changes.iter().for_each(|change| self.notes.apply(change));
+            }
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(super) fn head(&self, committee: CommitteeId) -> TreeSize {
+        self.held(committee).map_or(TreeSize(0), |held| held.size)
+    }
+
+    pub(super) fn with_notes<T>(&self, work: impl FnOnce(&Notes) -> T) -> T {
+        self.view(|view| work(&view.notes))
+    }
+
+    /// A node of the committee's durable tree.
+    pub(super) fn node(&self, committee: CommitteeId, position: u64) -> Result<Hash, StoreError> {
+        let leaves = |from| self.leaves(committee, from);
+        self.tiles.node(committee, self.head(committee), position, &leaves)
+    }
+
+    /// Makes a durable frame findable, in index and tree nodes; `publish` then shows it.
+    pub(super) fn index(
+        &self,
+        place: FramePlace,
+        batch: &Batch,
+    ) -> (Planned, Result<(), StoreError>) {
+        let mut index = IndexBatch::default();
+        let planned = self.view(|view| view.plan(place, batch, &mut index));
+        let planned = planned.expect("the queue lets in only what continues the log");
+        let mark = Mark { place, sequence: batch.sequence };
+        if let Err(error) = self.index.apply(index, &mark) {
+            return (planned, Err(error));
+        }
+        for item in &batch.items {
+            if let Item::Append(appended) = item {
+                let leaves: Vec<Hash> =
+                    appended.entries.iter().map(|entry| entry.leaf_hash).collect();
+                let earlier = |from| self.leaves(appended.committee, from);
+                self.tiles.append(appended.committee, appended.first, &leaves, &earlier);
+            }
+        }
+        (planned, Ok(()))
+    }
+
+    pub(super) fn publish(&self, planned: Planned, batch: &Batch) {
+        self.view.write().unwrap_or_else(PoisonError::into_inner).publish(planned, batch);
+    }
+
+    fn view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn held(&self, committee: CommitteeId) -> Option<Indexed> {
+        self.view(|view| view.committees.get(&committee).copied())
+    }
+
+    fn leaves(&self, committee: CommitteeId, from: LeafIndex) -> Result<Vec<Hash>, StoreError> {
+        let held = self.held(committee);
+        let Some(held) = held.filter(|held| from.0 < held.size.0) else { return Ok(Vec::new()) };
+        let entries = self.entries(committee, held, from, LEAVES_READ_BYTES)?;
+        Ok(entries.into_iter().map(|(head, _)| head.leaf_hash).collect())
+    }
+
+    fn read(
+        &self,
+        committee: CommitteeId,
+        from: LeafIndex,
+        max_bytes: usize,
+    ) -> Result<Vec<Bytes>, StoreError> {
+        let held = self.held(committee);
+        let Some(held) = held.filter(|held| from.0 < held.size.0) else { return Ok(Vec::new()) };
+        let entries = self.entries(committee, held, from, max_bytes)?;
+        Ok(entries.into_iter().map(|(_, bytes)| bytes).collect())
+    }
+
+    /// Durable entries from `from` on, each checked against its checksum.
+    fn entries(
+        &self,
+        committee: CommitteeId,
+        held: Indexed,
+        from: LeafIndex,
+        max_bytes: usize,
+    ) -> Result<Vec<(EntryHead, Bytes)>, StoreError> {
+        let mut places = self.index.places(held.number, from, max_bytes)?;
+        // The index may already be ahead of what was published.
+        places.truncate(usize::try_from(held.size.0 - from.0).unwrap_or(usize::MAX));
+        if places.is_empty() {
+            self.distrust_index();
+            return Err(StoreError::StoreIndex("an entry is missing in it".to_owned()));
+        }
+        let mut entries = Vec::with_capacity(places.len());
+        let mut index = from.0;
+        for stretch in places.chunk_by(near) {
+            let (first, last) = (stretch[0], stretch[stretch.len() - 1]);
+            let len = (last.offset - first.offset + last.len) as usize;
+            let bytes = self.segments.read(first.segment, first.offset, len)?;
+            for place in stretch {
+                let start = (place.offset - first.offset) as usize;
+                let whole = bytes.slice(start..start + place.len as usize);
+                match frame::decode_entry(&whole, committee, LeafIndex(index)) {
+                    Some((head, len)) if len == whole.len() => {
+                        entries.push((head, whole.slice(frame::ENTRY_HEAD_BYTES..)));
+                    }
+                    _ => return Err(self.damaged(*place)),
+                }
+                index += 1;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn damaged(&self, place: Place) -> StoreError {
+        self.distrust_index();
+        StoreError::StoreDamaged { segment: place.segment, offset: place.offset.into() }
+    }
+
+    /// Has the index made anew at the next start: it, not the journal, may be what is wrong.
+    fn distrust_index(&self) {
+        tracing::error!("an entry is not where the index says: the next start makes it anew");
+        if let Err(error) = Opening::begin(self.segments.disk(), &self.root) {
+            tracing::warn!(%error, "the index could not be marked as doubtful");
+        }
+    }
+}
+
+/// Whether two entries are read in one go.
+fn near(one: &Place, next: &Place) -> bool {
+    let end = one.offset + one.len;
+    one.segment == next.segment && next.offset >= end && next.offset - end <= READ_GAP_BYTES_MAX
+}
+
+async fn settled(ticket: Ticket) -> Result<(), StoreError> {
+    // The sender is dropped only when the commit thread has died.
+    ticket.await.unwrap_or(Err(StoreError::StoreStopped))
+}
+
+impl Store {
+    /// Runs work that may wait for the disk where waiting is allowed.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        done.unwrap_or_else(|error| {
+            tracing::error!(%error, "reading the store failed");
+            Err(StoreError::StoreIndex(error.to_string()))
+        })
+    }
+}
+
+impl LogStore for Store {
+    type Nodes = CommitteeNodes;
+
+    fn append(
+        &self,
+        append: Append,
+    ) -> impl Future<Output = Result<TreeSize, AppendError>> + Send + use<> {
+        let size = TreeSize(append.expected.0 + append.entries.len() as u64);
+        let ticket = self.inner.queue.append(&self.inner, append);
+        async move {
+            settled(ticket?).await?;
+            Ok(size)
+        }
+    }
+
+    async fn room(&self) {
+        self.inner.queue.room().await;
+    }
+
+    async fn read(
+        &self,
+        committee: CommitteeId,
+        from: LeafIndex,
+        max_bytes: usize,
+    ) -> Result<Vec<Bytes>, StoreError> {
+        self.blocking(move |inner| inner.read(committee, from, max_bytes)).await
+    }
+
+    async fn head(&self, committee: CommitteeId) -> TreeSize {
+        self.inner.head(committee)
+    }
+
+    async fn committees(&self) -> Vec<(CommitteeId, TreeSize)> {
+        self.inner.view(|view| view.committees.iter().map(|(id, held)| (*id, held.size)).collect())
+    }
+
+    async fn index_of(
+        &self,
+        committee: CommitteeId,
+        author: DeviceId,
+        author_seq: AuthorSeq,
+    ) -> Result<Option<(LeafIndex, Hash)>, StoreError> {
+        let Some(held) = self.inner.held(committee) else { return Ok(None) };
+        let found = self.inner.index.find(held.number, author, author_seq)?;
+        Ok(found.filter(|(index, _)| index.0 < held.size.0))
+    }
+
+    fn nodes(&self, committee: CommitteeId) -> CommitteeNodes {
+        CommitteeNodes::new(Arc::clone(&self.inner), committee)
+    }
+
+    async fn put_snapshot(
+        &self,
+        committee: CommitteeId,
+        size: TreeSize,
+        bytes: Bytes,
+    ) -> Result<(), StoreError> {
+        self.blocking(move |inner| inner.snapshots.put(committee, size, &bytes)).await
+    }
+
+    async fn snapshot(
+        &self,
+        committee: CommitteeId,
+    ) -> Result<Option<(TreeSize, Bytes)>, StoreError> {
+        let newest = self.blocking(move |inner| inner.snapshots.newest(committee)).await?;
+        Ok(newest.filter(|(size, _)| *size <= self.inner.head(committee)))
+    }
+
+    async fn put_cosignature(
+        &self,
+        committee: CommitteeId,
+        device: DeviceId,
+        bytes: Bytes,
+    ) -> Result<(), StoreError> {
+        if bytes.len() > COSIGNATURE_BYTES_MAX {
+            let error = std::io::ErrorKind::InvalidInput.into();
+            return Err(StoreError::io("keeping a cosignature")(error));
+        }
+        self.inner.index.put_cosignature(committee, device, &bytes)
+    }
+
+    async fn cosignatures(
+        &self,
+        committee: CommitteeId,
+    ) -> Result<Vec<(DeviceId, Bytes)>, StoreError> {
+        self.inner.index.cosignatures(committee)
+    }
+
+    fn record_checkpoint(
+        &self,
+        committee: CommitteeId,
+        size: TreeSize,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        self.inner.checkpoints.record(committee, size, note)
+    }
+
+    fn last_checkpoint(
+        &self,
+        committee: CommitteeId,
+    ) -> Result<Option<(TreeSize, String)>, StoreError> {
+        Ok(self.inner.checkpoints.last(committee))
+    }
+}
+
+impl NoteStore for Store {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.inner.with_notes(|notes| notes.get(key).cloned()))
+    }
+
+    async fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        Ok(self.inner.with_notes(|notes| notes.scan(prefix)))
+    }
+
+    fn commit(
+        &self,
+        commit: Commit,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send + use<> {
+        let ticket = self.inner.queue.commit(&self.inner, commit);
+        async move { Ok(settled(ticket?).await?) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

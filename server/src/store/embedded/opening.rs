@@ -1,0 +1,232 @@
+//! Making a data folder, and bringing one back to life.
+
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use super::super::StoreError;
+use super::super::checkpoints::{Checkpoints, SIDES};
+use super::super::commit::Queue;
+use super::super::disk::{self, Disk, DiskLock};
+use super::super::frame::Batch;
+use super::super::index::{Contents, Index, IndexBatch, Opening};
+use super::super::journal::segment::{HEADER_BYTES, Segments, Tail, VERSION};
+use super::super::journal::{self, FramePlace, Journal, Mark};
+use super::super::notes::NoteChange;
+use super::super::snapshots::Snapshots;
+use super::super::tiles::Tiles;
+use super::{Inner, Options, View};
+
+/// Says that the folder is whole, and of which version.
+const FORMAT: &str = "format";
+const FORMAT_TEXT: &str = "sealpost-relay data folder, format ";
+const JOURNAL: &str = "journal";
+const CHECKPOINTS: &str = "checkpoints";
+const TILES: &str = "tiles";
+const SNAPSHOTS: &str = "snapshots";
+const INDEX: &str = "index";
+const LOCK: &str = "lock";
+/// Index changes made at once while frames are read again.
+const CATCH_UP_CHANGES: usize = 16 * 1024;
+
+/// Makes a data folder. The format file comes last: a folder without it was never served.
+pub(super) fn create(
+    disk: &Arc<dyn Disk>,
+    root: &Path,
+    options: Options,
+) -> Result<(), StoreError> {
+    let creating = "creating the data folder";
+    let line = format!("{FORMAT_TEXT}{VERSION}\n");
+    let exists = || StoreError::LocalExists(root.to_owned());
+    disk.create_folder(root).map_err(StoreError::io(creating))?;
+    if !disk.list(root).map_err(StoreError::io(creating))?.iter().all(|name| ours(name)) {
+        return Err(exists());
+    }
+    let _lock = lock(disk.as_ref(), root)?;
+    let folders = [JOURNAL, CHECKPOINTS, TILES, SNAPSHOTS].map(|name| root.join(name));
+    let sides = SIDES.map(|side| root.join(CHECKPOINTS).join(side));
+    for folder in folders.iter().chain(&sides) {
+        disk.create_folder(folder).map_err(StoreError::io(creating))?;
+    }
+    let segments = Segments::new(Arc::clone(disk), root.join(JOURNAL));
+    match segments.last() {
+        Err(StoreError::StoreDamaged { segment: 1, .. }) => {}
+        // Left by a creation that was interrupted, or the journal of a folder that lost its
+        // format file: only an empty one is taken over.
+        Ok(1) if is_empty(&segments)? => {}
+        Ok(_) | Err(_) => return Err(exists()),
+    }
+    Journal::create(&segments, options.sizes())?;
+    let parent = root.parent().unwrap_or(root);
+    disk.sync_folder(&root.join(CHECKPOINTS))
+        .and_then(|()| disk.sync_folder(root))
+        .and_then(|()| disk.sync_folder(parent))
+        .and_then(|()| disk::replace_file(disk.as_ref(), &root.join(FORMAT), line.as_bytes()))
+        .map_err(StoreError::io(creating))
+}
+
+/// What an interrupted creation may have left. The format file itself is not among it.
+fn ours(name: &str) -> bool {
+    [LOCK, JOURNAL, CHECKPOINTS, TILES, SNAPSHOTS, "format.tmp"].contains(&name)
+}
+
+fn is_empty(segments: &Segments) -> Result<bool, StoreError> {
+    Ok(segments.open(1)?.tail(HEADER_BYTES, 0)? == Tail::Clean)
+}
+
+/// Opens everything; the journal is handed to the thread that writes it.
+pub(super) fn open(
+    disk: &Arc<dyn Disk>,
+    root: &Path,
+    options: Options,
+) -> Result<(Inner, Journal, Box<dyn DiskLock>), StoreError> {
+    check_format(disk.as_ref(), root)?;
+    let lock = lock(disk.as_ref(), root)?;
+    let segments = Arc::new(Segments::new(Arc::clone(disk), root.join(JOURNAL)));
+    let sizes = options.sizes();
+    let (index, contents, vouched) = open_index(disk.as_ref(), root, &segments)?;
+    let mut view = View::default();
+    let from = contents.mark;
+    view.committees.extend(contents.committees);
+    for (key, value) in contents.notes {
+        view.notes.apply(&NoteChange { key, value: Some(value) });
+    }
+    let mut catch_up = CatchUp { view: &mut view, index: &index, batch: IndexBatch::default() };
+    let mut last = from;
+    let journal =
+        Journal::open(Arc::clone(&segments), sizes, from, vouched, &mut |place, batch| {
+            last = Some(Mark { place, sequence: batch.sequence });
+            catch_up.take(place, batch)
+        })?;
+    if let Some(mark) = last {
+        catch_up.apply(&mark)?;
+    }
+    let checkpoints = Checkpoints::open(Arc::clone(disk), root.join(CHECKPOINTS))?;
+    refuse_rollback(&checkpoints, &view)?;
+    let inner = Inner {
+        root: root.to_owned(),
+        segments,
+        index,
+        tiles: Tiles::new(Arc::clone(disk), root.join(TILES)),
+        snapshots: Snapshots::new(Arc::clone(disk), root.join(SNAPSHOTS)),
+        checkpoints,
+        queue: Queue::new(Journal::frame_bytes_max(sizes)),
+        view: RwLock::new(view),
+    };
+    Ok((inner, journal, lock))
+}
+
+/// Takes the folder for this process.
+pub(in crate::store) fn lock(
+    disk: &dyn Disk,
+    root: &Path,
+) -> Result<Box<dyn DiskLock>, StoreError> {
+    let taken = disk.lock(&root.join(LOCK)).map_err(StoreError::io("locking the data folder"))?;
+    taken.ok_or_else(|| StoreError::LocalInUse(root.to_owned()))
+}
+
+/// Refuses what is no data folder, or one of another version.
+pub(in crate::store) fn check_format(disk: &dyn Disk, root: &Path) -> Result<(), StoreError> {
+    let found = match disk::read_file(disk, &root.join(FORMAT)) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Err(StoreError::LocalNoDataFolder(root.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(StoreError::LocalNoDataFolder(root.to_owned()));
+        }
+        Err(error) => return Err(StoreError::io("opening the data folder")(error)),
+    };
+    let text = String::from_utf8_lossy(&found);
+    let version = text.strip_prefix(FORMAT_TEXT).map(|version| version.trim_end().parse::<u32>());
+    match version {
+        Some(Ok(VERSION)) => Ok(()),
+        Some(Ok(found)) => Err(StoreError::LocalVersion { found, known: VERSION }),
+        Some(Err(_)) | None => Err(StoreError::LocalNoDataFolder(root.to_owned())),
+    }
+}
+
+/// Opens the index if it fits the journal, else makes an empty one. Also gives the number of the
+/// last frame that any index vouched for: it was durable once.
+fn open_index(
+    disk: &dyn Disk,
+    root: &Path,
+    segments: &Segments,
+) -> Result<(Index, Contents, u64), StoreError> {
+    let folder = root.join(INDEX);
+    let host = disk.host_folder(&folder);
+    let (opening, died) = Opening::begin(disk, root)?;
+    let found = if died {
+        Err(StoreError::StoreIndex("doubtful, or its last opening never ended".to_owned()))
+    } else {
+        try_open(|| {
+            let index = Index::open(host.as_ref())?;
+            let contents = index.contents()?;
+            Ok((index, contents))
+        })
+    };
+    let mut vouched = 0;
+    match found {
+        Ok((index, Some(contents))) => {
+            let Some(mark) = contents.mark else { unreachable!("contents come with a mark") };
+            vouched = mark.sequence;
+            if segments.holds(&mark)? {
+                opening.end()?;
+                return Ok((index, contents, vouched));
+            }
+            index.close();
+            // Before the index goes: if it saw a frame durable that is damaged now, it is the only
+            // witness.
+            journal::scan(segments, None, vouched, &mut |_, _| Ok(()))?;
+            tracing::warn!("the index does not fit the journal: made anew");
+        }
+        Ok((index, None)) => index.close(),
+        Err(error) => tracing::warn!(%error, "the index does not open: made anew"),
+    }
+    disk.remove_host_folder(&folder).map_err(StoreError::io("removing the index"))?;
+    let index = Index::open(host.as_ref())?;
+    opening.end()?;
+    Ok((index, Contents::default(), vouched))
+}
+
+/// sled panics on some damage. Where panics unwind that is caught here; where they end the
+/// process, [`Opening`] tells the next start.
+fn try_open<T>(open: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    std::panic::catch_unwind(AssertUnwindSafe(open))
+        .unwrap_or_else(|_| Err(StoreError::StoreIndex("opening it panicked".to_owned())))
+}
+
+/// Frames behind the index's mark, on their way into it.
+struct CatchUp<'c> {
+    view: &'c mut View,
+    index: &'c Index,
+    batch: IndexBatch,
+}
+
+impl CatchUp<'_> {
+    fn take(&mut self, place: FramePlace, batch: &Batch) -> Result<(), StoreError> {
+        let planned = self
+            .view
+            .plan(place, batch, &mut self.batch)
+            .ok_or(StoreError::StoreDamaged { segment: place.segment, offset: place.offset })?;
+        self.view.publish(planned, batch);
+        if self.batch.changes < CATCH_UP_CHANGES {
+            return Ok(());
+        }
+        self.apply(&Mark { place, sequence: batch.sequence })
+    }
+
+    fn apply(&mut self, mark: &Mark) -> Result<(), StoreError> {
+        self.index.apply(std::mem::take(&mut self.batch), mark)
+    }
+}
+
+/// Serves nothing below what was signed for: clients would take it for a lie, and rightly.
+fn refuse_rollback(checkpoints: &Checkpoints, view: &View) -> Result<(), StoreError> {
+    for (committee, signed) in checkpoints.signed() {
+        let held = view.committees.get(&committee).map_or_else(Default::default, |held| held.size);
+        if signed > held {
+            return Err(StoreError::StoreRolledBack { committee, signed, held });
+        }
+    }
+    Ok(())
+}

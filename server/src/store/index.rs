@@ -1,0 +1,312 @@
+//! The index: what stands where, in sled. A pure cache of the journal.
+//!
+//! sled's `flush` is no fsync and a damaged database may not open, so nothing here is a promise.
+//! One key, the mark, says up to which frame of the journal the index goes; it is written in the
+//! same batch as what it vouches for. Whoever opens the index compares it with the journal and
+//! makes it anew when it does not fit; the only thing that is lost then are cosignatures, which
+//! devices post again.
+//!
+//! Keys begin with one letter. Committees are numbered in the order in which the journal names
+//! them first, to keep keys short.
+//!
+//! | key | value |
+//! |---|---|
+//! | `m` | version; segment, offset, length and crc of the last frame; its sequence |
+//! | `c` committee | number, size |
+//! | `p` number, leaf index | segment, offset, length |
+//! | `a` number, author, author_seq | leaf index, leaf hash |
+//! | `n` key | value of a note |
+//! | `x` committee, device | cosignature |
+
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
+
+use super::StoreError;
+use super::disk::{self, Disk};
+use super::frame::{Appended, Reader};
+use super::journal::segment::Place;
+use super::journal::{FramePlace, Mark};
+use super::notes::NoteChange;
+
+const VERSION: u32 = 1;
+/// sled's default of 1 GiB would be most of a small machine.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+const FLUSH_EVERY_MS: u64 = 1_000;
+
+const MARK: &[u8] = b"m";
+const COMMITTEE: u8 = b'c';
+const PLACE: u8 = b'p';
+const AUTHOR: u8 = b'a';
+const NOTE: u8 = b'n';
+const COSIGNATURE: u8 = b'x';
+
+/// A committee in the index: its number there, and how many entries are indexed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Indexed {
+    pub(super) number: u32,
+    pub(super) size: TreeSize,
+}
+
+/// The database, until it is closed.
+#[derive(Debug)]
+pub(super) struct Index {
+    database: RwLock<Option<sled::Db>>,
+}
+
+/// What the index knows when it is opened.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) mark: Option<Mark>,
+    pub(super) committees: Vec<(CommitteeId, Indexed)>,
+    pub(super) notes: Vec<(Vec<u8>, Bytes)>,
+}
+
+/// Changes that become part of the index together.
+#[derive(Debug, Default)]
+pub(super) struct IndexBatch {
+    batch: sled::Batch,
+    /// Roughly how much it changes, so that a rebuild goes in steps.
+    pub(super) changes: usize,
+}
+
+impl IndexBatch {
+    pub(super) fn append(&mut self, number: u32, segment: u32, at: u64, appended: &Appended) {
+        for (entry, index) in appended.entries.iter().zip(appended.first.0..) {
+            let offset = u32::try_from(at).expect("segments end far below 4 GiB") + entry.offset;
+            let value = [segment, offset, entry.len].map(u32::to_be_bytes).concat();
+            self.batch.insert(place_key(number, LeafIndex(index)), value);
+            let mut value = index.to_be_bytes().to_vec();
+            value.extend_from_slice(entry.leaf_hash.as_bytes());
+            self.batch.insert(author_key(number, entry.author, entry.author_seq), value);
+        }
+        self.changes += 2 * appended.entries.len();
+    }
+
+    pub(super) fn committee(&mut self, committee: CommitteeId, indexed: Indexed) {
+        let mut value = indexed.number.to_be_bytes().to_vec();
+        value.extend_from_slice(&indexed.size.0.to_be_bytes());
+        self.batch.insert(key(COMMITTEE, &[committee.as_bytes()]), value);
+        self.changes += 1;
+    }
+
+    pub(super) fn note(&mut self, change: &NoteChange) {
+        let key = key(NOTE, &[&change.key]);
+        match &change.value {
+            Some(value) => self.batch.insert(key, value.as_ref()),
+            None => self.batch.remove(key),
+        }
+        self.changes += 1;
+    }
+
+    fn mark(&mut self, mark: &Mark) {
+        let Mark { place, sequence } = mark;
+        let mut value = VERSION.to_be_bytes().to_vec();
+        value.extend_from_slice(&place.segment.to_be_bytes());
+        value.extend_from_slice(&place.offset.to_be_bytes());
+        value.extend_from_slice(&place.len.to_be_bytes());
+        value.extend_from_slice(&place.crc.to_be_bytes());
+        value.extend_from_slice(&sequence.to_be_bytes());
+        self.batch.insert(MARK, value);
+    }
+}
+
+impl Index {
+    /// Opens the index in `folder`, or an empty one that vanishes with it when the disk has no
+    /// place for libraries. An error means that it should be removed and made anew.
+    pub(super) fn open(folder: Option<&PathBuf>) -> Result<Self, StoreError> {
+        let config = sled::Config::new()
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(Some(FLUSH_EVERY_MS))
+            .mode(sled::Mode::HighThroughput);
+        let config = match folder {
+            Some(folder) => config.path(folder),
+            None => config.temporary(true),
+        };
+        Ok(Self { database: RwLock::new(Some(config.open().map_err(|error| failed(&error))?)) })
+    }
+
+    /// Reads everything that is held in memory. `None`: no index of this version, or one that
+    /// does not decode.
+    pub(super) fn contents(&self) -> Result<Option<Contents>, StoreError> {
+        self.with(|database| {
+            let Some(mark) = database.get(MARK)? else { return Ok(None) };
+            let Some(mark) = decode_mark(&mark) else { return Ok(None) };
+            let mut contents = Contents { mark: Some(mark), ..Contents::default() };
+            for row in database.scan_prefix([COMMITTEE]) {
+                let (key, value) = row?;
+                let Some(committee) = decode_committee(&key, &value) else { return Ok(None) };
+                contents.committees.push(committee);
+            }
+            for row in database.scan_prefix([NOTE]) {
+                let (key, value) = row?;
+                contents.notes.push((key[1..].to_vec(), Bytes::copy_from_slice(&value)));
+            }
+            Ok(Some(contents))
+        })
+    }
+
+    /// Applies a batch that brings the index up to `mark`, whole or not at all.
+    pub(super) fn apply(&self, mut batch: IndexBatch, mark: &Mark) -> Result<(), StoreError> {
+        batch.mark(mark);
+        self.with(|database| database.apply_batch(batch.batch))
+    }
+
+    /// The places of entries from `from` on, as many as `max_bytes` holds, but at least one if
+    /// there is any.
+    pub(super) fn places(
+        &self,
+        number: u32,
+        from: LeafIndex,
+        max_bytes: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        let first = place_key(number, from);
+        let end = place_key(number, LeafIndex(u64::MAX));
+        self.with(|database| {
+            let mut places = Vec::new();
+            let (mut bytes, mut index) = (0, from.0);
+            for row in database.range(first..end) {
+                let (key, value) = row?;
+                if key != place_key(number, LeafIndex(index)) {
+                    break;
+                }
+                let Some(place) = decode_place(&value) else { break };
+                bytes += place.len as usize;
+                if bytes > max_bytes && !places.is_empty() {
+                    break;
+                }
+                places.push(place);
+                index += 1;
+            }
+            Ok(places)
+        })
+    }
+
+    pub(super) fn find(
+        &self,
+        number: u32,
+        author: DeviceId,
+        author_seq: AuthorSeq,
+    ) -> Result<Option<(LeafIndex, Hash)>, StoreError> {
+        let found = self.with(|database| database.get(author_key(number, author, author_seq)))?;
+        let Some(value) = found else { return Ok(None) };
+        let mut reader = Reader(&value);
+        match (reader.u64(), reader.hash()) {
+            (Some(index), Some(leaf)) => Ok(Some((LeafIndex(index), leaf))),
+            _ => Err(StoreError::StoreIndex("a value does not decode".to_owned())),
+        }
+    }
+
+    pub(super) fn put_cosignature(
+        &self,
+        committee: CommitteeId,
+        device: DeviceId,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let key = key(COSIGNATURE, &[committee.as_bytes(), device.as_bytes()]);
+        self.with(|database| database.insert(key, bytes)).map(drop)
+    }
+
+    pub(super) fn cosignatures(
+        &self,
+        committee: CommitteeId,
+    ) -> Result<Vec<(DeviceId, Bytes)>, StoreError> {
+        self.with(|database| {
+            let mut found = Vec::new();
+            for row in database.scan_prefix(key(COSIGNATURE, &[committee.as_bytes()])) {
+                let (key, value) = row?;
+                if let Some(device) = Reader(&key[33..]).hash() {
+                    found.push((DeviceId(device), Bytes::copy_from_slice(&value)));
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Hands what is in memory to the operating system and lets go of the files.
+    pub(super) fn close(&self) {
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = database.map(|database| database.flush()) {
+            tracing::warn!(%error, "the index was not flushed: it will be brought up to date");
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or(StoreError::StoreStopped)?;
+        work(database).map_err(|error| failed(&error))
+    }
+}
+
+fn failed(error: &sled::Error) -> StoreError {
+    StoreError::StoreIndex(error.to_string())
+}
+
+fn key(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = vec![letter];
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+fn place_key(number: u32, index: LeafIndex) -> Vec<u8> {
+    key(PLACE, &[&number.to_be_bytes(), &index.0.to_be_bytes()])
+}
+
+fn author_key(number: u32, author: DeviceId, author_seq: AuthorSeq) -> Vec<u8> {
+    key(AUTHOR, &[&number.to_be_bytes(), author.as_bytes(), &author_seq.0.to_be_bytes()])
+}
+
+fn decode_mark(value: &[u8]) -> Option<Mark> {
+    let mut reader = Reader(value);
+    (reader.u32()? == VERSION).then_some(())?;
+    let place = FramePlace {
+        segment: reader.u32()?,
+        offset: reader.u64()?,
+        len: reader.u64()?,
+        crc: reader.u32()?,
+    };
+    Some(Mark { place, sequence: reader.u64()? })
+}
+
+fn decode_committee(key: &[u8], value: &[u8]) -> Option<(CommitteeId, Indexed)> {
+    let committee = CommitteeId(Reader(key.get(1..)?).hash()?);
+    let mut reader = Reader(value);
+    Some((committee, Indexed { number: reader.u32()?, size: TreeSize(reader.u64()?) }))
+}
+
+fn decode_place(value: &[u8]) -> Option<Place> {
+    let mut reader = Reader(value);
+    Some(Place { segment: reader.u32()?, offset: reader.u32()?, len: reader.u32()? })
+}
+
+/// A file that stands while the index is being opened. If it is found at a start, the last one
+/// died in there (sled panics on some damage, and a release build ends with a panic): the index
+/// is made anew instead of dying on it for ever.
+#[derive(Debug)]
+pub(super) struct Opening<'d> {
+    disk: &'d dyn Disk,
+    path: PathBuf,
+}
+
+impl<'d> Opening<'d> {
+    /// Begins; says whether an earlier opening never ended.
+    pub(super) fn begin(disk: &'d dyn Disk, root: &Path) -> Result<(Self, bool), StoreError> {
+        let path = root.join("index.opening");
+        let died = match disk.create(&path) {
+            Ok(_) => false,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => true,
+            Err(error) => return Err(StoreError::io("opening the index")(error)),
+        };
+        Ok((Self { disk, path }, died))
+    }
+
+    pub(super) fn end(self) -> Result<(), StoreError> {
+        disk::remove_if_there(self.disk, &self.path).map_err(StoreError::io("opening the index"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
