@@ -1,7 +1,7 @@
 //! Hybrid post-quantum recipients of age, `mlkem768x25519` (SPEC.md, hybrid recipients).
 //!
 //! The age crate has no such type yet. This one plugs into its `Recipient` and `Identity` traits:
-//! the file key is sealed with HPKE (RFC 9180) over the X-Wing KEM in [`kem`]. It is to be replaced
+//! the file key is sealed with HPKE (RFC 9180) over the X-Wing KEM in `kem`. It is to be replaced
 //! by age's own type when a release has one.
 
 use std::collections::HashSet;

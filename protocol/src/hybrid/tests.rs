@@ -113,6 +113,10 @@ fn other_texts_are_refused() {
     {
         assert_eq!(text.parse::<Recipient>(), Err(PeerRecipientError::Text), "{text}");
     }
+    let no_key = [0; RECIPIENT_BYTES];
+    let text = |prefix| bech32::encode_lower::<Bech32Long>(hrp(prefix), &no_key).unwrap();
+    assert_eq!(text(RECIPIENT_PREFIX).parse::<Recipient>(), Err(PeerRecipientError::Key));
+    assert_eq!(text("age1tagpq").parse::<Recipient>(), Err(PeerRecipientError::Text));
 }
 
 #[test]
@@ -168,6 +172,22 @@ fn a_share_of_small_order_is_refused() {
     stanza.args[0] = BASE64_NOPAD.encode(&share);
     let refused = age::Identity::unwrap_stanza(&identity, stanza);
     assert!(matches!(refused, Some(Err(DecryptError::InvalidHeader))));
+}
+
+/// The check comes before the key does: a reader whom the stanza is not for refuses it too.
+#[test]
+fn a_long_body_is_refused_unopened() {
+    let share = BASE64_NOPAD.encode(&[9; HYBRID_SHARE_BYTES]);
+    let stanza = |len| Stanza {
+        tag: HYBRID_STANZA.to_owned(),
+        args: vec![share.clone()],
+        body: vec![0; len],
+    };
+    let unwrap = |len| age::Identity::unwrap_stanza(&identity(1), &stanza(len));
+    assert!(unwrap(WRAPPED_FILE_KEY_BYTES).is_none());
+    for len in [WRAPPED_FILE_KEY_BYTES - 1, WRAPPED_FILE_KEY_BYTES + 8] {
+        assert!(matches!(unwrap(len), Some(Err(DecryptError::InvalidHeader))), "{len}");
+    }
 }
 
 #[test]

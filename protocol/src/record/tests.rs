@@ -88,6 +88,21 @@ fn what_nobody_would_open_is_not_bound() {
     }
 }
 
+/// Before a value is made of them: a mebibyte of `[0,0,…` would take 30.
+#[test]
+fn limits_are_counted_while_reading() {
+    let list = |len: usize| format!("{{\"l\":[{}0]}}", "0,".repeat(len - 1)).into_bytes();
+    let max = crate::limits::RECORD_LEAVES_MAX + 1;
+    assert!(json::parse(&list(max)).is_ok());
+    // Not closed: it is refused where the limit is, not where the text ends.
+    let unclosed = &list(max + 1)[..list(max).len()];
+    assert_eq!(json::parse(unclosed).err(), Some(RecordFault::Leaves.into()));
+    let deep = "{\"d\":".to_owned() + &"[".repeat(16);
+    assert_eq!(json::parse(deep.as_bytes()).err(), Some(RecordFault::Depth.into()));
+    assert_eq!(json::parse(br#"{"d":1.5"#).err(), Some(RecordFault::Number.into()));
+    assert_eq!(json::parse(br#"{"a":1,"a":"#).err(), Some(RecordFault::Duplicate.into()));
+}
+
 #[test]
 fn the_largest_record_fills_its_limit() {
     let overhead = json::compact_len(&envelope::bound_members(

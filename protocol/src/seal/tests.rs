@@ -162,6 +162,16 @@ fn links_lead_to_the_epoch_before() {
 }
 
 #[test]
+fn a_labels_plaintext_is_as_the_spec_shows() {
+    let member = LabelMember { handle: "ada".to_owned(), country: "NO".parse().unwrap() };
+    let label = Label { name: "Inuss".to_owned(), members: [(MemberNumber(1), member)].into() };
+    let padded = label.to_padded().unwrap();
+    let shown = b"\x00\x00\x00\x11\x82\x65Inuss\xa1\x01\x82\x63ada\x62NO";
+    assert_eq!(padded[..shown.len()], *shown);
+    assert!(padded[shown.len()..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
 fn labels_read_back_in_steps() {
     let file = EPOCH.seal_label(&label()).unwrap();
     assert!(EPOCH.open_label(&file).ok() == Some(label()));
@@ -234,6 +244,35 @@ fn named_readers_and_nobody_else_open() {
     assert_eq!(seal_named(b"", &[]), Err(LocalSealError::Readers { max }));
     let many = [readers, vec![device(33).recipient()]].concat();
     assert_eq!(seal_named(b"", &many), Err(LocalSealError::Readers { max }));
+}
+
+/// Wraps the file key as it should, and adds a stanza that has no place.
+struct Smuggler(Recipient);
+
+impl age::Recipient for Smuggler {
+    fn wrap_file_key(
+        &self,
+        file_key: &FileKey,
+    ) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+        let (mut stanzas, labels) = age::Recipient::wrap_file_key(&self.0, file_key)?;
+        stanzas.push(Stanza { tag: "X25519".to_owned(), args: vec![], body: vec![] });
+        Ok((stanzas, labels))
+    }
+}
+
+#[test]
+fn a_foreign_stanza_is_refused_wherever_a_file_is_opened() {
+    let foreign = PeerOpenError::Header(PeerAgeHeaderError::ForeignStanza);
+    let smuggle = |reader: Recipient, plaintext: &[u8]| {
+        seal_file([&Smuggler(reader) as &dyn age::Recipient], plaintext)
+    };
+    let file = smuggle(device(9).recipient(), secret(1).to_grant_text().expose_secret().as_bytes());
+    let expected = secret(1).recipient().to_bytes();
+    assert_eq!(open_named(&file, &device(9)).unwrap_err(), foreign);
+    let grant = open_grant(&file, &device(9), &expected).err();
+    assert_eq!(grant, Some(PeerOpenError::Header(PeerAgeHeaderError::ForeignStanza).into()));
+    let file = smuggle(EPOCH.recipient().clone(), &label().to_padded().unwrap());
+    assert!(EPOCH.open_label(&file).err() == Some(foreign.into()));
 }
 
 /// Wraps another file key for its reader than the file has.
