@@ -8,10 +8,15 @@
 use std::error::Error;
 use std::io;
 
+use sealpost_protocol::code::Code;
+use sealpost_protocol::hybrid::PeerRecipientError;
 use sealpost_protocol::reference::RefError;
+use sealpost_protocol::seal::LocalSealError;
 use serde::Serialize;
 
 use crate::kinds::{FieldErrors, UnknownKind};
+use crate::relay::AskError;
+use crate::transport::{PeerError, TransportError};
 use crate::ui::input::InputError;
 use crate::vault::VaultError;
 
@@ -184,6 +189,64 @@ impl From<VaultError> for Failure {
             }
         };
         Self::new(kind, error.to_string()).next(next)
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        let (kind, next) = match &error {
+            TransportError::Lied(PeerError::WrongKey(_) | PeerError::UnprovenKey(_)) => {
+                (Kind::Verification, "Compare the relay's address with whoever gave it to you.")
+            }
+            TransportError::Lied(_) => {
+                (Kind::Verification, "Tell the relay's operator, and your colleagues.")
+            }
+            TransportError::OtherVersion(_) => (Kind::TooOld, "Install the newest sealpost."),
+            TransportError::Unreachable { .. }
+            | TransportError::TurnedAway(_)
+            | TransportError::Lost(_)
+            | TransportError::TooSlow => {
+                (Kind::Unreachable, "sealpost sync, when the network is there again")
+            }
+            TransportError::Local(_) => (Kind::Failed, "Type it again."),
+        };
+        Self::new(kind, error.to_string()).safe("What was written is in the vault.").next(next)
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        let code = match error {
+            AskError::Transport(error) => return error.into(),
+            AskError::Refused(code) => code,
+        };
+        let (kind, next) = match code {
+            Code::NotFound => (Kind::NotFound, "Check what was typed; the relay says no more."),
+            Code::NotActive | Code::NotEntitled => {
+                (Kind::NotAllowed, "Ask a coordinator of the committee.")
+            }
+            Code::Unsupported => (Kind::TooOld, "Install the newest sealpost, here or there."),
+            Code::TooMany | Code::Busy => (Kind::Unreachable, "Type it again in a while."),
+            Code::Full | Code::Stopped => {
+                (Kind::Unreachable, "Tell the relay's operator; then sealpost sync")
+            }
+            Code::Disputed => (Kind::Verification, "sealpost committee audit REF"),
+            _ => (Kind::Failed, "sealpost sync, then type it again"),
+        };
+        Self::new(kind, error.to_string()).safe("What was written is in the vault.").next(next)
+    }
+}
+
+impl From<PeerRecipientError> for Failure {
+    fn from(error: PeerRecipientError) -> Self {
+        Self::new(Kind::Verification, format!("A card cannot be sealed to: {error}"))
+            .next("Ask its owner to join anew.")
+    }
+}
+
+impl From<LocalSealError> for Failure {
+    fn from(error: LocalSealError) -> Self {
+        Self::new(Kind::Usage, error.to_string()).next("Shorten it, then type it again.")
     }
 }
 

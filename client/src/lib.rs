@@ -11,6 +11,7 @@
 use std::process::ExitCode;
 
 pub mod app;
+pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -18,6 +19,9 @@ pub mod error;
 pub mod kinds;
 pub mod names;
 pub mod outbox;
+pub mod random;
+pub mod relay;
+pub mod transport;
 pub mod ui;
 pub mod vault;
 

@@ -191,8 +191,7 @@ impl Connection {
     pub async fn request(&self, request: &Request) -> Result<Replies, TransportError> {
         let lost = |error: quinn::ConnectionError| dial::lost(&error);
         let opening = timeout(self.deadlines.pause, self.line.connection.open_bi());
-        let (send, receive) =
-            opening.await.map_err(|_| TransportError::TooSlow)?.map_err(lost)?;
+        let (send, receive) = opening.await.map_err(|_| TransportError::TooSlow)?.map_err(lost)?;
         let frame = frame::encode(request);
         replies::send(send, &frame, self.deadlines).await?;
         Ok(Replies::new(receive, request, self.deadlines))

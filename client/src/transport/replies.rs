@@ -126,11 +126,7 @@ impl Replies {
     }
 
     /// Reads some bytes. `of_this` came of this frame since `began`.
-    async fn read(
-        &mut self,
-        began: Instant,
-        of_this: u64,
-    ) -> Result<Option<u64>, TransportError> {
+    async fn read(&mut self, began: Instant, of_this: u64) -> Result<Option<u64>, TransportError> {
         let between_frames = of_this == 0 && self.reader.finish().is_ok();
         let reading = self.receive.read_chunk(FRAME_READ_STEP_BYTES, true);
         let read = if self.shape == Shape::Endless && between_frames {
@@ -192,8 +188,6 @@ fn expected(request: &Request) -> (Shape, fn(&Reply) -> bool) {
         }
         Request::Joins(_) => (Shape::One, |reply| matches!(reply, Reply::Joins(_))),
         Request::Invite(_) => (Shape::One, |reply| matches!(reply, Reply::Invitations(_))),
-        Request::Cosignatures(_) => {
-            (Shape::One, |reply| matches!(reply, Reply::Cosignatures(_)))
-        }
+        Request::Cosignatures(_) => (Shape::One, |reply| matches!(reply, Reply::Cosignatures(_))),
     }
 }

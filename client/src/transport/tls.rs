@@ -14,8 +14,8 @@ use rustls::pki_types::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible,
-    PeerMisbehaved, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, PeerMisbehaved,
+    SignatureScheme,
 };
 use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::wire::ED25519_SPKI_PREFIX;
@@ -42,9 +42,9 @@ pub(super) fn client_config(
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(pinned))
-        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(
-            certified(login)?,
-        )));
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified(
+            login,
+        )?)));
     config.alpn_protocols = vec![alpn.to_vec()];
     // No name on the wire, nothing resumed, nothing sent early.
     config.enable_sni = false;

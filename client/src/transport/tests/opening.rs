@@ -47,8 +47,7 @@ async fn a_relay_of_another_application_protocol_is_named() {
     let error = relay.open().await.unwrap_err();
     let protocol = IncompatibleError::Protocol(wire::ALPN.to_vec());
     assert!(matches!(error, TransportError::OtherVersion(why) if why == protocol));
-    let configured =
-        Connection::open_as(&relay.address, &login(), quick(), b"sealpost/2").await;
+    let configured = Connection::open_as(&relay.address, &login(), quick(), b"sealpost/2").await;
     assert_eq!(configured.unwrap().relay_time(), NOW);
 }
 
@@ -66,7 +65,9 @@ async fn a_host_that_does_not_answer_is_named_after_two_attempts() {
     let key = SigningKey::from_bytes(&[1; 32]).verifying_key().into();
     let address = RelayAddress::new(key, vec![host.clone()]).unwrap();
     let error = Connection::open(&address, &login(), quick()).await.unwrap_err();
-    assert!(matches!(error, TransportError::Unreachable { tried, .. } if tried == host.to_string()));
+    assert!(
+        matches!(error, TransportError::Unreachable { tried, .. } if tried == host.to_string())
+    );
     let mut sources = std::collections::BTreeSet::new();
     while let Ok((_, source)) = silent.try_recv_from(&mut [0; 2048]) {
         sources.insert(source);

@@ -170,8 +170,7 @@ fn tls(behaviour: Behaviour) -> QuicServerConfig {
     } else {
         aws_lc_rs::kx_group::X25519MLKEM768
     };
-    let provider =
-        CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
+    let provider = CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
     let shown = SigningKey::from_bytes(&[behaviour.shows; 32]).verifying_key();
     let spki = [wire::ED25519_SPKI_PREFIX.as_slice(), shown.as_bytes()].concat();
     let pkcs8 = SigningKey::from_bytes(&[behaviour.signs; 32]).to_pkcs8_der().unwrap();
@@ -182,9 +181,7 @@ fn tls(behaviour: Behaviour) -> QuicServerConfig {
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_client_cert_verifier(Arc::new(Anybody))
-        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(
-            certified,
-        ))));
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(certified))));
     tls.alpn_protocols = vec![behaviour.alpn.to_vec()];
     QuicServerConfig::try_from(tls).unwrap()
 }

@@ -1,0 +1,56 @@
+//! Talking to a relay: connected, one question and its one answer at a time.
+
+use std::future::Future;
+
+use sealpost_protocol::address::RelayAddress;
+use sealpost_protocol::code::Code;
+use sealpost_protocol::frame::{Refused, Reply, Request};
+
+use crate::app::App;
+use crate::error::{Failure, Kind as Error};
+use crate::transport::{Connection, Deadlines, PeerError, TransportError};
+
+/// Runs network work of a command to its end.
+pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| TransportError::Local(error.to_string()))?;
+    runtime.block_on(work)
+}
+
+/// Connects to a relay and logs in as this device.
+pub async fn connect(app: &App, address: &RelayAddress) -> Result<Connection, TransportError> {
+    Connection::open(address, app.device.login_key(), Deadlines::default()).await
+}
+
+/// Asks what has one answer. A refusal is an error of the kind its code says.
+pub async fn ask(connection: &Connection, request: &Request) -> Result<Reply, AskError> {
+    let reply = connection.request(request).await?.next().await?;
+    match reply.ok_or(TransportError::Lied(PeerError::Incomplete))? {
+        Reply::Refused(Refused { code }) => Err(AskError::Refused(code)),
+        reply => Ok(reply),
+    }
+}
+
+/// Why a question was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The relay said no.
+    #[error("the relay refused: {}", .0.name())]
+    Refused(Code),
+    /// No answer, or a lie.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+/// An answer of another kind than asked for; the transport lets none through.
+pub fn unexpected() -> Failure {
+    TransportError::from(PeerError::Unexpected).into()
+}
+
+/// A relay address as the vault keeps it.
+pub fn address_of(text: &str) -> Result<RelayAddress, Failure> {
+    text.parse().map_err(|_| {
+        Failure::new(Error::Damaged, "The vault holds a relay address that does not read")
+            .next("sealpost status")
+    })
+}
