@@ -339,6 +339,11 @@ impl Committee {
         self.tree.root()
     }
 
+    /// The log's tree, to be grown by leaves that are not admitted yet.
+    pub fn frontier(&self) -> &Frontier {
+        &self.tree
+    }
+
     /// Size and root, as the next entry's `seen` states them.
     pub fn seen(&self) -> Seen {
         Seen { size: self.size(), root: self.root() }

@@ -49,6 +49,9 @@ pub const FRAME_READ_STEP_BYTES: usize = 64 * 1024;
 pub const PUSH_ENTRIES_MAX: usize = 1_024;
 /// Entry bytes a relay puts into one frame of a pull.
 pub const PULL_FRAME_BYTES: usize = 512 * 1024;
+/// Entry bytes after which a pull ends, with a checkpoint of what it brought: who pulls holds them
+/// in memory until their root is verified, and pulls again for the rest.
+pub const PULL_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Committees one `heads` or `watch` may name.
 pub const HEADS_COMMITTEES_MAX: usize = 256;
 

@@ -247,7 +247,8 @@ impl<S: LogStore + NoteStore> Service<S> {
         let standing = self.standing(peer, request.committee).await?;
         let head = standing.log.head();
         let mut from = request.from.next_index();
-        while from.0 < head.size.0 {
+        let mut sent = 0;
+        while from.0 < head.size.0 && sent < limits::PULL_BYTES_MAX {
             let mut entries = self
                 .store
                 .read(request.committee, from, limits::PULL_FRAME_BYTES)
@@ -259,12 +260,18 @@ impl<S: LogStore + NoteStore> Service<S> {
                 return Err(Code::Stopped);
             }
             from = LeafIndex(from.0 + entries.len() as u64);
+            sent += entries.iter().map(Bytes::len).sum::<usize>();
             let entries = entries.iter().map(|bytes| ByteVec::from(bytes.to_vec())).collect();
             if replies.send(Reply::Entries(entries)).await.is_err() {
                 return Err(Code::Busy);
             }
         }
-        Ok(Reply::End(checkpointed(&head)))
+        if from.0 >= head.size.0 {
+            return Ok(Reply::End(checkpointed(&head)));
+        }
+        let note = standing.log.note_at(self.store.as_ref(), &self.key, TreeSize(from.0));
+        let checkpoint = note.ok_or(Code::Stopped)?;
+        Ok(Reply::End(Checkpointed { checkpoint }))
     }
 
     async fn watch(&self, peer: PublicKey, request: &HeadsRequest, replies: mpsc::Sender<Reply>) {

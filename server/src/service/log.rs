@@ -233,6 +233,17 @@ impl Log {
         self.lock().root_at(store, size).ok()
     }
 
+    /// The checkpoint of a durable size below the head's: the root is the one it had then.
+    pub(crate) fn note_at<S: LogStore>(
+        &self,
+        store: &S,
+        key: &SigningKey,
+        size: TreeSize,
+    ) -> Option<String> {
+        let root = self.root_at(store, size)?;
+        Some(self.with_fold(|fold| sign(key, fold, size, root)))
+    }
+
     /// The proof that the entry at `index` is in the log of `size`.
     pub(crate) fn inclusion<S: LogStore>(
         &self,
