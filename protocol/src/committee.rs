@@ -16,6 +16,8 @@ use crate::entry::{Admitted, Kind, RosterHead, Seen, SignedEntry, UnverifiedEntr
 use crate::hash::Hash;
 use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, Term, TreeSize};
 use crate::limits;
+#[cfg(test)]
+use crate::roster::DeviceStanding;
 use crate::roster::{PeerRosterError, Place, Roster};
 use crate::sign::{BadSignature, PublicKey};
 use crate::tree::Frontier;
@@ -352,6 +354,12 @@ impl Committee {
     /// The roster.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// For tests of what none of the changes built so far brings about.
+    #[cfg(test)]
+    pub(crate) fn set_standing(&mut self, device: DeviceId, standing: DeviceStanding) {
+        self.roster.set_standing(device, standing);
     }
 
     /// The last entry of a device, if it has any.

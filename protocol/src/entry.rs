@@ -283,6 +283,13 @@ impl UnverifiedEntry {
         Ok(SignedEntry { parts: self.0, key: (*key).into() })
     }
 
+    /// The entry as whoever forgot its payload hands it out.
+    #[cfg(test)]
+    pub(crate) fn with_payload_dropped(mut self) -> Self {
+        self.0.payload = None;
+        self
+    }
+
     /// Takes the signature as checked, because this relay checked it before it wrote the entry to
     /// its own journal. Only for a restart; `check` verifies everything again.
     pub fn danger_from_own_journal(self, key: &VerifyingKey) -> SignedEntry {

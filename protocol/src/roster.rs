@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::age_header::{self, PeerAgeHeaderError};
+use crate::age_header;
 use crate::card::{Card, RecipientBytes};
 use crate::change::{
     Admit, Change, Found, Grant, Label, Lock, Policy, Relay, RepairGrant, RepairLink, Role,
@@ -18,76 +18,9 @@ use crate::id::{DeviceId, Epoch, LeafIndex, MemberNumber};
 use crate::limits;
 use crate::sign::{PublicKey, VerifyingKey};
 
-/// Why a change may not be made. Always the fault of its author, or of who altered it.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum PeerRosterError {
-    /// A second founding entry.
-    #[error("only the first entry founds a committee")]
-    AlreadyFounded,
-    /// The author is no coordinator.
-    #[error("only a coordinator may do this")]
-    NotCoordinator,
-    /// The change is known and not admitted by this version of the program.
-    #[error("this version of the program does not admit `{0}`")]
-    NotBuilt(&'static str),
-    /// The device is in the roster, or was.
-    #[error("the device is in this committee already, or was")]
-    DeviceKnown,
-    /// One of the card's keys is another device's.
-    #[error("a key of the card belongs to another device of this committee")]
-    KeyTaken,
-    /// The committee has had as many devices as it may.
-    #[error("the committee has had {} devices, more are not admitted", limits::DEVICES_MAX)]
-    TooManyDevices,
-    /// Not the next member number.
-    #[error("the next member's number is {expected}")]
-    MemberNumber {
-        /// What it should be.
-        expected: MemberNumber,
-    },
-    /// The grants are not one for each device that must have one, in order.
-    #[error("the grants do not name exactly the devices that must have one")]
-    Grants,
-    /// A recipient that was an epoch's or a device's before.
-    #[error("the lock's recipient was used before")]
-    RecipientUsed,
-    /// The founding lock has a link, though there is nothing before it.
-    #[error("the first lock cannot link to an earlier one")]
-    LinkOfFirst,
-    /// A repair of a link where history was withheld, or of an epoch that is not there.
-    #[error("no link leads to the epoch before this one")]
-    NoLink,
-    /// The epoch has not begun.
-    #[error("no such epoch")]
-    NoSuchEpoch,
-    /// The device is not active in this committee.
-    #[error("the device is not active in this committee")]
-    NoSuchDevice,
-    /// The author cannot hold what it says it grants.
-    #[error("the author does not hold that epoch")]
-    NotHeld,
-    /// The founding policy asks for something a committee of one cannot give.
-    #[error("a committee is founded with one approval and entries of version 1")]
-    FoundingPolicy,
-    /// A sealed part has the wrong shape.
-    #[error("{part}: {error}")]
-    Sealed {
-        /// Which part.
-        part: &'static str,
-        /// What is wrong.
-        error: PeerAgeHeaderError,
-    },
-    /// A sealed part is too long.
-    #[error("{part}: {len} bytes, more than the limit of {max}")]
-    TooLarge {
-        /// Which part.
-        part: &'static str,
-        /// What came.
-        len: usize,
-        /// What is allowed.
-        max: usize,
-    },
-}
+mod error;
+
+pub use error::PeerRosterError;
 
 /// Whether a device may act. A member's devices all have the member's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -328,7 +261,14 @@ impl Roster {
             keys(&device.card).iter().any(|key| keys(card).contains(key))
                 || device.card.recipient() == card.recipient()
         });
-        if taken { Err(PeerRosterError::KeyTaken) } else { Ok(()) }
+        if taken {
+            return Err(PeerRosterError::KeyTaken);
+        }
+        // Whoever held that epoch, the removed included, could open every later grant to the device.
+        if self.locks.iter().any(|lock| lock.recipient == *card.recipient()) {
+            return Err(PeerRosterError::RecipientUsed);
+        }
+        Ok(())
     }
 
     fn require_coordinator(&self, device: DeviceId) -> Result<(), PeerRosterError> {
@@ -445,6 +385,12 @@ impl Roster {
         (at < self.locks.len()).then_some(at)
     }
 
+    /// For tests of what none of the changes built so far brings about.
+    #[cfg(test)]
+    pub(crate) fn set_standing(&mut self, device: DeviceId, standing: DeviceStanding) {
+        self.devices.get_mut(&device).expect("a device of the committee").standing = standing;
+    }
+
     fn current_lock_mut(&mut self) -> &mut LockState {
         self.locks.last_mut().expect("founding pushes the first lock and none is ever taken out")
     }
@@ -496,3 +442,6 @@ fn check_hybrid(part: &'static str, file: &[u8], max: usize) -> Result<(), PeerR
         Err(error) => Err(PeerRosterError::Sealed { part, error }),
     }
 }
+
+#[cfg(test)]
+mod tests;

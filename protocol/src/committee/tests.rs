@@ -1,8 +1,7 @@
 use super::*;
-use crate::card::RECIPIENT_BYTES;
-use crate::change::{Admit, Label, Policy, RepairGrant, RepairLink};
+use crate::change::{Label, Policy, RepairGrant};
 use crate::entry::{Blob, Entry, Header};
-use crate::id::{MemberNumber, UnixMillis};
+use crate::id::UnixMillis;
 use crate::vectors::for_each_vector;
 use crate::world::{
     TestDevice, World, found_with, founding_change, founding_header, lock, record_file, reread,
@@ -136,6 +135,17 @@ fn seen_beyond_the_log_is_refused() {
 }
 
 #[test]
+fn nobody_writes_who_has_seen_nothing() {
+    let (mut world, coordinator, ..) = world();
+    let newcomer = TestDevice::new(7);
+    world.admit(&coordinator, &newcomer, Role::Member).unwrap();
+    let mut header = world.record_header(&newcomer);
+    header.seen = Seen { size: TreeSize(0), root: Frontier::default().root() };
+    let refused = world.push(&Entry::sign(header, record_file(), &newcomer.signing));
+    assert_eq!(refused, Err(Refusal::SeenOutOfRange));
+}
+
+#[test]
 fn seen_behind_the_authors_last_is_refused() {
     let refused = altered(|header, world| {
         header.seen.size = TreeSize(2);
@@ -245,7 +255,15 @@ fn blobs_are_for_a_later_version() {
     let blob = Blob { sha256: Hash::of(b"scan"), size: 4 };
     let refused = altered(|header, _| header.blobs = vec![blob]);
     assert_eq!(refused, Err(Refusal::NotBuilt("attachment")));
+    let most = altered(|header, _| header.blobs = vec![blob; limits::BLOBS_MAX]);
+    assert_eq!(most, Err(Refusal::NotBuilt("attachment")));
     let refused = altered(|header, _| header.blobs = vec![blob; limits::BLOBS_MAX + 1]);
+    assert_eq!(refused, Err(Refusal::Blobs));
+    let (mut world, coordinator, ..) = world();
+    let mut header = world.header(coordinator.id(), Kind::Roster);
+    header.blobs = vec![blob];
+    let label = Change::Label(Label { sealed: crate::world::hybrid_file().into() });
+    let refused = world.push(&Entry::sign(header, codec::encode(&label), &coordinator.signing));
     assert_eq!(refused, Err(Refusal::Blobs));
 }
 
@@ -264,10 +282,13 @@ fn a_records_payload_has_one_scrypt_stanza_of_work_factor_one() {
 
 #[test]
 fn forget_is_for_a_later_version() {
-    let (mut world, _, member, _) = world();
-    let header = world.header(member.id(), Kind::Forget);
-    let refused = world.push(&Entry::sign(header, vec![0x80], &member.signing));
-    assert_eq!(refused, Err(Refusal::NotBuilt("forget")));
+    let (mut world, _, member, reader) = world();
+    let mut forget = |author: &TestDevice| {
+        let header = world.header(author.id(), Kind::Forget);
+        world.push(&Entry::sign(header, vec![0x80], &author.signing))
+    };
+    assert_eq!(forget(&member), Err(Refusal::NotBuilt("forget")));
+    assert_eq!(forget(&reader), Err(Refusal::NotEntitled));
 }
 
 #[test]
@@ -319,6 +340,16 @@ fn a_founding_entry_of_others_making_is_refused() {
         change(PeerRosterError::FoundingPolicy)
     );
     assert_eq!(
+        refuse(|found| found.policy = Policy { format: 2, ..Policy::default() }),
+        change(PeerRosterError::FoundingPolicy)
+    );
+    let sealed = |refusal: Refusal| match refusal {
+        Refusal::Change(PeerRosterError::Sealed { part, .. }) => part,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sealed(refuse(|found| found.lock.grants[0].file = record_file().into())), "grant");
+    assert_eq!(sealed(refuse(|found| found.lock.label = record_file().into())), "label");
+    assert_eq!(
         refuse(|found| found.lock.link = Some(crate::world::hybrid_file().into())),
         change(PeerRosterError::LinkOfFirst)
     );
@@ -329,168 +360,99 @@ fn a_founding_entry_of_others_making_is_refused() {
     );
 }
 
-fn change_refused(
-    author: fn(&TestDevice, &TestDevice, &TestDevice) -> usize,
-    change: impl FnOnce(&World) -> Change,
-) -> PeerRosterError {
-    let (mut world, coordinator, member, reader) = world();
-    let at = author(&coordinator, &member, &reader);
-    let change = change(&world);
-    let before = world.committee.clone();
-    match world.change([&coordinator, &member, &reader][at], &change) {
-        Err(Refusal::Change(error)) => {
-            assert_eq!(world.committee, before, "a refusal changes nothing");
-            error
-        }
-        other => panic!("{other:?}"),
-    }
+#[test]
+fn the_first_entry_founds_and_nothing_else_does() {
+    let (world, ..) = world();
+    let second = UnverifiedEntry::decode(&world.log[1]).unwrap();
+    let refused = Committee::found(second).unwrap_err();
+    assert_eq!(refused, Refusal::Founding("the first entry founds the committee"));
+    let founding = without_payload(&world.log[0]);
+    assert_eq!(Committee::found(founding).unwrap_err(), Refusal::PayloadMissing);
 }
 
-const COORDINATOR: fn(&TestDevice, &TestDevice, &TestDevice) -> usize = |_, _, _| 0;
-const MEMBER: fn(&TestDevice, &TestDevice, &TestDevice) -> usize = |_, _, _| 1;
-
-fn admit_with(world: &World, alter: impl FnOnce(&mut Admit)) -> Change {
-    let mut admit = world.admission(&TestDevice::new(7), Role::Member);
-    alter(&mut admit);
-    Change::Admit(Box::new(admit))
+/// What a relay that dropped the payload hands out.
+fn without_payload(entry: &[u8]) -> UnverifiedEntry {
+    let entry = UnverifiedEntry::decode(entry).unwrap().with_payload_dropped();
+    assert_eq!(entry.payload(), None);
+    entry
 }
 
 #[test]
-fn only_coordinators_admit_lock_and_label() {
-    let admit = change_refused(MEMBER, |world| admit_with(world, |_| {}));
-    assert_eq!(admit, PeerRosterError::NotCoordinator);
-    let locked =
-        change_refused(MEMBER, |world| Change::Lock(Box::new(lock(201, &world.active(), true))));
-    assert_eq!(locked, PeerRosterError::NotCoordinator);
-    let label = change_refused(MEMBER, |_| {
-        Change::Label(Label { sealed: crate::world::hybrid_file().into() })
-    });
-    assert_eq!(label, PeerRosterError::NotCoordinator);
-}
-
-#[test]
-fn a_committee_is_founded_once() {
-    let again = change_refused(COORDINATOR, |_| {
-        Change::Found(Box::new(founding_change(&TestDevice::new(1))))
-    });
-    assert_eq!(again, PeerRosterError::AlreadyFounded);
-}
-
-#[test]
-fn an_admission_names_a_new_device_and_the_next_member() {
-    let refused =
-        |alter: fn(&mut Admit)| change_refused(COORDINATOR, |world| admit_with(world, alter));
-    assert_eq!(
-        refused(|admit| admit.member = MemberNumber(9)),
-        PeerRosterError::MemberNumber { expected: MemberNumber(4) }
-    );
-    let known = |admit: &mut Admit| {
-        let device = TestDevice::new(2);
-        admit.grants = vec![crate::world::grant(device.id())];
-        admit.card = device.card;
-    };
-    assert_eq!(refused(known), PeerRosterError::DeviceKnown);
-    let thief = |admit: &mut Admit| {
-        // Another signing key, but the login key of device 2.
-        let signing = crate::sign::SigningKey::from_bytes(&[77; 32]);
-        let login = crate::sign::SigningKey::from_bytes(&[2 ^ 0x80; 32]);
-        let recipient = crate::card::RecipientBytes(Box::new([77; RECIPIENT_BYTES]));
-        admit.card = crate::card::Card::sign(&signing, &login, &recipient);
-        admit.grants = vec![crate::world::grant(admit.card.device())];
-    };
-    assert_eq!(refused(thief), PeerRosterError::KeyTaken);
-    assert_eq!(refused(|admit| admit.grants.clear()), PeerRosterError::Grants);
-    let one_too_many = |admit: &mut Admit| admit.grants.push(admit.grants[0].clone());
-    assert_eq!(refused(one_too_many), PeerRosterError::Grants);
-    let garbage = |admit: &mut Admit| admit.grants[0].file = b"not an age file".to_vec().into();
-    assert!(matches!(refused(garbage), PeerRosterError::Sealed { part: "grant", .. }));
-    let label = |admit: &mut Admit| admit.label = record_file().into();
-    assert!(matches!(refused(label), PeerRosterError::Sealed { part: "label", .. }));
-    let long = |admit: &mut Admit| admit.label = vec![0; limits::LABEL_BYTES_MAX + 1].into();
-    assert!(matches!(refused(long), PeerRosterError::TooLarge { part: "label", .. }));
-}
-
-#[test]
-fn a_lock_grants_exactly_the_active_devices() {
-    let refused = |devices: fn(&World) -> Vec<DeviceId>| {
-        change_refused(COORDINATOR, |world| {
-            Change::Lock(Box::new(lock(201, &devices(world), true)))
-        })
-    };
-    let few = |world: &World| world.active()[1..].to_vec();
-    let many = |world: &World| [world.active(), vec![TestDevice::new(9).id()]].concat();
-    assert_eq!(refused(few), PeerRosterError::Grants);
-    assert_eq!(refused(many), PeerRosterError::Grants);
-    let doubled = |world: &World| [world.active(), vec![world.active()[0]]].concat();
-    assert_eq!(refused(doubled), PeerRosterError::Grants);
-}
-
-#[test]
-fn a_locks_recipient_is_new() {
-    let used = |seed: u8| {
-        change_refused(COORDINATOR, |world| {
-            Change::Lock(Box::new(lock(seed, &world.active(), true)))
-        })
-    };
-    assert_eq!(used(200), PeerRosterError::RecipientUsed);
-    assert_eq!(used(2), PeerRosterError::RecipientUsed);
-}
-
-#[test]
-fn repairs_are_for_what_the_author_can_hold() {
-    let file = || crate::world::hybrid_file().into();
-    let member = TestDevice::new(2).id();
-    let refused = |change: Change| change_refused(MEMBER, |_| change);
-    let grant = |device, epoch| Change::Grant(RepairGrant { device, epoch, file: file() });
-    assert_eq!(refused(grant(member, Epoch(2))), PeerRosterError::NoSuchEpoch);
-    assert_eq!(refused(grant(member, Epoch(0))), PeerRosterError::NoSuchEpoch);
-    let stranger = TestDevice::new(9).id();
-    assert_eq!(refused(grant(stranger, Epoch(1))), PeerRosterError::NoSuchDevice);
-    let link = |epoch| Change::Link(RepairLink { epoch, file: file() });
-    assert_eq!(refused(link(Epoch(1))), PeerRosterError::NoLink);
-}
-
-#[test]
-fn withheld_history_is_not_linked_and_not_granted_by_who_lacks_it() {
+fn nothing_is_admitted_without_its_payload() {
     let (mut world, coordinator, member, _) = world();
-    let devices = world.active();
-    world.change(&coordinator, &Change::Lock(Box::new(lock(201, &devices, false)))).unwrap();
-    let newcomer = TestDevice::new(7);
-    world.admit(&coordinator, &newcomer, Role::Member).unwrap();
-    let roster = world.committee.roster();
-    assert!(roster.holds(member.id(), Epoch(1)));
-    assert!(!roster.holds(newcomer.id(), Epoch(1)));
-    assert!(roster.holds(newcomer.id(), Epoch(2)));
-
-    let file = || crate::world::hybrid_file().into();
-    let grant = |device| Change::Grant(RepairGrant { device, epoch: Epoch(1), file: file() });
-    let refused = world.change(&newcomer, &grant(newcomer.id()));
-    assert_eq!(refused, Err(Refusal::Change(PeerRosterError::NotHeld)));
-    let link = Change::Link(RepairLink { epoch: Epoch(2), file: file() });
-    let refused = world.change(&member, &link);
-    assert_eq!(refused, Err(Refusal::Change(PeerRosterError::NoLink)));
-
-    world.change(&member, &grant(newcomer.id())).unwrap();
-    assert!(world.committee.roster().holds(newcomer.id(), Epoch(1)));
+    let record = Entry::sign(world.record_header(&member), record_file(), &member.signing);
+    let change =
+        codec::encode(&Change::Label(Label { sealed: crate::world::hybrid_file().into() }));
+    let header = world.header(coordinator.id(), Kind::Roster);
+    let change = Entry::sign(header, change, &coordinator.signing);
+    for entry in [&record, &change] {
+        let bare = without_payload(&entry.encode());
+        let signed = world.committee.verify_signature(bare).unwrap();
+        let refused = world.committee.admit(signed, |_| Err(()));
+        assert_eq!(refused, Err(AdmitError::Refused(Refusal::PayloadMissing)));
+    }
+    world.push(&record).unwrap();
 }
 
 #[test]
-fn later_changes_are_known_and_refused() {
-    use crate::change::{Remove, Retire, SetRole, Standing, Target};
-    let member = MemberNumber(2);
-    let standing = Standing { target: Target::Member(member) };
-    let changes = [
-        ("retire", Change::Retire(Retire { device: TestDevice::new(1).id() })),
-        ("role", Change::Role(SetRole { member, role: Role::Coordinator })),
-        ("suspend", Change::Suspend(standing)),
-        ("restore", Change::Restore(standing)),
-        ("remove", Change::Remove(Remove { member })),
-        ("policy", Change::Policy(Policy::default())),
-    ];
-    for (name, change) in changes {
-        let refused = change_refused(COORDINATOR, |_| change);
-        assert_eq!(refused, PeerRosterError::NotBuilt(name));
+fn a_roster_payload_that_is_no_change_is_refused() {
+    let (mut world, coordinator, ..) = world();
+    let header = world.header(coordinator.id(), Kind::Roster);
+    let refused = world.push(&Entry::sign(header, vec![0x80], &coordinator.signing));
+    assert!(matches!(refused, Err(Refusal::ChangeCodec(_))));
+}
+
+#[test]
+fn who_is_not_active_writes_nothing() {
+    use crate::roster::DeviceStanding::{Ended, Suspended};
+    for standing in [Suspended(LeafIndex(3)), Ended(LeafIndex(3))] {
+        let (mut world, coordinator, member, _) = world();
+        world.committee.set_standing(member.id(), standing);
+        assert_eq!(world.record(&member), Err(Refusal::NotActive));
+        let label = Change::Label(Label { sealed: crate::world::hybrid_file().into() });
+        assert_eq!(world.change(&member, &label), Err(Refusal::NotActive));
+        // Nor is anything sealed by others to the lock that the device still holds.
+        assert_eq!(world.record(&coordinator), Err(Refusal::LockPending));
+        let devices = world.active();
+        world.change(&coordinator, &Change::Lock(Box::new(lock(201, &devices, true)))).unwrap();
+        world.record(&coordinator).unwrap();
     }
+}
+
+/// A signature may be checked beside other admissions: admission does not rely on who did it.
+#[test]
+fn admission_asks_again_what_was_asked_before_the_signature() {
+    let (mut world, _, member, _) = world();
+    let refuse = |world: &mut World, alter: fn(&mut Header)| {
+        let mut header = world.record_header(&member);
+        alter(&mut header);
+        let entry = Entry::sign(header, record_file(), &member.signing);
+        let early = world.committee.verify_signature(reread(&entry)).unwrap_err();
+        let signed = reread(&entry).verify(member.card.signing_key()).unwrap();
+        match world.committee.admit(signed, |_| Err(())) {
+            Err(AdmitError::Refused(refusal)) => assert_eq!(refusal, early),
+            other => panic!("{other:?}"),
+        }
+        early
+    };
+    let other = refuse(&mut world, |header| header.committee = CommitteeId(Hash::of(b"another")));
+    assert_eq!(other, Refusal::OtherCommittee);
+    let term = refuse(&mut world, |header| header.term = Term(2));
+    assert_eq!(term, Refusal::OtherTerm { theirs: Term(2), ours: Term(1) });
+    let stranger = refuse(&mut world, |header| header.author = TestDevice::new(9).id());
+    assert_eq!(stranger, Refusal::UnknownAuthor);
+}
+
+#[test]
+fn an_old_root_that_cannot_be_had_is_no_refusal() {
+    let (mut world, coordinator, member, _) = world();
+    let entry = Entry::sign(world.record_header(&member), record_file(), &member.signing);
+    world.record(&coordinator).unwrap();
+    let signed = world.committee.verify_signature(reread(&entry)).unwrap();
+    let before = world.committee.clone();
+    assert_eq!(world.committee.admit(signed, |_| Err("disk")), Err(AdmitError::Root("disk")));
+    assert_eq!(world.committee, before);
+    world.push(&entry).unwrap();
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! Why a roster change is refused.
+
+use crate::age_header::PeerAgeHeaderError;
+use crate::id::MemberNumber;
+use crate::limits;
+
+/// Why a change may not be made. Always the fault of its author, or of who altered it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PeerRosterError {
+    /// A second founding entry.
+    #[error("only the first entry founds a committee")]
+    AlreadyFounded,
+    /// The author is no coordinator.
+    #[error("only a coordinator may do this")]
+    NotCoordinator,
+    /// The change is known and not admitted by this version of the program.
+    #[error("this version of the program does not admit `{0}`")]
+    NotBuilt(&'static str),
+    /// The device is in the roster, or was.
+    #[error("the device is in this committee already, or was")]
+    DeviceKnown,
+    /// One of the card's keys is another device's.
+    #[error("a key of the card belongs to another device of this committee")]
+    KeyTaken,
+    /// The committee has had as many devices as it may.
+    #[error("the committee has had {} devices, more are not admitted", limits::DEVICES_MAX)]
+    TooManyDevices,
+    /// Not the next member number.
+    #[error("the next member's number is {expected}")]
+    MemberNumber {
+        /// What it should be.
+        expected: MemberNumber,
+    },
+    /// The grants are not one for each device that must have one, in order.
+    #[error("the grants do not name exactly the devices that must have one")]
+    Grants,
+    /// A lock with the recipient of an epoch or a device, or a device with that of an epoch.
+    #[error("the recipient was used before")]
+    RecipientUsed,
+    /// The founding lock has a link, though there is nothing before it.
+    #[error("the first lock cannot link to an earlier one")]
+    LinkOfFirst,
+    /// A repair of a link where history was withheld, or of an epoch that is not there.
+    #[error("no link leads to the epoch before this one")]
+    NoLink,
+    /// The epoch has not begun.
+    #[error("no such epoch")]
+    NoSuchEpoch,
+    /// The device is not active in this committee.
+    #[error("the device is not active in this committee")]
+    NoSuchDevice,
+    /// The author cannot hold what it says it grants.
+    #[error("the author does not hold that epoch")]
+    NotHeld,
+    /// The founding policy asks for something a committee of one cannot give.
+    #[error("a committee is founded with one approval and entries of version 1")]
+    FoundingPolicy,
+    /// A sealed part has the wrong shape.
+    #[error("{part}: {error}")]
+    Sealed {
+        /// Which part.
+        part: &'static str,
+        /// What is wrong.
+        error: PeerAgeHeaderError,
+    },
+    /// A sealed part is too long.
+    #[error("{part}: {len} bytes, more than the limit of {max}")]
+    TooLarge {
+        /// Which part.
+        part: &'static str,
+        /// What came.
+        len: usize,
+        /// What is allowed.
+        max: usize,
+    },
+}
