@@ -1,0 +1,233 @@
+//! A disk around another one, where something happens to the files of the journal.
+
+use std::fmt::Debug;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::process::{Signal, getpid, kill_process};
+use sealpost_relay::store::disk::{Disk, DiskFile, DiskLock};
+
+/// What happens when the store writes or syncs a file of its journal.
+pub trait Mishap: Debug + Send + Sync + 'static {
+    /// In place of a write.
+    fn write_at(&self, file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.write_at(bytes, offset)
+    }
+
+    /// In place of a sync.
+    fn sync(&self, file: &dyn DiskFile) -> io::Result<()> {
+        file.sync()
+    }
+}
+
+/// Kills this very process (SIGKILL) at one write to the journal: before it, in its middle, behind
+/// it, or on either side of the sync that follows it.
+#[derive(Debug)]
+pub struct KillAt {
+    write: u64,
+    moment: Moment,
+    writes: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    BeforeWrite,
+    HalfWritten,
+    Written,
+    BeforeSync,
+    Synced,
+}
+
+const MOMENTS: [Moment; 5] = [
+    Moment::BeforeWrite,
+    Moment::HalfWritten,
+    Moment::Written,
+    Moment::BeforeSync,
+    Moment::Synced,
+];
+
+impl KillAt {
+    /// At the `write`-th write, counted from 1; `moment` chooses one of the five moments.
+    pub fn new(write: u64, moment: usize) -> Self {
+        Self { write, moment: MOMENTS[moment % MOMENTS.len()], writes: AtomicU64::new(0) }
+    }
+
+    fn is_due(&self, moment: Moment) -> bool {
+        moment == self.moment && self.writes.load(Ordering::SeqCst) == self.write
+    }
+
+    fn reach(&self, moment: Moment) {
+        if self.is_due(moment) {
+            // Nothing runs behind this. Should it fail, whoever waits for the kill says so.
+            let _ = kill_process(getpid(), Signal::KILL);
+        }
+    }
+}
+
+impl Mishap for KillAt {
+    fn write_at(&self, file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.reach(Moment::BeforeWrite);
+        if self.is_due(Moment::HalfWritten) {
+            file.write_at(&bytes[..bytes.len() / 2], offset)?;
+            self.reach(Moment::HalfWritten);
+        }
+        let written = file.write_at(bytes, offset);
+        self.reach(Moment::Written);
+        written
+    }
+
+    fn sync(&self, file: &dyn DiskFile) -> io::Result<()> {
+        self.reach(Moment::BeforeSync);
+        let synced = file.sync();
+        self.reach(Moment::Synced);
+        synced
+    }
+}
+
+/// Answers "done" to a sync and does it only when the next write comes: a relay on it acknowledges
+/// before fdatasync. The control that a campaign must catch.
+#[derive(Debug)]
+pub struct Hasty;
+
+impl Mishap for Hasty {
+    fn write_at(&self, file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.sync()?;
+        file.write_at(bytes, offset)
+    }
+
+    fn sync(&self, _: &dyn DiskFile) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lets one sync fail: what it was to make durable may or may not be.
+#[derive(Debug)]
+pub struct FailSync {
+    sync: u64,
+    syncs: AtomicU64,
+}
+
+impl FailSync {
+    /// The `sync`-th, counted from 1.
+    pub fn new(sync: u64) -> Self {
+        Self { sync, syncs: AtomicU64::new(0) }
+    }
+
+    /// How many syncs were asked for.
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::SeqCst)
+    }
+}
+
+impl Mishap for FailSync {
+    fn sync(&self, file: &dyn DiskFile) -> io::Result<()> {
+        if self.syncs.fetch_add(1, Ordering::SeqCst) + 1 == self.sync {
+            return Err(io::Error::other("a sync that was made to fail"));
+        }
+        file.sync()
+    }
+}
+
+/// A disk whose journal has a mishap.
+#[derive(Debug)]
+pub struct JournalDisk {
+    disk: Arc<dyn Disk>,
+    mishap: Arc<dyn Mishap>,
+}
+
+impl JournalDisk {
+    /// The mishap happens to the journals on `disk`.
+    pub fn new(disk: Arc<dyn Disk>, mishap: Arc<dyn Mishap>) -> Self {
+        Self { disk, mishap }
+    }
+
+    fn wrap(&self, path: &Path, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        let folder = path.parent().and_then(Path::file_name);
+        if folder.is_some_and(|name| name == "journal") {
+            Box::new(JournalFile { file, mishap: Arc::clone(&self.mishap) })
+        } else {
+            file
+        }
+    }
+}
+
+impl Disk for JournalDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.wrap(path, self.disk.create(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.wrap(path, self.disk.open(path)?))
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        self.disk.create_folder(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        self.disk.list(folder)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.disk.sync_folder(folder)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        self.disk.lock(path)
+    }
+
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
+        self.disk.free_bytes(folder)
+    }
+
+    fn host_folder(&self, path: &Path) -> Option<PathBuf> {
+        self.disk.host_folder(path)
+    }
+
+    fn remove_host_folder(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_host_folder(path)
+    }
+}
+
+#[derive(Debug)]
+struct JournalFile {
+    file: Box<dyn DiskFile>,
+    mishap: Arc<dyn Mishap>,
+}
+
+impl DiskFile for JournalFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.mishap.write_at(self.file.as_ref(), bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn preallocate(&self, len: u64) -> io::Result<()> {
+        self.file.preallocate(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.mishap.sync(self.file.as_ref())
+    }
+}
