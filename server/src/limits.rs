@@ -96,3 +96,7 @@ pub const CONTROL_CONNECTIONS_MAX: usize = 8;
 pub const PERMITS_MAX: usize = 4_096;
 /// An operator's note on a permit.
 pub const PERMIT_LABEL_BYTES_MAX: usize = 128;
+/// The settings file: three lines and comments.
+pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
+/// The key file: three lines.
+pub const KEY_FILE_BYTES_MAX: usize = 1024;

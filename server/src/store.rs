@@ -13,7 +13,7 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -146,6 +146,16 @@ pub enum StoreError {
     /// The index, a cache, does not answer. A restart rebuilds it.
     #[error("the index does not answer ({0}): restart the relay")]
     StoreIndex(String),
+}
+
+/// Refuses a folder that is no data folder of this version.
+pub fn must_be_data_folder(disk: &dyn disk::Disk, path: &Path) -> Result<(), StoreError> {
+    embedded::check_format(disk, path)
+}
+
+/// Refuses a folder in which no data folder can be made: something is there already.
+pub fn must_be_free(disk: &dyn disk::Disk, path: &Path) -> Result<(), StoreError> {
+    embedded::must_be_free(disk, path)
 }
 
 impl StoreError {

@@ -23,7 +23,9 @@ use tokio::time::timeout;
 
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Turned};
+use crate::service::Service;
 use crate::stop::Stop;
+use crate::store::{LogStore, NoteStore};
 
 use allowance::Budget;
 use connection::Shared;
@@ -95,13 +97,9 @@ impl Transport {
         };
         let socket = quic::socket(listen).map_err(refused)?;
         let config = quic::server_config(tls, &limits);
-        let endpoint = Endpoint::new(
-            EndpointConfig::default(),
-            Some(config),
-            socket,
-            Arc::new(TokioRuntime),
-        )
-        .map_err(refused)?;
+        let endpoint =
+            Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
+                .map_err(refused)?;
         Ok(Self { endpoint, limits, metrics })
     }
 
@@ -171,6 +169,21 @@ impl Transport {
                 incoming.refuse();
             }
         }
+    }
+}
+
+impl<S: LogStore + NoteStore> Calls for Service<S> {
+    async fn call(
+        self: &Arc<Self>,
+        peer: PublicKey,
+        request: Request,
+        replies: mpsc::Sender<Reply>,
+    ) {
+        Self::call(self, peer, request, replies).await;
+    }
+
+    fn request_bytes_max(&self, peer: PublicKey) -> usize {
+        Self::request_bytes_max(self, peer)
     }
 }
 

@@ -51,9 +51,7 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut stop: Stop)
 async fn answer(mut stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        if request.len() > METRICS_REQUEST_BYTES_MAX
-            || stream.read_buf(&mut request).await? == 0
-        {
+        if request.len() > METRICS_REQUEST_BYTES_MAX || stream.read_buf(&mut request).await? == 0 {
             return Ok(());
         }
     }

@@ -85,7 +85,7 @@ impl Fixture {
     }
 
     async fn permit(&self) -> [u8; 16] {
-        permit::issue(self.service.store().as_ref(), &[9; 16].into(), NOW).await.unwrap();
+        permit::issue(self.service.store().as_ref(), &[9; 16].into(), None, NOW).await.unwrap();
         [9; 16]
     }
 
@@ -346,7 +346,7 @@ async fn a_permit_founds_one_committee() {
 #[tokio::test]
 async fn a_committee_is_founded_at_the_relay_it_names() {
     let fixture = Fixture::new().await;
-    permit::issue(fixture.service.store().as_ref(), &[7; 16].into(), NOW).await.unwrap();
+    permit::issue(fixture.service.store().as_ref(), &[7; 16].into(), None, NOW).await.unwrap();
     let founder = TestDevice::new(3);
     let mut change = founding_change(&founder);
     let key = SigningKey::from_bytes(&[91; 32]).verifying_key();

@@ -108,13 +108,23 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// A whole small file, or `None` when it does not exist.
+/// A whole file, or `None` when it does not exist.
 pub(super) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    read_file_up_to(disk, path, usize::MAX)
+}
+
+/// As [`read_file`]; a file of more than `max` bytes is [`io::ErrorKind::FileTooLarge`].
+pub(crate) fn read_file_up_to(
+    disk: &dyn Disk,
+    path: &Path,
+    max: usize,
+) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let len = usize::try_from(file.len()?).ok().filter(|len| *len <= max);
+    let len = len.ok_or(io::ErrorKind::FileTooLarge)?;
     let mut bytes = vec![0; len];
     let read = file.read_up_to(&mut bytes, 0)?;
     bytes.truncate(read);
@@ -122,7 +132,7 @@ pub(super) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u
 }
 
 /// Puts `bytes` in place of what `path` held, whole or not at all, and durably.
-pub(super) fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     remove_if_there(disk, &temporary)?;
     let file = disk.create(&temporary)?;

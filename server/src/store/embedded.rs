@@ -27,7 +27,7 @@ use super::{
 
 mod opening;
 
-pub(super) use opening::{check_format, lock};
+pub(super) use opening::{check_format, lock, must_be_free};
 
 /// Entries whose bytes are near each other in a segment are read in one go.
 const READ_GAP_BYTES_MAX: u32 = 4 * 1024;
@@ -98,8 +98,25 @@ struct Closer {
 impl Store {
     /// Creates a data folder at `path`, which must not exist or be empty, and opens it.
     pub fn create(disk: &Arc<dyn Disk>, path: &Path, options: Options) -> Result<Self, StoreError> {
-        opening::create(disk, path, options)?;
-        Self::open(disk, path, options)
+        Self::create_with(disk, path, options, || Ok::<_, StoreError>(()))
+    }
+
+    /// As [`Self::create`]. `prepare` puts the relay's own files into the folder, while nobody
+    /// else has it and before it counts as a data folder; after an interruption it may be called
+    /// again on the same folder.
+    pub fn create_with<E: From<StoreError>>(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        options: Options,
+        prepare: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Self, E> {
+        opening::create(disk, path, options, prepare)?;
+        Ok(Self::open(disk, path, options)?)
+    }
+
+    /// The folder of the operating system at `path`, if the store's disk has one.
+    pub fn host_folder(&self, path: &Path) -> Option<PathBuf> {
+        self.inner.segments.disk().host_folder(path)
     }
 
     /// Opens the data folder at `path`; it is never created by accident. Brings index and notes

@@ -24,7 +24,7 @@ use segment::{HEADER_BYTES, OpenSegment, Segments, Tail};
 use super::StoreError;
 
 /// The prepared segment, before it has a number.
-const NEXT: &str = "next";
+pub(super) const NEXT: &str = "next";
 const ZERO_STEP_BYTES: u64 = 1024 * 1024;
 
 /// Where a frame stands.

@@ -46,10 +46,7 @@ pub(super) async fn handle<C: Calls>(incoming: Incoming, mut pass: Pass, shared:
     shared.metrics.connections.dec();
 }
 
-async fn handshake<C>(
-    incoming: Incoming,
-    shared: &Shared<C>,
-) -> Option<(Connection, PublicKey)> {
+async fn handshake<C>(incoming: Incoming, shared: &Shared<C>) -> Option<(Connection, PublicKey)> {
     let address = incoming.remote_address();
     let connection = match timeout(shared.limits.handshake_deadline, incoming).await {
         Ok(Ok(connection)) => connection,

@@ -92,8 +92,7 @@ impl Relay {
         let key = SigningKey::from_bytes(&[1; 32]);
         let metrics = Arc::new(Metrics::new());
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
-        let transport =
-            Transport::bind(listen, &key, wire::ALPN, limits, metrics.clone()).unwrap();
+        let transport = Transport::bind(listen, &key, wire::ALPN, limits, metrics.clone()).unwrap();
         let address = transport.local_addr().unwrap();
         let (stopper, stop) = stop::channel();
         let echo = Arc::new(Echo::default());

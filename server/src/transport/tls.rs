@@ -7,9 +7,7 @@ use ed25519_dalek::pkcs8::EncodePrivateKey;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{
-    CertificateDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, UnixTime,
-};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ServerConfig};
 use rustls::sign::CertifiedKey;
@@ -21,10 +19,7 @@ use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::wire::{ED25519_SPKI_BYTES, ED25519_SPKI_PREFIX};
 
 /// The relay's side of every handshake.
-pub(super) fn server_config(
-    key: &SigningKey,
-    alpn: &[u8],
-) -> Result<QuicServerConfig, Error> {
+pub(super) fn server_config(key: &SigningKey, alpn: &[u8]) -> Result<QuicServerConfig, Error> {
     let provider = Arc::new(provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -90,7 +85,8 @@ impl ClientCertVerifier for AnyEd25519Key {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        key_from_spki(end_entity).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        key_from_spki(end_entity)
+            .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         Ok(ClientCertVerified::assertion())
     }
 

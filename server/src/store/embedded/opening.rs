@@ -11,7 +11,7 @@ use super::super::commit::Queue;
 use super::super::disk::{self, Disk, DiskLock};
 use super::super::frame::Batch;
 use super::super::index::{Contents, Index, IndexBatch, Opening};
-use super::super::journal::segment::{HEADER_BYTES, Segments, Tail, VERSION};
+use super::super::journal::segment::{self, Segments, VERSION};
 use super::super::journal::{self, FramePlace, Journal, Mark};
 use super::super::notes::NoteChange;
 use super::super::snapshots::Snapshots;
@@ -27,52 +27,81 @@ const TILES: &str = "tiles";
 const SNAPSHOTS: &str = "snapshots";
 const INDEX: &str = "index";
 const LOCK: &str = "lock";
+/// What an interrupted creation may have left: the store's folders, and the relay's own files
+/// beside them. The format file itself is not among it.
+const OURS: [&str; 10] = [
+    LOCK,
+    JOURNAL,
+    CHECKPOINTS,
+    TILES,
+    SNAPSHOTS,
+    "format.tmp",
+    "key",
+    "key.tmp",
+    "relay.toml",
+    "relay.tmp",
+];
 /// Index changes made at once while frames are read again.
 const CATCH_UP_CHANGES: usize = 16 * 1024;
 
 /// Makes a data folder. The format file comes last: a folder without it was never served.
-pub(super) fn create(
+pub(super) fn create<E: From<StoreError>>(
     disk: &Arc<dyn Disk>,
     root: &Path,
     options: Options,
-) -> Result<(), StoreError> {
-    let creating = "creating the data folder";
-    let line = format!("{FORMAT_TEXT}{VERSION}\n");
-    let exists = || StoreError::LocalExists(root.to_owned());
-    disk.create_folder(root).map_err(StoreError::io(creating))?;
-    if !disk.list(root).map_err(StoreError::io(creating))?.iter().all(|name| ours(name)) {
-        return Err(exists());
-    }
+    prepare: impl FnOnce() -> Result<(), E>,
+) -> Result<(), E> {
+    let creating = |error| StoreError::io("creating the data folder")(error);
+    disk.create_folder(root).map_err(creating)?;
     let _lock = lock(disk.as_ref(), root)?;
+    must_be_free(disk.as_ref(), root)?;
     let folders = [JOURNAL, CHECKPOINTS, TILES, SNAPSHOTS].map(|name| root.join(name));
     let sides = SIDES.map(|side| root.join(CHECKPOINTS).join(side));
     for folder in folders.iter().chain(&sides) {
-        disk.create_folder(folder).map_err(StoreError::io(creating))?;
+        disk.create_folder(folder).map_err(creating)?;
     }
     let segments = Segments::new(Arc::clone(disk), root.join(JOURNAL));
-    match segments.last() {
-        Err(StoreError::StoreDamaged { segment: 1, .. }) => {}
-        // Left by a creation that was interrupted, or the journal of a folder that lost its
-        // format file: only an empty one is taken over.
-        Ok(1) if is_empty(&segments)? => {}
-        Ok(_) | Err(_) => return Err(exists()),
-    }
     Journal::create(&segments, options.sizes())?;
-    let parent = root.parent().unwrap_or(root);
+    prepare()?;
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let line = format!("{FORMAT_TEXT}{VERSION}\n");
     disk.sync_folder(&root.join(CHECKPOINTS))
         .and_then(|()| disk.sync_folder(root))
-        .and_then(|()| disk.sync_folder(parent))
+        .and_then(|()| disk.sync_folder(parent.unwrap_or(Path::new("."))))
         .and_then(|()| disk::replace_file(disk.as_ref(), &root.join(FORMAT), line.as_bytes()))
-        .map_err(StoreError::io(creating))
+        .map_err(creating)?;
+    Ok(())
 }
 
-/// What an interrupted creation may have left. The format file itself is not among it.
-fn ours(name: &str) -> bool {
-    [LOCK, JOURNAL, CHECKPOINTS, TILES, SNAPSHOTS, "format.tmp"].contains(&name)
+/// Refuses to make a data folder at `root` where something is already. What an interrupted
+/// creation left is nothing; a journal with a frame, or a signed checkpoint, is a relay that lost
+/// its format file.
+pub(in crate::store) fn must_be_free(disk: &dyn Disk, root: &Path) -> Result<(), StoreError> {
+    let exists = || StoreError::LocalExists(root.to_owned());
+    let names = list_or_none(disk, root)?;
+    if !names.iter().all(|name| OURS.contains(&name.as_str())) {
+        return Err(exists());
+    }
+    for side in SIDES {
+        if !list_or_none(disk, &root.join(CHECKPOINTS).join(side))?.is_empty() {
+            return Err(exists());
+        }
+    }
+    let journal = root.join(JOURNAL);
+    let mut segments = list_or_none(disk, &journal)?;
+    segments.retain(|name| name != journal::NEXT);
+    match segments.as_slice() {
+        [] => Ok(()),
+        [only] if only == &segment::file_name(1) && segment::is_empty(disk, &journal)? => Ok(()),
+        _ => Err(exists()),
+    }
 }
 
-fn is_empty(segments: &Segments) -> Result<bool, StoreError> {
-    Ok(segments.open(1)?.tail(HEADER_BYTES, 0)? == Tail::Clean)
+fn list_or_none(disk: &dyn Disk, folder: &Path) -> Result<Vec<String>, StoreError> {
+    match disk.list(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(StoreError::io("looking into the data folder")),
+    }
 }
 
 /// Opens everything; the journal is handed to the thread that writes it.

@@ -79,6 +79,21 @@ pub(super) fn encode_header(number: u32, first_sequence: u64, mark: u64) -> Vec<
     bytes
 }
 
+/// The name of a segment's file.
+pub(in crate::store) fn file_name(number: u32) -> String {
+    format!("{number:08}")
+}
+
+/// Whether the first segment of the journal in `folder` holds nothing behind its header.
+pub(in crate::store) fn is_empty(disk: &dyn Disk, folder: &Path) -> Result<bool, StoreError> {
+    let reading = "reading the journal";
+    let first = folder.join(file_name(1));
+    let file = disk.open(&first).map_err(StoreError::io(reading))?;
+    let len = file.len().map_err(StoreError::io(reading))?;
+    let segment = OpenSegment { number: 1, file, len, mark: 0, first_sequence: 1 };
+    Ok(segment.end_of_content(HEADER_BYTES)? == HEADER_BYTES)
+}
+
 impl Segments {
     pub(in crate::store) fn new(disk: Arc<dyn Disk>, folder: PathBuf) -> Self {
         Self { disk, folder, open: Mutex::default() }
@@ -93,7 +108,7 @@ impl Segments {
     }
 
     pub(in crate::store) fn path(&self, number: u32) -> PathBuf {
-        self.folder.join(format!("{number:08}"))
+        self.folder.join(file_name(number))
     }
 
     /// The number of the last segment. They are counted from 1, and none may be missing.

@@ -39,8 +39,7 @@ async fn a_stop_does_not_wait_for_ever() {
 
 #[tokio::test]
 async fn a_connection_without_requests_is_closed_after_a_while() {
-    let limits =
-        Limits { connection_idle_max: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { connection_idle_max: Duration::from_millis(100), ..Limits::default() };
     let relay = Relay::start(limits);
     let (idle, busy) = (relay.peer(2).await, relay.peer(3).await);
     let mut watching = busy.send(&frame::encode(&watch())).await;

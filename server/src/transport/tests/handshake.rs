@@ -55,8 +55,7 @@ async fn refused(relay: &Relay, peer: Result<Peer, ConnectionError>) {
 
 #[tokio::test]
 async fn a_handshake_that_is_not_finished_is_forgotten() {
-    let limits =
-        Limits { handshake_deadline: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { handshake_deadline: Duration::from_millis(100), ..Limits::default() };
     let relay = Relay::start(limits);
     peer::begin_handshake_and_fall_silent(&relay).await;
     relay.count(r#"sealpost_relay_connections_turned_total{why="HandshakeFailed"} 1"#).await;

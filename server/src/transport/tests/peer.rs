@@ -108,8 +108,7 @@ fn client_config(relay: &SigningKey, suite: Suite, seed: u8, alpn: &[u8]) -> Cli
         Suite::X25519 => aws_lc_rs::kx_group::X25519,
         _ => aws_lc_rs::kx_group::X25519MLKEM768,
     };
-    let provider =
-        CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
+    let provider = CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()

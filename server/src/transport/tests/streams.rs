@@ -110,8 +110,7 @@ async fn an_answer_that_nobody_takes_ends() {
     let limits = Limits { write_deadline: Duration::from_millis(100), ..Limits::default() };
     let relay = Relay::start(limits);
     let peer = relay.peer(2).await;
-    let joins =
-        Request::Joins(frame::CommitteeRequest { committee: CommitteeId(Hash([9; 32])) });
+    let joins = Request::Joins(frame::CommitteeRequest { committee: CommitteeId(Hash([9; 32])) });
     let _unread = peer.send(&frame::encode(&joins)).await;
     relay.echo.deaf.notified().await;
     relay.count(r#"sealpost_relay_requests_total{request="joins",outcome="Gone"} 1"#).await;
