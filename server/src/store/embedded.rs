@@ -329,7 +329,8 @@ impl Inner {
     /// Has the index made anew at the next start: it, not the journal, may be what is wrong.
     fn distrust_index(&self) {
         tracing::error!("an entry is not where the index says: the next start makes it anew");
-        if let Err(error) = Opening::begin(self.segments.disk(), &self.root) {
+        let durable = self.index.last_sequence();
+        if let Err(error) = Opening::begin(self.segments.disk(), &self.root, durable) {
             tracing::warn!(%error, "the index could not be marked as doubtful");
         }
     }

@@ -18,6 +18,7 @@
 //! | `n` key | value of a note |
 //! | `x` committee, device | cosignature |
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -147,6 +148,12 @@ impl Index {
             }
             Ok(Some(contents))
         })
+    }
+
+    /// The last frame that was indexed, which is durable; 0 when that cannot be said.
+    pub(super) fn last_sequence(&self) -> u64 {
+        let mark = self.with(|database| database.get(MARK));
+        mark.ok().flatten().and_then(|mark| decode_mark(&mark)).map_or(0, |mark| mark.sequence)
     }
 
     /// Applies a batch that brings the index up to `mark`, whole or not at all.
@@ -282,9 +289,10 @@ fn decode_place(value: &[u8]) -> Option<Place> {
     Some(Place { segment: reader.u32()?, offset: reader.u32()?, len: reader.u32()? })
 }
 
-/// A file that stands while the index is being opened. If it is found at a start, the last one
-/// died in there (sled panics on some damage, and a release build ends with a panic): the index
-/// is made anew instead of dying on it for ever.
+/// A file that stands while the index is being opened, or is in doubt. If it is found at a start,
+/// the last one died in there (sled panics on some damage), or an entry was not where the index
+/// said: the index is made anew instead of dying on it for ever. It holds the number of the last
+/// frame that was durable when the doubt arose; 0 when that is not known.
 #[derive(Debug)]
 pub(super) struct Opening<'d> {
     disk: &'d dyn Disk,
@@ -292,20 +300,29 @@ pub(super) struct Opening<'d> {
 }
 
 impl<'d> Opening<'d> {
-    /// Begins; says whether an earlier opening never ended.
-    pub(super) fn begin(disk: &'d dyn Disk, root: &Path) -> Result<(Self, bool), StoreError> {
+    /// Begins, with the last frame that is known to be durable; gives what an earlier opening that
+    /// never ended said of that.
+    pub(super) fn begin(
+        disk: &'d dyn Disk,
+        root: &Path,
+        durable: u64,
+    ) -> Result<(Self, Option<u64>), StoreError> {
         let path = root.join("index.opening");
-        let died = match disk.create(&path) {
-            Ok(_) => false,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => true,
-            Err(error) => return Err(StoreError::io("opening the index")(error)),
-        };
-        Ok((Self { disk, path }, died))
+        let doubt = begin_at(disk, &path, durable).map_err(StoreError::io("opening the index"))?;
+        Ok((Self { disk, path }, doubt))
     }
 
     pub(super) fn end(self) -> Result<(), StoreError> {
         disk::remove_if_there(self.disk, &self.path).map_err(StoreError::io("opening the index"))
     }
+}
+
+fn begin_at(disk: &dyn Disk, path: &Path, durable: u64) -> io::Result<Option<u64>> {
+    if let Some(found) = disk::read_file(disk, path)? {
+        return Ok(Some(Reader(&found).u64().unwrap_or(0)));
+    }
+    disk.create(path)?.write_all_at(&durable.to_be_bytes(), 0)?;
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -84,15 +84,12 @@ impl Journal {
         next.adopt(segments, 1, 1).map_err(refused)
     }
 
-    /// Goes to the end of the journal as [`scan`] does, and cuts off a torn tail.
+    /// Takes the journal over where [`scan`] found its end, and cuts off a torn tail.
     pub(super) fn open(
         segments: Arc<Segments>,
         sizes: Sizes,
-        from: Option<Mark>,
-        vouched: u64,
-        visit: Visit<'_>,
+        found: End,
     ) -> Result<Self, StoreError> {
-        let found = scan(&segments, from, vouched, visit)?;
         if let Some(to) = found.torn_to {
             found.last.cut(found.end, to)?;
         }

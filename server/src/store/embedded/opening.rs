@@ -123,16 +123,17 @@ pub(super) fn open(
     }
     let mut catch_up = CatchUp { view: &mut view, index: &index, batch: IndexBatch::default() };
     let mut last = from;
-    let journal =
-        Journal::open(Arc::clone(&segments), sizes, from, vouched, &mut |place, batch| {
-            last = Some(Mark { place, sequence: batch.sequence });
-            catch_up.take(place, batch)
-        })?;
+    let end = journal::scan(&segments, from, vouched, &mut |place, batch| {
+        last = Some(Mark { place, sequence: batch.sequence });
+        catch_up.take(place, batch)
+    })?;
     if let Some(mark) = last {
         catch_up.apply(&mark)?;
     }
     let checkpoints = Checkpoints::open(Arc::clone(disk), root.join(CHECKPOINTS))?;
+    // Before a torn tail is cut off: if it was signed for, it is damage, and evidence.
     refuse_rollback(&checkpoints, &view)?;
+    let journal = Journal::open(Arc::clone(&segments), sizes, end)?;
     let inner = Inner {
         root: root.to_owned(),
         segments,
@@ -183,8 +184,9 @@ fn open_index(
 ) -> Result<(Index, Contents, u64), StoreError> {
     let folder = root.join(INDEX);
     let host = disk.host_folder(&folder);
-    let (opening, died) = Opening::begin(disk, root)?;
-    let found = if died {
+    let (opening, doubt) = Opening::begin(disk, root, 0)?;
+    let mut vouched = doubt.unwrap_or(0);
+    let found = if doubt.is_some() {
         Err(StoreError::StoreIndex("doubtful, or its last opening never ended".to_owned()))
     } else {
         try_open(|| {
@@ -193,7 +195,6 @@ fn open_index(
             Ok((index, contents))
         })
     };
-    let mut vouched = 0;
     match found {
         Ok((index, Some(contents))) => {
             let Some(mark) = contents.mark else { unreachable!("contents come with a mark") };
@@ -205,7 +206,10 @@ fn open_index(
             index.close();
             // Before the index goes: if it saw a frame durable that is damaged now, it is the only
             // witness.
-            journal::scan(segments, None, vouched, &mut |_, _| Ok(()))?;
+            if let Err(damage) = journal::scan(segments, None, vouched, &mut |_, _| Ok(())) {
+                opening.end()?;
+                return Err(damage);
+            }
             tracing::warn!("the index does not fit the journal: made anew");
         }
         Ok((index, None)) => index.close(),

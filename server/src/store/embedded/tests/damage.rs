@@ -380,3 +380,36 @@ fn check_names_an_entry_that_its_caller_does_not_accept() {
     assert_eq!(found, [Finding { file: SEGMENT.to_owned(), offset: 44 + 25 + 45, fault }]);
     drop(disk);
 }
+
+#[test]
+fn a_torn_tail_that_was_signed_for_is_kept_as_evidence() {
+    let disk = FaultyDisk::new();
+    let places = frames(&disk, &[30, 40]);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let store = Store::open(&shared, &root(), SMALL).unwrap();
+    store.record_checkpoint(committee("frames"), TreeSize(2), "note").unwrap();
+    drop(store);
+    let path = root().join(SEGMENT);
+    disk.tamper(&path, |bytes| bytes[places[1] + 100] ^= 1);
+    let before = disk.contents(&path);
+    for _ in 0..2 {
+        let opened = Store::open(&shared, &root(), SMALL);
+        assert!(matches!(opened, Err(StoreError::StoreRolledBack { .. })), "{opened:?}");
+        assert_eq!(disk.contents(&path), before);
+    }
+}
+
+#[test]
+fn doubt_about_the_index_does_not_cost_what_it_witnessed() {
+    let host = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new().with_host(host.path().to_owned());
+    let places = frames(&disk, &[30, 40]);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let store = Store::open(&shared, &root(), SMALL).unwrap();
+    disk.tamper(&root().join(SEGMENT), |bytes| bytes[places[1] + 100] ^= 1);
+    let read = runtime().block_on(store.read(committee("frames"), LeafIndex(1), 100));
+    assert!(matches!(read, Err(StoreError::StoreDamaged { .. })), "{read:?}");
+    drop(store);
+    let opened = Store::open(&shared, &root(), SMALL);
+    assert!(matches!(opened, Err(StoreError::StoreDamaged { segment: 1, .. })), "{opened:?}");
+}
