@@ -1,1 +1,24 @@
-//! Harness.
+//! The harness of the scenarios over the real binaries.
+//!
+//! ```text
+//! Home (a person's machine) ──datagrams──> Proxy (weather, records) ──> Relay (a real process)
+//!   └ Pty (a person at a terminal)                        or Tap (a relay whose frames are seen)
+//! Peer (any client one can think of) ──────────────────────────────────> either
+//! Scan (is this marker anywhere?)
+//! ```
+//!
+//! Every piece starts the real thing, waits for events and never for time to pass, and takes down
+//! what it started when it is dropped. The scenarios themselves are in `tests/it/`, one file each,
+//! in one binary.
+
+pub mod campaign;
+pub mod home;
+pub mod load;
+pub mod process;
+pub mod programs;
+pub mod proxy;
+pub mod pty;
+pub mod ran;
+pub mod relay;
+pub mod scan;
+pub mod seed;

@@ -1,0 +1,7 @@
+//! `sealpost`, as the scenarios run it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sealpost::main()
+}
