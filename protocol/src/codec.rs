@@ -96,3 +96,6 @@ macro_rules! tagged {
     };
 }
 pub(crate) use tagged;
+
+#[cfg(test)]
+mod tests;

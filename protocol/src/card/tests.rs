@@ -1,4 +1,5 @@
 use super::*;
+use crate::vectors::for_each_vector;
 
 fn keys() -> (SigningKey, SigningKey, RecipientBytes) {
     let recipient = RecipientBytes(Box::new([7; RECIPIENT_BYTES]));
@@ -41,4 +42,13 @@ fn every_flipped_bit_is_refused() {
         bytes[at] ^= 1;
         assert!(Card::decode(&bytes).is_err(), "flipped byte {at}");
     }
+}
+
+#[test]
+fn vectors() {
+    for_each_vector("card", |vector| {
+        if let Some(card) = vector.assert(Card::decode(&vector.body_hex())) {
+            assert_eq!(card.device().to_string(), vector.field("device"));
+        }
+    });
 }

@@ -54,6 +54,41 @@ fn a_newer_version_still_has_a_leaf_hash() {
 }
 
 #[test]
+fn a_payload_has_the_limit_of_its_kind() {
+    let founder = TestDevice::new(1);
+    let world = World::found(&founder);
+    for (kind, max) in [
+        (Kind::Roster, limits::ROSTER_PAYLOAD_BYTES_MAX),
+        (Kind::Record, limits::RECORD_PAYLOAD_BYTES_MAX),
+        (Kind::Forget, limits::FORGET_PAYLOAD_BYTES_MAX),
+    ] {
+        let decode = |len| {
+            let header = world.header(founder.id(), kind);
+            let entry = Entry::sign(header, vec![0; len], &founder.signing);
+            UnverifiedEntry::decode(&entry.encode()).map(|entry| entry.leaf())
+        };
+        assert!(decode(max).is_ok(), "{kind:?}");
+        let refused = Err(PeerEntryError::PayloadTooLarge { len: max + 1, max });
+        assert_eq!(decode(max + 1), refused, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_largest_entry_fits_its_limit_and_nothing_larger_is_decoded() {
+    let founder = TestDevice::new(1);
+    let blob = Blob { sha256: Hash::ZERO, size: u64::MAX };
+    let mut header = World::found(&founder).record_header(&founder);
+    header.blobs = vec![blob; limits::BLOBS_MAX];
+    let payload = vec![0; limits::RECORD_PAYLOAD_BYTES_MAX];
+    let largest = Entry::sign(header, payload, &founder.signing).encode();
+    assert!(largest.len() <= limits::ENTRY_BYTES_MAX);
+    assert!(UnverifiedEntry::decode(&largest).is_ok());
+    let (len, max) = (limits::ENTRY_BYTES_MAX + 1, limits::ENTRY_BYTES_MAX);
+    let refused = PeerEntryError::Codec(PeerCodecError::TooLarge { len, max });
+    assert_eq!(UnverifiedEntry::decode(&vec![0; len]), Err(refused));
+}
+
+#[test]
 fn vectors() {
     for_each_vector("entry", |vector| {
         let read = vector.assert(UnverifiedEntry::decode(&vector.body_hex()));

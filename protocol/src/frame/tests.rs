@@ -47,17 +47,31 @@ fn every_code_has_one_number() {
     }
 }
 
+/// The body of the one frame in `bytes`, decoded.
+fn decode_frame<T: for<'b> Decode<'b, ()> + Encode<()>>(bytes: &[u8]) -> Result<T, PeerFrameError> {
+    let mut reader = FrameReader::new(limits::FRAME_BYTES_MAX);
+    reader.push(bytes);
+    let body = reader.next_body()?.ok_or(PeerFrameError::CutOff)?;
+    reader.finish()?;
+    decode(&body)
+}
+
 #[test]
 fn vectors() {
     for_each_vector("frame", |vector| {
-        let mut reader = FrameReader::new(limits::FRAME_BYTES_MAX);
-        reader.push(&vector.body_hex());
-        let request = reader
-            .next_body()
-            .and_then(|body| body.ok_or(PeerFrameError::CutOff))
-            .and_then(|body| decode::<Request>(&body));
-        if let Some(request) = vector.assert(request) {
+        if let Some(request) = vector.assert(decode_frame::<Request>(&vector.body_hex())) {
             assert_eq!(format!("{request:?}"), vector.field("request"));
+            assert_eq!(encode(&request), vector.body_hex());
+        }
+    });
+}
+
+#[test]
+fn reply_vectors() {
+    for_each_vector("reply", |vector| {
+        if let Some(reply) = vector.assert(decode_frame::<Reply>(&vector.body_hex())) {
+            assert_eq!(format!("{reply:?}"), vector.field("reply"));
+            assert_eq!(encode(&reply), vector.body_hex());
         }
     });
 }

@@ -42,6 +42,16 @@ fn a_card_that_is_none_is_refused() {
     assert!(matches!(refused, Err(PeerJoinError::Card(_))));
 }
 
+/// By hand: the number of Python's `hashlib.scrypt(committee + card + random, salt=b"sealpost/1
+/// safety", n=32768, r=8, p=1, dklen=32)`, big-endian, modulo 10^20.
+#[test]
+fn the_safety_number_is_the_one_the_spec_shows() {
+    let request =
+        JoinRequest::new(vec![0xca; 40], [0x4a; 16], "isla".to_owned(), "NO".parse().unwrap());
+    let number = safety_number(CommitteeId(Hash([0xc0; 32])), &request.unwrap());
+    assert_eq!(number, "72069 63967 76745 64646");
+}
+
 #[test]
 fn the_safety_number_changes_with_everything_it_covers() {
     let committee = CommitteeId(Hash::of(b"committee"));
