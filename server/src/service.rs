@@ -34,9 +34,11 @@ use crate::permit;
 use crate::store::{LogStore, NoteStore, StoreError};
 
 mod cosignatures;
+mod examine;
 mod invitations;
 mod log;
 
+pub use examine::Examiner;
 pub use log::FoldError;
 use log::{Log, Outcome, Trust, fold_from_store};
 

@@ -18,10 +18,12 @@ use super::index::{Contents, Index, Indexed};
 use super::journal::FramePlace;
 use super::journal::segment::{HEADER_BYTES, Segments, Tail};
 use super::notes::NoteChange;
+use super::snapshots;
 use super::tiles;
 use super::{StoreError, StoredEntry};
 
-/// Findings reported at most: one flipped sector can spoil thousands of nodes.
+/// Findings reported at most, of those that are mended and of those that are not: one flipped
+/// sector can spoil thousands of nodes, and must not hide what is worse.
 const FINDINGS_MAX: usize = 1_000;
 /// Entries looked up in the index at once.
 const PLACES_BYTES: usize = 1024 * 1024;
@@ -47,6 +49,8 @@ pub enum Fault {
     OutOfOrder,
     /// The entry's contents are not what the caller's look at it expects.
     Entry(String),
+    /// Nor is a signed checkpoint.
+    Checkpoint(String),
     /// A checkpoint was signed for more entries than there are.
     RolledBack(TreeSize),
     /// The last write was never finished. Nobody was answered; the next start cuts it off.
@@ -55,30 +59,60 @@ pub enum Fault {
     Cache(&'static str),
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}: ", self.file, self.offset)?;
-        match &self.fault {
-            Fault::Damaged => f.write_str("damaged"),
-            Fault::OutOfOrder => f.write_str("does not continue the log"),
-            Fault::Entry(what) => f.write_str(what),
-            Fault::RolledBack(size) => write!(f, "a checkpoint was signed for {size} entries"),
-            Fault::Torn => f.write_str("an unfinished last write: the next start cuts it off"),
-            Fault::Cache(what) => write!(f, "{what}: will be made anew"),
+impl Fault {
+    /// Whether the next start mends it and nothing that was accepted is lost.
+    pub fn is_mended(&self) -> bool {
+        match self {
+            Self::Torn | Self::Cache(_) => true,
+            Self::Damaged
+            | Self::OutOfOrder
+            | Self::Entry(_)
+            | Self::Checkpoint(_)
+            | Self::RolledBack(_) => false,
         }
     }
 }
 
-/// What the caller thinks of an entry; `Some` says what is wrong with it.
-pub type Look<'l> = &'l mut dyn FnMut(CommitteeId, LeafIndex, &StoredEntry) -> Option<String>;
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}: {}", self.file, self.offset, self.fault)
+    }
+}
 
-/// Verifies every segment, frame, checksum and sequence number of the data folder at `root`, hands
-/// every entry to `look` in journal order, and compares index, tree nodes and signed checkpoints
-/// with what the journal says. Refuses a folder that is being served.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged => f.write_str("damaged"),
+            Self::OutOfOrder => f.write_str("does not continue the log"),
+            Self::Entry(what) | Self::Checkpoint(what) => f.write_str(what),
+            Self::RolledBack(size) => write!(f, "a checkpoint was signed for {size} entries"),
+            Self::Torn => f.write_str("an unfinished last write: the next start cuts it off"),
+            Self::Cache(what) => write!(f, "{what}: will be made anew"),
+        }
+    }
+}
+
+/// What the caller thinks of what the store does not look into; `Some` says what is wrong.
+pub trait Look {
+    /// An entry; those of one log come in order.
+    fn entry(
+        &mut self,
+        committee: CommitteeId,
+        index: LeafIndex,
+        entry: &StoredEntry,
+    ) -> Option<String>;
+
+    /// A checkpoint that was signed for `size` entries, all of which came before.
+    fn checkpoint(&mut self, committee: CommitteeId, size: TreeSize, note: &str) -> Option<String>;
+}
+
+/// Verifies every segment, frame, checksum and sequence number of the data folder at `root`, shows
+/// every entry and signed checkpoint to `look`, and compares the caches with what the journal
+/// says. Refuses a folder that is being served.
 pub fn check(
     disk: &Arc<dyn Disk>,
     root: &Path,
-    look: Look<'_>,
+    look: &mut dyn Look,
 ) -> Result<Vec<Finding>, StoreError> {
     check_format(disk.as_ref(), root)?;
     let _lock = lock(disk.as_ref(), root)?;
@@ -93,15 +127,16 @@ pub fn check(
         findings: Vec::new(),
     };
     check.journal(&segments)?;
-    check.index(&segments)?;
     check.checkpoints()?;
+    check.snapshots()?;
+    check.index(&segments)?;
     Ok(check.findings)
 }
 
 struct Check<'c> {
     disk: &'c Arc<dyn Disk>,
     root: &'c Path,
-    look: Look<'c>,
+    look: &'c mut dyn Look,
     logs: BTreeMap<CommitteeId, Log>,
     notes: BTreeMap<Vec<u8>, Bytes>,
     last_sequence: u64,
@@ -118,7 +153,8 @@ struct Log {
 
 impl Check<'_> {
     fn find(&mut self, file: String, offset: u64, fault: Fault) {
-        if self.findings.len() < FINDINGS_MAX {
+        let alike = |found: &&Finding| found.fault.is_mended() == fault.is_mended();
+        if self.findings.iter().filter(alike).count() < FINDINGS_MAX {
             self.findings.push(Finding { file, offset, fault });
         }
     }
@@ -210,7 +246,7 @@ impl Check<'_> {
                 author_seq: entry.author_seq,
                 bytes: bytes.slice(start..end),
             };
-            if let Some(what) = (self.look)(appended.committee, LeafIndex(index), &stored) {
+            if let Some(what) = self.look.entry(appended.committee, LeafIndex(index), &stored) {
                 let offset = place.offset + u64::from(entry.offset);
                 self.find(file.clone(), offset, Fault::Entry(what));
             }
@@ -325,9 +361,30 @@ impl Check<'_> {
                     Some((size, _)) if size.0 > held => {
                         self.find(file, 0, Fault::RolledBack(size));
                     }
-                    Some(_) => {}
+                    Some((size, note)) => {
+                        if let Some(what) = self.look.checkpoint(committee, size, &note) {
+                            self.find(file, 0, Fault::Checkpoint(what));
+                        }
+                    }
                     None => self.find(file, 0, Fault::Cache("a signed checkpoint is damaged")),
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Check<'_> {
+    fn snapshots(&mut self) -> Result<(), StoreError> {
+        let reading = "reading the snapshots";
+        let folder = self.root.join("snapshots");
+        for name in self.disk.list(&folder).map_err(StoreError::io(reading))? {
+            let Ok(committee) = name.parse::<CommitteeId>() else { continue };
+            let bytes = disk::read_file(self.disk.as_ref(), &folder.join(&name))
+                .map_err(StoreError::io(reading))?;
+            if snapshots::decode(committee, &bytes.unwrap_or_default().into()).is_none() {
+                let file = format!("snapshots/{name}");
+                self.find(file, 0, Fault::Cache("a snapshot is damaged"));
             }
         }
         Ok(())

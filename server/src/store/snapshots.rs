@@ -55,7 +55,7 @@ impl Snapshots {
     }
 }
 
-fn decode(committee: CommitteeId, file: &Bytes) -> Option<(TreeSize, Bytes)> {
+pub(super) fn decode(committee: CommitteeId, file: &Bytes) -> Option<(TreeSize, Bytes)> {
     let mut reader = Reader(file);
     let sum = reader.u32()?;
     let size = TreeSize(reader.u64()?);

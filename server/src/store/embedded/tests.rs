@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use super::super::StoreError;
 use super::super::conformance::{self, committee, device, entry};
 use super::super::disk::faulty::{FaultyDisk, Kind};
 use super::super::disk::{Disk, RealDisk};
+use super::super::{Look, StoreError, StoredEntry};
 use super::*;
 
 mod crashes;
@@ -29,6 +29,20 @@ fn real() -> (tempfile::TempDir, Arc<dyn Disk>, PathBuf) {
 
 fn root() -> PathBuf {
     PathBuf::from("/data")
+}
+
+/// Accepts entries that are what [`entry`] makes.
+struct LeafHashes;
+
+impl Look for LeafHashes {
+    fn entry(&mut self, _: CommitteeId, _: LeafIndex, entry: &StoredEntry) -> Option<String> {
+        let leaf = Hash::of_parts(&[&[0x00], &entry.bytes]);
+        (leaf != entry.leaf_hash).then(|| "another leaf hash".to_owned())
+    }
+
+    fn checkpoint(&mut self, _: CommitteeId, size: TreeSize, note: &str) -> Option<String> {
+        (note == "forged").then(|| format!("forged for {size}"))
+    }
 }
 
 /// Queues one entry of `len` bytes behind `expected`.
@@ -216,7 +230,7 @@ fn a_second_opening_is_refused() {
     let store = Store::create(&disk, &root, SMALL).unwrap();
     let second = Store::open(&disk, &root, SMALL);
     assert!(matches!(second, Err(StoreError::LocalInUse(_))), "{second:?}");
-    let checked = super::super::check(&disk, &root, &mut |_, _, _| None);
+    let checked = super::super::check(&disk, &root, &mut LeafHashes);
     assert!(matches!(checked, Err(StoreError::LocalInUse(_))), "{checked:?}");
     drop(store);
     Store::open(&disk, &root, SMALL).unwrap();

@@ -7,11 +7,7 @@ use super::*;
 const SEGMENT: &str = "journal/00000001";
 
 fn findings(disk: &Arc<dyn Disk>, root: &Path) -> Vec<Finding> {
-    check(disk, root, &mut |_, _, entry| {
-        let leaf = Hash::of_parts(&[&[0x00], &entry.bytes]);
-        (leaf != entry.leaf_hash).then(|| "another leaf hash".to_owned())
-    })
-    .unwrap()
+    check(disk, root, &mut LeafHashes).unwrap()
 }
 
 /// A journal of one frame an entry, and where each frame begins; the last number is the end.
@@ -119,7 +115,8 @@ fn a_flip_of_any_byte_of_an_entry_is_never_served() {
 
 #[test]
 fn a_segment_that_is_missing_or_spoiled_is_refused_and_located() {
-    let spoil: [(&str, fn(&FaultyDisk)); 3] = [
+    type Spoil = fn(&FaultyDisk);
+    let spoil: [(&str, Spoil); 3] = [
         ("journal/00000002", |disk| disk.remove(&root().join("journal/00000002")).unwrap()),
         ("journal/00000002", |disk| {
             disk.tamper(&root().join("journal/00000002"), |bytes| bytes[20] ^= 1);
@@ -379,6 +376,45 @@ fn check_names_an_entry_that_its_caller_does_not_accept() {
     let fault = Fault::Entry("another leaf hash".to_owned());
     assert_eq!(found, [Finding { file: SEGMENT.to_owned(), offset: 44 + 25 + 45, fault }]);
     drop(disk);
+}
+
+#[test]
+fn check_names_a_checkpoint_that_its_caller_does_not_accept() {
+    let disk = FaultyDisk::new();
+    frames(&disk, &[30]);
+    let shared: Arc<dyn Disk> = Arc::new(disk);
+    let store = Store::open(&shared, &root(), SMALL).unwrap();
+    store.record_checkpoint(committee("frames"), TreeSize(1), "forged").unwrap();
+    drop(store);
+    let fault = Fault::Checkpoint("forged for 1".to_owned());
+    let found = findings(&shared, &root());
+    assert_eq!(found.len(), 2, "kept twice, so found twice: {found:?}");
+    assert!(found.iter().all(|found| found.fault == fault && !found.fault.is_mended()));
+}
+
+#[test]
+fn check_names_a_damaged_snapshot_or_checkpoint() {
+    let disk = FaultyDisk::new();
+    frames(&disk, &[30]);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let id = committee("frames");
+    let store = Store::open(&shared, &root(), SMALL).unwrap();
+    store.record_checkpoint(id, TreeSize(1), "note").unwrap();
+    runtime().block_on(store.put_snapshot(id, TreeSize(1), Bytes::from_static(b"fold"))).unwrap();
+    drop(store);
+    assert_eq!(findings(&shared, &root()), []);
+    for file in [format!("snapshots/{id}"), format!("checkpoints/a/{id}")] {
+        for byte in 0..disk.contents(&root().join(&file)).unwrap().len() {
+            disk.tamper(&root().join(&file), |bytes| bytes[byte] ^= 4);
+            let found = findings(&shared, &root());
+            assert!(
+                matches!(&found[..], [Finding { file: named, fault, .. }]
+                    if *named == file && fault.is_mended()),
+                "byte {byte}: {found:?}"
+            );
+            disk.tamper(&root().join(&file), |bytes| bytes[byte] ^= 4);
+        }
+    }
 }
 
 #[test]
