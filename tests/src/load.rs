@@ -107,16 +107,11 @@ pub struct Receipt {
 }
 
 impl Load {
-    /// Founds a committee for the relay at `address`, admits `writers` and signs `records` for
-    /// each, with sealed payloads of `plaintext_bytes`.
-    pub fn sign(
-        address: &RelayAddress,
-        writers: u8,
-        records: usize,
-        plaintext_bytes: usize,
-    ) -> Self {
+    /// Founds a committee for the relay at `address` and admits a writer for each of `records`,
+    /// for whom it signs so many, with sealed payloads of `plaintext_bytes`.
+    pub fn sign(address: &RelayAddress, records: &[usize], plaintext_bytes: usize) -> Self {
         let (founder, founder_login) = device(0);
-        let devices: Vec<_> = (1..=writers).map(device).collect();
+        let devices: Vec<_> = (1..).map(device).take(records.len()).collect();
         let mut world = found(&founder, address);
         for (writer, _) in &devices {
             world.admit(&founder, writer, Role::Member).expect("an admissible newcomer");
@@ -125,10 +120,11 @@ impl Load {
         let plaintext = vec![b' '; plaintext_bytes];
         let writers = devices
             .into_iter()
-            .map(|(writer, login)| Writer {
+            .zip(records)
+            .map(|((writer, login), records)| Writer {
                 login,
                 committee: world.committee.id(),
-                records: sign_records(&world, &writer, records, || {
+                records: sign_records(&world, &writer, *records, || {
                     keys.seal_record(&plaintext).expect("less than a record may have")
                 }),
                 receipts: Vec::new(),
@@ -232,7 +228,7 @@ impl Load {
             .map_err(|error| format!("a checkpoint: {error}"))?;
         let signed =
             note.verify(&key, &origin).map_err(|error| format!("a checkpoint: {error}"))?;
-        Ok(signed.checkpoint().clone())
+        Ok(*signed.checkpoint())
     }
 
     /// The roster first; then, of each writer, the first so many records and no others.
@@ -245,7 +241,8 @@ impl Load {
             .iter()
             .enumerate()
             .flat_map(|(writer, Writer { records, .. })| {
-                let place = move |(seq, (leaf, _)): (usize, &(Hash, Vec<u8>))| (*leaf, (writer, seq));
+                let place =
+                    move |(seq, (leaf, _)): (usize, &(Hash, Vec<u8>))| (*leaf, (writer, seq));
                 records.iter().enumerate().map(place)
             })
             .collect();
@@ -269,7 +266,13 @@ impl Writer {
     /// Pushes the records that have no receipt yet, one at a time, until all have one or the
     /// relay does not accept one. Says whether all have.
     pub async fn push(&mut self, line: &impl Line) -> bool {
-        while let Some((leaf, bytes)) = self.records.get(self.receipts.len()) {
+        self.push_some(line, self.records.len() - self.receipts.len()).await
+    }
+
+    /// As [`Writer::push`], for the next `count` of them.
+    pub async fn push_some(&mut self, line: &impl Line, count: usize) -> bool {
+        let from = self.receipts.len();
+        for (leaf, bytes) in &self.records[from..from + count] {
             let entries = vec![ByteVec::from(bytes.clone())];
             let push = PushRequest { committee: self.committee, entries };
             let Some((accepted, checkpoint)) = accepted(line.ask(Request::Push(push)).await) else {
@@ -283,11 +286,6 @@ impl Writer {
     /// How many bytes one entry takes.
     pub fn entry_bytes(&self) -> usize {
         self.records.first().map_or(0, |(_, bytes)| bytes.len())
-    }
-
-    /// Keeps only the first `records`.
-    pub fn truncate(&mut self, records: usize) {
-        self.records.truncate(records);
     }
 }
 

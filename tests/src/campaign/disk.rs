@@ -40,13 +40,8 @@ enum Moment {
     Synced,
 }
 
-const MOMENTS: [Moment; 5] = [
-    Moment::BeforeWrite,
-    Moment::HalfWritten,
-    Moment::Written,
-    Moment::BeforeSync,
-    Moment::Synced,
-];
+const MOMENTS: [Moment; 5] =
+    [Moment::BeforeWrite, Moment::HalfWritten, Moment::Written, Moment::BeforeSync, Moment::Synced];
 
 impl KillAt {
     /// At the `write`-th write, counted from 1; `moment` chooses one of the five moments.

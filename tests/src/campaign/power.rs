@@ -20,7 +20,7 @@ use super::disk::{FailSync, Hasty, JournalDisk, Mishap};
 use crate::load::{self, Direct, Load};
 use crate::seed::Seeded;
 
-const WRITERS: u8 = 8;
+const WRITERS: usize = 8;
 const RECORDS: usize = 12;
 const PLAINTEXT_BYTES: usize = 512;
 /// Small, so that some cuts come at the change of segments.
@@ -65,10 +65,11 @@ impl Scene {
         let disk = FaultyDisk::new();
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         drop(Store::create(&shared, &root(), OPTIONS).expect("an empty disk"));
-        let load = Load::sign(&address(), WRITERS, RECORDS, PLAINTEXT_BYTES);
+        let load = Load::sign(&address(), &[RECORDS; WRITERS], PLAINTEXT_BYTES);
         let service = open(&shared, None).await.expect("a fresh folder");
-        permit::issue(service.store().as_ref(), &load::permit(1), NOW).await.expect("a permit");
-        load.settle(&line(&service, load.founder()), load::permit(1)).await;
+        let code = load::permit(1);
+        permit::issue(service.store().as_ref(), &code, None, NOW).await.expect("a permit");
+        load.settle(&line(&service, load.founder()), code).await;
         service.store().close();
         let mut scene = Self { disk, load, span: 0 };
         let whole = scene.disk.copy();
@@ -120,10 +121,6 @@ impl Scene {
         Ok(stopped)
     }
 
-    fn records(&self) -> usize {
-        usize::from(WRITERS) * RECORDS
-    }
-
     async fn round(
         &self,
         cut: u64,
@@ -145,7 +142,7 @@ impl Scene {
         self.work(&disk, mishap, &mut load).await;
         let receipts = load.receipts();
         told.at_stake += receipts;
-        told.unfinished += u64::from((1..self.records()).contains(&receipts));
+        told.unfinished += u64::from((1..WRITERS * RECORDS).contains(&receipts));
         self.restart(&disk.power_cut(survivors), &mut load).await
     }
 
@@ -170,7 +167,7 @@ impl Scene {
         }
         self.look(&service, load).await?;
         let entries = check_logs(service.store().as_ref()).await;
-        let expected = 1 + u64::from(WRITERS) + self.records() as u64;
+        let expected = (1 + WRITERS + RECORDS * WRITERS) as u64;
         match entries {
             Ok(found) if found == expected => Ok(()),
             other => Err(format!("the log holds {other:?} entries instead of {expected}")),
