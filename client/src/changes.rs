@@ -56,6 +56,33 @@ impl From<RoleName> for Role {
     }
 }
 
+impl RoleName {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Coordinator => "coordinator",
+            Self::Member => "member",
+            Self::Reader => "reader",
+        }
+    }
+
+    /// The role of that word, as the vault keeps it.
+    pub fn of(word: &str) -> Result<Self, Failure> {
+        let all = [Self::Coordinator, Self::Member, Self::Reader];
+        all.into_iter().find(|role| role.as_str() == word).ok_or_else(|| damaged("a role"))
+    }
+}
+
+impl From<Role> for RoleName {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Coordinator => Self::Coordinator,
+            Role::Member => Self::Member,
+            Role::Reader => Self::Reader,
+        }
+    }
+}
+
 impl Intent {
     /// The word for it in lists.
     pub fn name(&self) -> &'static str {

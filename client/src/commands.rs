@@ -1,10 +1,13 @@
 //! One file a command: it parses, calls a function of the library, and prints what came back.
 //! The doc comment of a command is its help.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use crate::app::Session;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
+use crate::sync::Delivery;
 
 pub mod committee;
 pub mod completions;
@@ -62,7 +65,20 @@ impl Command {
     }
 }
 
-/// Stands in for what needs a relay until the transport is there.
-fn needs_the_relay(what: &str) -> Failure {
-    Failure::new(crate::error::Kind::Failed, format!("{what} is not built into this version"))
+/// How long a roster change that was just saved is tried to be sent: whoever types it waits for it.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a command says in the end about something it saved and tried to send.
+fn delivered(delivery: Delivery, what: &str) -> Result<(), Failure> {
+    let Delivery::Waiting(failure) = delivery else { return Ok(()) };
+    match failure.kind {
+        // Not a matter of the network: what keeps it back is said as it is.
+        Kind::Verification | Kind::TooOld | Kind::NotAllowed | Kind::DiskFull => Err(failure),
+        _ => {
+            let what = format!("{what} is saved and not sent yet: {}", failure.story());
+            Err(Failure::new(Kind::NotDelivered, what)
+                .safe("Nothing is lost: it goes at the next sync.")
+                .next("sealpost sync"))
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::io;
 
 use sealpost_protocol::code::Code;
 use sealpost_protocol::hybrid::PeerRecipientError;
+use sealpost_protocol::invitation::{InvitationError, PeerJoinRequestError};
 use sealpost_protocol::reference::RefError;
 use sealpost_protocol::seal::LocalSealError;
 use serde::Serialize;
@@ -234,6 +235,22 @@ impl From<AskError> for Failure {
             _ => (Kind::Failed, "sealpost sync, then type it again"),
         };
         Self::new(kind, error.to_string()).safe("What was written is in the vault.").next(next)
+    }
+}
+
+impl From<InvitationError> for Failure {
+    fn from(error: InvitationError) -> Self {
+        let (kind, next) = match &error {
+            InvitationError::NewerVersion(_) => (Kind::TooOld, "Install the newest sealpost."),
+            _ => (Kind::Usage, "Copy the whole invitation, as it was sent."),
+        };
+        Self::new(kind, format!("That cannot be used: {error}")).next(next)
+    }
+}
+
+impl From<PeerJoinRequestError> for Failure {
+    fn from(error: PeerJoinRequestError) -> Self {
+        Self::new(Kind::Usage, error.to_string()).next("Choose another handle.")
     }
 }
 

@@ -22,6 +22,15 @@ const KINDS: &[&str] = &[
     include_str!("kinds/health-report.toml"),
 ];
 
+/// The letters of records whose kind this program does not know, or that do not open.
+const OTHER_PREFIX: &str = "Z";
+
+/// The letters before the dash in the REF of a record of that kind.
+pub fn prefix_of(kind: &str) -> String {
+    let known = Kind::named(kind).map(|kind| kind.prefix);
+    known.unwrap_or_else(|_| OTHER_PREFIX.to_owned())
+}
+
 /// The value that stands for what nobody knows, in a field of any type.
 pub const UNKNOWN: &str = "unknown";
 

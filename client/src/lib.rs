@@ -11,19 +11,32 @@
 use std::process::ExitCode;
 
 pub mod app;
+pub mod audit;
+pub mod catalog;
 pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod demo;
 pub mod error;
+pub mod invitations;
+pub mod join;
+pub mod keys;
 pub mod kinds;
+pub mod lie;
+pub mod log;
+pub mod members;
 pub mod names;
 pub mod outbox;
+pub mod pull;
+pub mod push;
 pub mod random;
 pub mod relay;
+pub mod sync;
 pub mod transport;
 pub mod ui;
 pub mod vault;
+pub mod watch;
 
 /// Runs the program on the process's own arguments and streams.
 pub fn main() -> ExitCode {

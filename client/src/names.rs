@@ -1,14 +1,21 @@
 //! How things are named: REFs, full ids, handles.
 
-use sealpost_protocol::id::{CommitteeId, DeviceId};
+use std::collections::BTreeMap;
+
+use sealpost_protocol::id::{CommitteeId, DeviceId, InvitationId, MemberNumber};
 use sealpost_protocol::limits;
 use sealpost_protocol::reference::{Ref, RefError};
+use sealpost_protocol::seal::Label;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Failure, Kind};
+use crate::log::Log;
 use crate::ui::display::is_deceptive;
-use crate::vault::Read;
-use crate::vault::committees::Committee;
+use crate::vault::committees::{Committee, CommitteeNo};
+use crate::vault::{Read, VaultError};
+
+/// Where somebody is who does not say where: a code that ISO 3166-1 leaves to its users.
+pub const NO_COUNTRY: &str = "ZZ";
 
 /// A committee's REF.
 pub fn committee_ref(id: &CommitteeId) -> Ref {
@@ -18,6 +25,42 @@ pub fn committee_ref(id: &CommitteeId) -> Ref {
 /// A device's REF.
 pub fn device_ref(id: &DeviceId) -> Ref {
     Ref::new("DV", id.as_bytes())
+}
+
+/// An invitation's REF.
+pub fn invitation_ref(id: &InvitationId) -> Ref {
+    Ref::new("IV", id.as_bytes())
+}
+
+/// How the devices of a committee are called: by their member's handle, or by REF.
+pub struct People {
+    members: BTreeMap<DeviceId, MemberNumber>,
+    label: Option<Label>,
+}
+
+impl People {
+    /// Those of committee `no`.
+    pub fn load(vault: &Read<'_>, no: CommitteeNo) -> Result<Self, Failure> {
+        let log = Log::load(vault, no)?;
+        let devices = log.fold().into_iter().flat_map(|fold| fold.roster().devices());
+        let members = devices.map(|(id, device)| (id, device.member)).collect();
+        Ok(Self { members, label: label(&log.known)? })
+    }
+
+    /// A device's member's handle, or the device's REF.
+    pub fn name(&self, device: &DeviceId) -> String {
+        let member = self.members.get(device);
+        let label = self.label.as_ref();
+        let handle = member.zip(label).and_then(|(member, label)| label.members.get(member));
+        handle.map_or_else(|| device_ref(device).to_string(), |member| member.handle.clone())
+    }
+}
+
+/// A committee's label as it was last opened.
+pub fn label(known: &Committee) -> Result<Option<Label>, Failure> {
+    let damaged = |_| VaultError::Damaged("the label of a committee does not read".to_owned());
+    let decode = |bytes: &Vec<u8>| sealpost_protocol::codec::decode(bytes, bytes.len());
+    Ok(known.label.as_ref().map(decode).transpose().map_err(damaged)?)
 }
 
 /// The committee that `typed` names by REF or full id; when nothing was typed, the only one.
@@ -106,6 +149,22 @@ impl std::fmt::Display for Wanted {
             Self::Full(id) => id.fmt(f),
         }
     }
+}
+
+/// A committee's name as it is kept: NFC, trimmed, one line.
+pub fn committee_name(typed: &str) -> Result<String, Failure> {
+    let name: String = typed.trim().nfc().collect();
+    let wrong = if name.is_empty() {
+        "is empty"
+    } else if name.len() > limits::COMMITTEE_NAME_BYTES_MAX {
+        "is longer than 256 bytes"
+    } else if name.chars().any(char::is_control) {
+        "holds control characters"
+    } else {
+        return Ok(name);
+    };
+    let what = format!("The committee's name {wrong}");
+    Err(Failure::new(Kind::Usage, what).next("Choose another name."))
 }
 
 /// A handle as it is kept: NFC, trimmed. Empty, too long, or with characters nobody sees: refused.

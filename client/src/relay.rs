@@ -1,14 +1,23 @@
 //! Talking to a relay: connected, one question and its one answer at a time.
 
 use std::future::Future;
+use std::time::Duration;
 
 use sealpost_protocol::address::RelayAddress;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{Refused, Reply, Request};
 
+use tokio::time::Instant;
+
 use crate::app::App;
 use crate::error::{Failure, Kind as Error};
 use crate::transport::{Connection, Deadlines, PeerError, TransportError};
+use crate::vault::{SyncLock, VaultError};
+
+/// How long a command waits for a running sync: most take less than a second.
+const ALONE_WAIT: Duration = Duration::from_secs(10);
+/// How often it looks whether the other is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Runs network work of a command to its end.
 pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -20,6 +29,20 @@ pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failu
 /// Connects to a relay and logs in as this device.
 pub async fn connect(app: &App, address: &RelayAddress) -> Result<Connection, TransportError> {
     Connection::open(address, app.device.login_key(), Deadlines::default()).await
+}
+
+/// Waits until no other sync runs on this vault, for a command that needs to be alone. A sync that
+/// was asked for is refused instead: see [`SyncLock::take`].
+pub async fn alone(app: &App) -> Result<SyncLock, Failure> {
+    let patience = Instant::now() + ALONE_WAIT;
+    loop {
+        match SyncLock::take(app.vault.home()) {
+            Err(VaultError::SyncRunning) if Instant::now() < patience => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            taken => return Ok(taken?),
+        }
+    }
 }
 
 /// Asks what has one answer. A refusal is an error of the kind its code says.
@@ -42,8 +65,8 @@ pub enum AskError {
     Transport(#[from] TransportError),
 }
 
-/// An answer of another kind than asked for; the transport lets none through.
-pub fn unexpected() -> Failure {
+/// An answer of another kind or size than asked for.
+pub fn unexpected() -> AskError {
     TransportError::from(PeerError::Unexpected).into()
 }
 

@@ -3,7 +3,7 @@
 //! Text from others is shown through [`display::Untrusted`] only. Talk and tables pass through it
 //! as a whole, so that no caller can forget.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -33,17 +33,24 @@ pub struct Ui {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     format: Format,
+    terminal: bool,
 }
 
 impl Ui {
     /// On the process's own stdout and stderr.
     pub fn of_process(format: Format) -> Self {
-        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), format)
+        let terminal = io::stdout().is_terminal();
+        Self { terminal, ..Self::new(Box::new(io::stdout()), Box::new(io::stderr()), format) }
     }
 
     /// On any two streams.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, format: Format) -> Self {
-        Self { out, err, format }
+        Self { out, err, format, terminal: false }
+    }
+
+    /// Whether results go to somebody's eyes and not to a file or a program.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// How results are written.

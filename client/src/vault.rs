@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub mod ahead;
 pub mod committees;
 mod database;
 mod disk;
@@ -167,6 +168,11 @@ impl Vault {
     /// The folder.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// A number that is another one when another process has written since.
+    pub fn changes(&self) -> Result<i64, VaultError> {
+        Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
     /// Reads in one transaction: what is seen belongs together.

@@ -1,5 +1,7 @@
 //! `sealpost init`
 
+use sealpost_protocol::id::Country;
+
 use crate::app::Session;
 use crate::error::{Failure, Kind};
 use crate::names;
@@ -15,6 +17,9 @@ pub struct Init {
     /// The handle to join committees with.
     #[arg(long, value_name = "NAME")]
     handle: String,
+    /// The country you say to be in, two letters like CH: colleagues see it, the relay does not.
+    #[arg(long, value_name = "CC", default_value = names::NO_COUNTRY)]
+    country: Country,
     /// Seal identity.age with this scrypt work factor: for tests, anything below 18 is unsafe.
     #[arg(long, hide = true, value_name = "N")]
     danger_work_factor: Option<u8>,
@@ -37,7 +42,11 @@ impl Init {
         session.home.must_be_free()?;
         let passphrase = session.passphrase.read_new()?;
         let secrets = Secrets::generate()?;
-        let own = Own { handle: handle.clone(), made: session.clock.now() };
+        let own = Own {
+            handle: handle.clone(),
+            country: self.country.to_string(),
+            made: session.clock.now(),
+        };
         Vault::create(session.home.clone(), &passphrase, work_factor, &secrets, &own)?;
         let id = secrets.device.device_id();
         let reference = names::device_ref(&id);

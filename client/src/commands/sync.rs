@@ -1,24 +1,76 @@
 //! `sealpost sync`
 
+use serde::Serialize;
+
 use crate::app::Session;
 use crate::error::Failure;
+use crate::relay;
+use crate::sync::{self, Asked, Report, Scope};
+use crate::vault::SyncLock;
+use crate::watch;
 
 /// Pulls and verifies what is new, sends what is unsent, and vouches for what was verified.
 ///
 /// Exit 3 when anything stays unsent, else 11 when no relay answered.
 #[derive(Debug, clap::Args)]
 pub struct Sync {
-    /// Stay and follow the relay until interrupted.
+    /// Stay and follow the relays until interrupted; a line for every round that brought something.
     #[arg(long)]
     watch: bool,
+}
+
+/// What `sync` prints with `--json`, and for each round with `--watch`.
+#[derive(Serialize)]
+struct Round {
+    sent: u64,
+    received: u64,
+    unsent: u64,
+    relays: Vec<Relay>,
+}
+
+#[derive(Serialize)]
+struct Relay {
+    address: String,
+    answered: bool,
 }
 
 impl Sync {
     /// Syncs.
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let app = session.open()?;
-        let _alone = crate::vault::SyncLock::take(app.vault.home())?;
-        let _ = self.watch;
-        Err(super::needs_the_relay("sync"))
+        let mut app = session.open()?;
+        if self.watch {
+            return relay::run(watch::watch(&mut app, |report| tell(session, &report)));
+        }
+        let _alone = SyncLock::take(app.vault.home())?;
+        let report = relay::run(sync::round(&mut app, Scope::All))?;
+        tell(session, &report)?;
+        report.into_result()
+    }
+}
+
+fn tell(session: &mut Session, report: &Report) -> Result<(), Failure> {
+    for fault in &report.brought.faults {
+        session.ui.talk(fault);
+    }
+    let relay = |asked: &Asked| Relay { address: asked.address.clone(), answered: asked.answered };
+    let round = Round {
+        sent: report.brought.sent,
+        received: report.brought.received,
+        unsent: report.unsent,
+        relays: report.relays.iter().map(relay).collect(),
+    };
+    Ok(session.ui.result(&round, &round.words())?)
+}
+
+impl Round {
+    fn words(&self) -> String {
+        let answered = self.relays.iter().filter(|relay| relay.answered).count();
+        format!(
+            "{} sent, {} received, {} unsent; {answered} of {} relays answered",
+            self.sent,
+            self.received,
+            self.unsent,
+            self.relays.len()
+        )
     }
 }

@@ -34,7 +34,7 @@ pub struct NewCommittee {
     pub relay: String,
     /// Founding or joining.
     pub standing: Standing,
-    /// What that still needs: the permit, or the invitation.
+    /// What that still needs, as JSON.
     pub opening: Option<String>,
     /// When.
     pub made: UnixMillis,
@@ -51,7 +51,7 @@ pub struct Committee {
     pub relay: String,
     /// How far this device is in.
     pub standing: Standing,
-    /// What founding or joining still needs: the permit, or the invitation.
+    /// What founding or joining still needs, as JSON.
     pub opening: Option<String>,
     /// When it was founded or joined here.
     pub made: UnixMillis,
@@ -89,6 +89,12 @@ impl Read<'_> {
     pub fn committee(&self, id: &CommitteeId) -> Result<Option<Committee>, VaultError> {
         let mut statement = self.transaction.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
         Ok(statement.query_row([id.as_bytes()], committee_of).optional()?)
+    }
+
+    /// The committee with that number.
+    pub fn committee_no(&self, no: CommitteeNo) -> Result<Committee, VaultError> {
+        let mut statement = self.transaction.prepare_cached(&format!("{COLUMNS} WHERE no = ?1"))?;
+        Ok(statement.query_row([no.0], committee_of)?)
     }
 
     /// How far its log is verified; none before the first pull.
@@ -129,6 +135,28 @@ impl Write<'_> {
             .prepare_cached("UPDATE committee SET size = ?2, note = ?3, fold = ?4 WHERE no = ?1")?
             .execute(params![no.0, int(to.size.0), to.note, to.fold])?;
         Ok(())
+    }
+
+    /// Stores what a founding or joining still needs.
+    pub fn set_opening(&self, no: CommitteeNo, opening: &str) -> Result<(), VaultError> {
+        self.transaction
+            .execute("UPDATE committee SET opening = ?2 WHERE no = ?1", params![no.0, opening])?;
+        Ok(())
+    }
+
+    /// Removes a committee that never came to be for this device: nothing of its log is held.
+    pub fn remove_unopened(&self, no: CommitteeNo) -> Result<(), VaultError> {
+        self.transaction.execute("DELETE FROM outbox WHERE committee = ?1", [no.0])?;
+        self.transaction.execute("DELETE FROM ahead WHERE committee = ?1", [no.0])?;
+        self.transaction.execute("DELETE FROM evidence WHERE committee = ?1", [no.0])?;
+        let removed = self.transaction.execute(
+            "DELETE FROM committee WHERE no = ?1 AND size = 0 AND state IN ('founding', 'joining')",
+            [no.0],
+        )?;
+        match removed {
+            1 => Ok(()),
+            _ => Err(VaultError::Damaged("a committee with a log was to be removed".to_owned())),
+        }
     }
 
     /// Stores how far this device is in; once active or ended nothing is left to open with.

@@ -1,6 +1,7 @@
 //! Who vouches for which size, and what contradicts what.
 
 use rusqlite::params;
+use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{TreeSize, UnixMillis};
 
 use super::committees::CommitteeNo;
@@ -26,6 +27,8 @@ pub struct Cosigned {
     pub signer: String,
     /// The size it vouches for.
     pub size: TreeSize,
+    /// The root it vouches for.
+    pub root: Hash,
     /// When, to the hour, as it says.
     pub at: UnixMillis,
     /// The signature line.
@@ -36,15 +39,16 @@ impl Read<'_> {
     /// Who vouches for which size.
     pub fn cosignatures(&self, no: CommitteeNo) -> Result<Vec<Cosigned>, VaultError> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT signer, size, at_ms, line FROM cosignature WHERE committee = ?1
+            "SELECT signer, size, root, at_ms, line FROM cosignature WHERE committee = ?1
              ORDER BY size DESC, signer",
         )?;
         let rows = statement.query_map([no.0], |row| {
             Ok(Cosigned {
                 signer: row.get(0)?,
                 size: TreeSize(uint(row.get(1)?)),
-                at: millis(row.get(2)?),
-                line: row.get(3)?,
+                root: Hash(row.get(2)?),
+                at: millis(row.get(3)?),
+                line: row.get(4)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -66,12 +70,19 @@ impl Write<'_> {
     pub fn put_cosignature(&self, no: CommitteeNo, mark: &Cosigned) -> Result<(), VaultError> {
         self.transaction
             .prepare_cached(
-                "INSERT INTO cosignature VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO cosignature VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (committee, signer) DO UPDATE SET
-                 size = excluded.size, at_ms = excluded.at_ms, line = excluded.line
+                 size = excluded.size, root = excluded.root, at_ms = excluded.at_ms, line = excluded.line
                  WHERE excluded.size >= size",
             )?
-            .execute(params![no.0, mark.signer, int(mark.size.0), int(mark.at.0), mark.line])?;
+            .execute(params![
+                no.0,
+                mark.signer,
+                int(mark.size.0),
+                mark.root.as_bytes(),
+                int(mark.at.0),
+                mark.line
+            ])?;
         Ok(())
     }
 

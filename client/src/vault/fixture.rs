@@ -24,7 +24,7 @@ pub(crate) fn home() -> (TempDir, Home) {
 /// A vault of `baran`, and its secrets.
 pub(crate) fn create(home: &Home) -> Result<(Vault, Secrets), VaultError> {
     let secrets = Secrets::generate()?;
-    let own = Own { handle: "baran".to_owned(), made: UnixMillis(1_000) };
+    let own = Own { handle: "baran".to_owned(), country: "CH".to_owned(), made: UnixMillis(1_000) };
     Vault::create(home.clone(), &passphrase(), 1, &secrets, &own).map(|vault| (vault, secrets))
 }
 

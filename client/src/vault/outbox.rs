@@ -99,12 +99,19 @@ impl Read<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The next draft of a committee to be sent: the oldest that is not refused.
-    pub fn next_draft(&self, committee: CommitteeNo) -> Result<Option<Draft>, VaultError> {
+    /// What of a committee is to be sent: drafts that are not refused, the oldest first.
+    pub fn unsent(&self, committee: CommitteeNo) -> Result<Vec<Draft>, VaultError> {
         let mut statement = self.transaction.prepare_cached(&format!(
-            "{COLUMNS} WHERE committee = ?1 AND state <> 'refused' ORDER BY no LIMIT 1"
+            "{COLUMNS} WHERE committee = ?1 AND state <> 'refused' ORDER BY no"
         ))?;
-        Ok(statement.query_row([committee.0], draft_of).optional()?)
+        let rows = statement.query_map([committee.0], draft_of)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The draft with that ULID, unless it was sent.
+    pub fn draft(&self, id: &str) -> Result<Option<Draft>, VaultError> {
+        let mut statement = self.transaction.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
+        Ok(statement.query_row([id], draft_of).optional()?)
     }
 }
 
@@ -147,6 +154,15 @@ impl Write<'_> {
         must_be_one(taken)
     }
 
+    /// Remembers why the relay did not take it; it is sent again as it is.
+    pub fn note_refusal(&self, no: DraftNo, refusal: &Refusal) -> Result<(), VaultError> {
+        let taken = self.transaction.execute(
+            "UPDATE outbox SET refusal = ?2, refused_ms = ?3 WHERE no = ?1",
+            params![no.0, refusal.why, int(refusal.at.0)],
+        )?;
+        must_be_one(taken)
+    }
+
     /// Sets it aside: the relay will never take it. It stays here to be read and corrected.
     pub fn refuse_draft(&self, no: DraftNo, refusal: &Refusal) -> Result<(), VaultError> {
         let taken = self.transaction.execute(
@@ -156,7 +172,17 @@ impl Write<'_> {
         must_be_one(taken)
     }
 
-    /// Removes it: the log has it, and its receipt was verified.
+    /// Removes the draft whose signed entry has that leaf hash: the verified log has it. Whether
+    /// there was one.
+    pub fn remove_sent(&self, committee: CommitteeNo, leaf: &Hash) -> Result<bool, VaultError> {
+        let removed = self
+            .transaction
+            .prepare_cached("DELETE FROM outbox WHERE committee = ?1 AND leaf_hash = ?2")?
+            .execute(params![committee.0, leaf.as_bytes()])?;
+        Ok(removed > 0)
+    }
+
+    /// Removes it: what it wanted is in the verified log by another entry.
     pub fn remove_draft(&self, no: DraftNo) -> Result<(), VaultError> {
         must_be_one(self.transaction.execute("DELETE FROM outbox WHERE no = ?1", [no.0])?)
     }

@@ -11,6 +11,8 @@ use super::{Read, VaultError, Write};
 pub struct Own {
     /// The handle it joins committees with, unless told otherwise.
     pub handle: String,
+    /// The country it says to be in, two letters; `ZZ` when it does not say.
+    pub country: String,
     /// When the vault was made.
     pub made: UnixMillis,
 }
@@ -18,8 +20,8 @@ pub struct Own {
 impl Read<'_> {
     /// What this device says of itself.
     pub fn own(&self) -> Result<Own, VaultError> {
-        let found = self.transaction.query_row("SELECT handle, made_ms FROM own", [], |row| {
-            Ok(Own { handle: row.get(0)?, made: millis(row.get(1)?) })
+        let found = self.transaction.query_row("SELECT handle, country, made_ms FROM own", [], |row| {
+            Ok(Own { handle: row.get(0)?, country: row.get(1)?, made: millis(row.get(2)?) })
         });
         found.optional()?.ok_or_else(|| VaultError::Damaged("it does not say whose it is".into()))
     }
@@ -29,8 +31,8 @@ impl Write<'_> {
     /// Says it.
     pub fn set_own(&self, own: &Own) -> Result<(), VaultError> {
         self.transaction.execute(
-            "INSERT OR REPLACE INTO own (one, handle, made_ms) VALUES (1, ?1, ?2)",
-            params![own.handle, int(own.made.0)],
+            "INSERT OR REPLACE INTO own (one, handle, country, made_ms) VALUES (1, ?1, ?2, ?3)",
+            params![own.handle, own.country, int(own.made.0)],
         )?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The catalog: records as opened, or why they could not be.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, Epoch, LeafIndex, UnixMillis};
 
@@ -57,16 +57,6 @@ impl Read<'_> {
     /// All records with that ULID, of any committee.
     pub fn records_by_id(&self, id: &str) -> Result<Vec<Record>, VaultError> {
         self.records_where("id = ?1 ORDER BY committee, leaf_index", [id])
-    }
-
-    /// Whether the committee's log has a record with that ULID: the first one counts.
-    pub fn record_place(&self, no: CommitteeNo, id: &str) -> Result<Option<LeafIndex>, VaultError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT leaf_index FROM record WHERE committee = ?1 AND id = ?2
-             ORDER BY leaf_index LIMIT 1",
-        )?;
-        let found = statement.query_row(params![no.0, id], |row| row.get(0)).optional()?;
-        Ok(found.map(|index| LeafIndex(uint(index))))
     }
 
     fn records_where(

@@ -5,6 +5,7 @@
 CREATE TABLE own (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     handle TEXT NOT NULL,
+    country TEXT NOT NULL,
     made_ms INTEGER NOT NULL
 ) STRICT;
 
@@ -13,7 +14,7 @@ CREATE TABLE committee (
     id BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
     relay TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('founding', 'joining', 'active', 'ended')),
-    -- What a founding or joining still needs: the permit, or the invitation.
+    -- What a founding or joining still needs, as JSON: the permit, or invitation and request.
     opening TEXT,
     made_ms INTEGER NOT NULL,
     -- The verified position: written together with the entries it covers.
@@ -26,6 +27,14 @@ CREATE TABLE committee (
     asked_ms INTEGER,
     answered INTEGER CHECK (answered IN (0, 1))
 ) STRICT;
+
+-- Checkpoints the relay signed beyond the verified position: the log must still come to them.
+CREATE TABLE ahead (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    size INTEGER NOT NULL,
+    note BLOB NOT NULL,
+    PRIMARY KEY (committee, size, note)
+) STRICT, WITHOUT ROWID;
 
 -- Every verified entry, byte for byte.
 CREATE TABLE entry (
@@ -126,6 +135,7 @@ CREATE TABLE cosignature (
     committee INTEGER NOT NULL REFERENCES committee (no),
     signer TEXT NOT NULL,
     size INTEGER NOT NULL,
+    root BLOB NOT NULL CHECK (length(root) = 32),
     at_ms INTEGER NOT NULL,
     line TEXT NOT NULL,
     PRIMARY KEY (committee, signer)

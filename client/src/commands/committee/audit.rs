@@ -1,11 +1,20 @@
 //! `sealpost committee audit`
 
-use crate::app::Session;
-use crate::commands::needs_the_relay;
-use crate::error::Failure;
+use serde::Serialize;
+
+use crate::app::{App, Session};
+use crate::audit::{self, Agrees, Audit as Looked, Vouch};
+use crate::error::{Failure, Kind};
 use crate::names;
+use crate::relay;
+use crate::sync::{self, Scope};
+use crate::ui::{table, time};
+use crate::vault::committees::CommitteeNo;
 
 /// Shows who vouches for which size of the log, and the head code to compare by phone.
+///
+/// Asks the relay first, when it can be reached. Two devices with one size have the same log
+/// exactly when their head codes are the same.
 #[derive(Debug, clap::Args)]
 pub struct Audit {
     /// The committee; may be left out when there is only one.
@@ -13,10 +22,127 @@ pub struct Audit {
     committee: Option<String>,
 }
 
+#[derive(Serialize)]
+struct Shown {
+    #[serde(rename = "ref")]
+    reference: String,
+    size: u64,
+    root: String,
+    head_code: String,
+    relay_answered: bool,
+    vouches: Vec<VouchShown>,
+    locks_missing: Vec<u32>,
+    evidence: u64,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct VouchShown {
+    device: String,
+    handle: String,
+    size: Option<u64>,
+    at: Option<String>,
+    agrees: &'static str,
+}
+
 impl Audit {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let app = session.open()?;
-        let _ = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
-        Err(needs_the_relay("committee audit"))
+        let mut app = session.open()?;
+        let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
+        let asked = relay::run(ask(&mut app, known.no));
+        let answered = match asked {
+            Ok(()) => true,
+            Err(failure) if failure.kind == Kind::Unreachable => {
+                session.ui.talk(&format!("{}: shown as it was last known.", failure.story()));
+                false
+            }
+            Err(failure) => return Err(failure),
+        };
+        let looked = audit::look(&app, known.no)?;
+        let shown = Shown::of(&looked, answered);
+        session.ui.result(&shown, &shown.words())?;
+        match looked.vouches.iter().find(|vouch| vouch.agrees == Agrees::Contradicts) {
+            Some(vouch) => Err(contradiction(vouch)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Follows the log first, so that whoever is ahead then is ahead of what the relay shows.
+async fn ask(app: &mut App, no: CommitteeNo) -> Result<(), Failure> {
+    let _alone = relay::alone(app).await?;
+    sync::round(app, Scope::One(no)).await?.into_followed()?;
+    let known = app.vault.read(|vault| vault.committee_no(no))?;
+    let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
+    let fetched = audit::fetch(app, &connection, no).await;
+    connection.close().await;
+    fetched.map_err(|error| error.told(app, &known))
+}
+
+fn contradiction(vouch: &Vouch) -> Failure {
+    let what = format!("{} vouches for another log than the one shown here", vouch.name);
+    Failure::new(Kind::Verification, what)
+        .safe("What contradicts is kept as evidence.")
+        .next("Compare head codes by phone, and tell your colleagues.")
+}
+
+impl Shown {
+    fn of(looked: &Looked, relay_answered: bool) -> Self {
+        Self {
+            reference: audit::reference(looked),
+            size: looked.head.size.0,
+            root: looked.head.root.to_string(),
+            head_code: looked.head.head_code(),
+            relay_answered,
+            vouches: looked.vouches.iter().map(VouchShown::of).collect(),
+            locks_missing: looked.missing.iter().map(|epoch| epoch.0).collect(),
+            evidence: looked.evidence,
+            warnings: warnings(looked),
+        }
+    }
+
+    fn words(&self) -> String {
+        let head = format!(
+            "{}  {} entries verified\nhead code  {}   (compare it by phone)",
+            self.reference, self.size, self.head_code
+        );
+        let rows: Vec<Vec<String>> = self.vouches.iter().map(VouchShown::cells).collect();
+        let vouches = table(&["DEVICE", "HANDLE", "VOUCHES FOR", "AT", "LOG"], &rows);
+        let mut parts = vec![head, vouches];
+        parts.extend(self.warnings.iter().map(|warning| format!("! {warning}")));
+        parts.join("\n\n")
+    }
+}
+
+fn warnings(looked: &Looked) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for vouch in looked.vouches.iter().filter(|vouch| vouch.agrees == Agrees::Ahead) {
+        let device = names::device_ref(&vouch.device);
+        warnings.push(format!("{device} vouches for more than the relay shows this device"));
+    }
+    for epoch in &looked.missing {
+        warnings.push(format!("this device cannot open lock {epoch}: ask a coordinator for a grant"));
+    }
+    if looked.evidence > 0 {
+        warnings.push(format!("{} pieces of evidence are kept", looked.evidence));
+    }
+    warnings
+}
+
+impl VouchShown {
+    fn of(vouch: &Vouch) -> Self {
+        Self {
+            device: names::device_ref(&vouch.device).to_string(),
+            handle: vouch.name.clone(),
+            size: vouch.size.map(|size| size.0),
+            at: vouch.at.map(time::rfc3339),
+            agrees: vouch.agrees.as_str(),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let size = self.size.map_or_else(|| "nothing yet".to_owned(), |size| size.to_string());
+        let at = self.at.clone().unwrap_or_default();
+        vec![self.device.clone(), self.handle.clone(), size, at, self.agrees.to_owned()]
     }
 }

@@ -1,10 +1,21 @@
 //! `sealpost committee lock`
 
-use crate::app::Session;
-use crate::commands::needs_the_relay;
-use crate::error::Failure;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::app::{App, Session};
+use crate::changes::Intent;
+use crate::commands::{CHANGE_PATIENCE, delivered};
+use crate::error::{Failure, Kind};
+use crate::invitations;
+use crate::keys::Keys;
+use crate::log::Log;
 use crate::names;
+use crate::outbox;
+use crate::relay;
+use crate::sync;
 use crate::ui::input;
+use crate::vault::committees::Committee;
 
 /// Changes a committee's lock; with --export, prints the present one instead.
 ///
@@ -23,14 +34,73 @@ pub struct Lock {
     yes: bool,
 }
 
+/// What `committee lock` prints with `--json`.
+#[derive(Serialize)]
+struct Changed {
+    #[serde(rename = "ref")]
+    reference: String,
+    epoch: u32,
+    state: &'static str,
+}
+
+/// What `committee lock --export` prints with `--json`.
+#[derive(Serialize)]
+struct Exported {
+    #[serde(rename = "ref")]
+    reference: String,
+    epoch: u32,
+    identity: String,
+    record_passphrase: String,
+}
+
 impl Lock {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let app = session.open()?;
-        let committee = app.vault.read(|vault| names::committee(vault, Some(&self.committee)))?;
+        let mut app = session.open()?;
+        let known = app.vault.read(|vault| names::committee(vault, Some(&self.committee)))?;
         if !self.yes {
             let what = if self.export { "This prints the lock." } else { "This changes the lock." };
-            input::confirm(what, &names::committee_ref(&committee.id).to_string())?;
+            input::confirm(what, &names::committee_ref(&known.id).to_string())?;
         }
-        Err(needs_the_relay("committee lock"))
+        if self.export { export(session, &app, &known) } else { change(session, &mut app, &known) }
     }
+}
+
+fn change(session: &mut Session, app: &mut App, known: &Committee) -> Result<(), Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
+    invitations::must_coordinate(app, &log)?;
+    let id = outbox::save_intent(app, known.no, &Intent::Lock)?;
+    let delivery = relay::run(sync::deliver(app, known.no, &id, CHANGE_PATIENCE))?;
+    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
+    let epoch = log.pulled()?.roster().epoch().0;
+    let reference = names::committee_ref(&known.id).to_string();
+    let (state, words) = match &delivery {
+        sync::Delivery::Accepted => ("accepted", format!("{reference}  lock {epoch}")),
+        sync::Delivery::Waiting(_) => ("saved", format!("{reference}  lock {epoch}, not changed yet")),
+    };
+    session.ui.result(&Changed { reference, epoch, state }, &words)?;
+    delivered(delivery, "The new lock")
+}
+
+fn export(session: &mut Session, app: &App, known: &Committee) -> Result<(), Failure> {
+    let (epoch, identity, passphrase) = app.vault.read(|vault| {
+        let log = Log::load(vault, known.no)?;
+        let fold = log.pulled()?;
+        let epoch = fold.roster().epoch();
+        let mut keys = Keys::new(&app.device, known.no, fold);
+        let Some(keys) = keys.of(vault, epoch)? else {
+            return Err(Failure::new(Kind::NotAllowed, "This device does not hold the present lock")
+                .next("Ask a coordinator to grant it, then sealpost sync"));
+        };
+        let secret = keys.secret();
+        Ok((epoch, secret.identity().to_string(), secret.record_passphrase()))
+    })?;
+    let (identity, passphrase) = (identity.expose_secret(), passphrase.expose_secret());
+    let exported = Exported {
+        reference: names::committee_ref(&known.id).to_string(),
+        epoch: epoch.0,
+        identity: identity.to_owned(),
+        record_passphrase: passphrase.to_owned(),
+    };
+    session.ui.talk("Whoever holds these lines opens every record of this lock.");
+    Ok(session.ui.result(&exported, &format!("{identity}\nrecord passphrase: {passphrase}"))?)
 }

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
+use serde::Serialize;
 
-use crate::app::Session;
-use crate::commands::needs_the_relay;
+use crate::app::{App, Session};
+use crate::changes::RoleName;
 use crate::error::Failure;
-use crate::ui::time::parse_duration;
+use crate::invitations::{self, Wish};
+use crate::log::Log;
+use crate::names;
+use crate::relay;
+use crate::ui::time::{self, parse_duration};
+use crate::vault::committees::Committee;
+use crate::vault::invitations::Invitation;
 
 /// Makes an invitation to a committee. Whoever holds it may ask to join; nobody is in before the
 /// safety number was compared by voice.
@@ -18,29 +24,55 @@ pub struct New {
     committee: Option<String>,
     /// The role of who joins.
     #[arg(long, value_enum, default_value = "member")]
-    role: Role,
+    role: RoleName,
     /// How many persons it may admit.
     #[arg(long, value_name = "N", default_value_t = 1)]
     uses: u32,
-    /// How long it lives: 30m, 48h, 7d.
+    /// How long it lives, by the relay's clock: 30m, 48h, 7d.
     #[arg(long, value_name = "TIME", default_value = "48h", value_parser = parse_duration)]
     expires: Duration,
 }
 
-/// A role, as typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Role {
-    /// Changes the roster.
-    Coordinator,
-    /// Reads and writes.
-    Member,
-    /// Reads.
-    Reader,
+/// What `invite new` prints with `--json`.
+#[derive(Serialize)]
+struct Made {
+    #[serde(rename = "ref")]
+    reference: String,
+    committee: String,
+    invitation: String,
+    role: &'static str,
+    uses: u32,
+    expires: String,
 }
 
 impl New {
-    pub(super) fn run(self, _: &mut Session) -> Result<(), Failure> {
-        let _ = (self.committee, self.role, self.uses, self.expires);
-        Err(needs_the_relay("invite new"))
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let mut app = session.open()?;
+        let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
+        let wish = Wish { role: self.role, uses: self.uses, lives: self.expires };
+        let kept = relay::run(make(&mut app, &known, wish))?;
+        let made = Made {
+            reference: names::invitation_ref(&kept.id).to_string(),
+            committee: names::committee_ref(&known.id).to_string(),
+            invitation: kept.text,
+            role: self.role.as_str(),
+            uses: kept.uses,
+            expires: time::rfc3339(kept.expires),
+        };
+        session.ui.talk(&format!(
+            "{} to {}, until {}. Send it over any channel; whoever holds it may ask to join.",
+            made.reference, made.committee, made.expires
+        ));
+        Ok(session.ui.result(&made, &made.invitation)?)
     }
+}
+
+async fn make(app: &mut App, known: &Committee, wish: Wish) -> Result<Invitation, Failure> {
+    // Before the relay is asked for anything: who may not invite is told so without a network.
+    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
+    invitations::must_coordinate(app, &log)?;
+    let connection = relay::connect(app, log.address()).await?;
+    let made = invitations::invite(app, &connection, known.no, wish).await;
+    connection.close().await;
+    made.map_err(|error| error.told(app, known))
 }

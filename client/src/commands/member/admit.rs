@@ -1,8 +1,16 @@
 //! `sealpost member admit`
 
+use serde::Serialize;
+
 use crate::app::Session;
-use crate::commands::needs_the_relay;
+use crate::commands::{CHANGE_PATIENCE, delivered};
 use crate::error::Failure;
+use crate::invitations;
+use crate::names;
+use crate::relay;
+use crate::sync::{self, Delivery};
+use crate::ui::display::Untrusted;
+use crate::ui::input;
 
 /// Admits a device that asks to join, after its safety number was compared by voice.
 #[derive(Debug, clap::Args)]
@@ -16,9 +24,45 @@ pub struct Admit {
     safety_number: Option<String>,
 }
 
+/// What `member admit` prints with `--json`.
+#[derive(Serialize)]
+struct Admitted {
+    #[serde(rename = "ref")]
+    reference: String,
+    handle: String,
+    role: String,
+    state: &'static str,
+}
+
 impl Admit {
-    pub(super) fn run(self, _: &mut Session) -> Result<(), Failure> {
-        let _ = (self.device, self.safety_number);
-        Err(needs_the_relay("member admit"))
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let mut app = session.open()?;
+        let (kept, request) =
+            app.vault.read(|vault| invitations::asking_named(vault, &self.device))?;
+        let number = match self.safety_number {
+            Some(number) => number,
+            None => input::ask(&format!("The safety number, as {} reads it out", request.handle))?,
+        };
+        let id = invitations::save_admission(&mut app, &kept, &request, &number)?;
+        let delivery =
+            relay::run(sync::deliver(&mut app, kept.committee, &id, CHANGE_PATIENCE))?;
+        let state = match delivery {
+            Delivery::Accepted => "admitted",
+            Delivery::Waiting(_) => "saved",
+        };
+        let admitted = Admitted {
+            reference: names::device_ref(&request.device).to_string(),
+            handle: request.handle,
+            role: kept.role,
+            state,
+        };
+        let words = format!(
+            "{}  {}  {state} as {}",
+            admitted.reference,
+            Untrusted::line(&admitted.handle),
+            admitted.role
+        );
+        session.ui.result(&admitted, &words)?;
+        delivered(delivery, "The admission")
     }
 }

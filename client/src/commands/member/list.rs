@@ -1,8 +1,22 @@
 //! `sealpost member list`
 
-use crate::app::Session;
-use crate::commands::needs_the_relay;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::app::{App, Session};
 use crate::error::Failure;
+use crate::invitations;
+use crate::members::{self, Member};
+use crate::names;
+use crate::relay;
+use crate::ui::{table, time};
+use crate::vault::committees::Committee;
+use crate::vault::invitations::{Invitation, JoinRequest};
+
+/// How long the relay is asked for news before what is known is shown.
+const NEWS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Lists the members of a committee, or who asks to join.
 #[derive(Debug, clap::Args)]
@@ -15,9 +29,105 @@ pub struct List {
     asking: bool,
 }
 
+/// Somebody who asks to join.
+#[derive(Serialize)]
+struct AskingRow {
+    #[serde(rename = "ref")]
+    reference: String,
+    id: String,
+    handle: String,
+    safety_number: String,
+    committee: String,
+    invitation: String,
+    role: String,
+    since: String,
+}
+
 impl List {
-    pub(super) fn run(self, _: &mut Session) -> Result<(), Failure> {
-        let _ = (self.committee, self.asking);
-        Err(needs_the_relay("member list"))
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let mut app = session.open()?;
+        if self.asking {
+            return self.asking(session, &mut app);
+        }
+        let own = app.device.device_id();
+        let members = app.vault.read(|vault| {
+            let known = names::committee(vault, self.committee.as_deref())?;
+            members::list(vault, known.no, own)
+        })?;
+        let cells: Vec<Vec<String>> = members.iter().map(Member::cells).collect();
+        Ok(session.ui.result(&members, &table(&Member::HEADERS, &cells))?)
+    }
+
+    fn asking(&self, session: &mut Session, app: &mut App) -> Result<(), Failure> {
+        let committees = app.vault.read(|vault| match &self.committee {
+            Some(typed) => Ok(vec![names::committee(vault, Some(typed))?]),
+            None => Ok::<_, Failure>(vault.committees()?),
+        })?;
+        // A look at the relay, where it answered last: who asked just now is shown too.
+        for known in committees.iter().filter(|known| known.answered == Some(true)) {
+            if let Err(failure) = relay::run(news(app, known)) {
+                session.ui.talk(&format!("{}: shown as it was last known.", failure.story()));
+            }
+        }
+        let rows: Vec<AskingRow> = app.vault.read(|vault| {
+            let asking = invitations::asking_in(vault, None)?;
+            let row = |(kept, request): &(Invitation, JoinRequest)| {
+                let known = committees.iter().find(|known| known.no == kept.committee)?;
+                Some(AskingRow::of(known, kept, request))
+            };
+            Ok::<_, Failure>(asking.iter().filter_map(row).collect())
+        })?;
+        let cells: Vec<Vec<String>> = rows.iter().map(AskingRow::cells).collect();
+        let headers = ["DEVICE", "HANDLE", "SAFETY NUMBER", "COMMITTEE", "ROLE"];
+        let words = table(&headers, &cells);
+        session.ui.result(&rows, &words)?;
+        if rows.is_empty() {
+            session.ui.talk("Nobody asks to join.");
+        } else {
+            session.ui.talk("Read the safety number to each other by voice. The same? Then:");
+            session.ui.talk("sealpost member admit DEVICE --safety-number DIGITS");
+        }
+        Ok(())
+    }
+}
+
+async fn news(app: &mut App, known: &Committee) -> Result<(), Failure> {
+    let address = relay::address_of(&known.relay)?;
+    let asked = timeout(NEWS_PATIENCE, async {
+        let connection = relay::connect(app, &address).await?;
+        let fetched = invitations::fetch_asking(app, &connection, known).await;
+        connection.close().await;
+        Ok(fetched)
+    });
+    match asked.await {
+        Ok(Ok(fetched)) => fetched.map_err(|error| error.told(app, known)),
+        Ok(Err(failure)) => Err(failure),
+        // Who asks will be seen at the next sync.
+        Err(_) => Ok(()),
+    }
+}
+
+impl AskingRow {
+    fn of(known: &Committee, kept: &Invitation, request: &JoinRequest) -> Self {
+        Self {
+            reference: names::device_ref(&request.device).to_string(),
+            id: request.device.to_string(),
+            handle: request.handle.clone(),
+            safety_number: request.safety_number.clone(),
+            committee: names::committee_ref(&known.id).to_string(),
+            invitation: names::invitation_ref(&kept.id).to_string(),
+            role: kept.role.clone(),
+            since: time::rfc3339(request.seen),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.reference.clone(),
+            self.handle.clone(),
+            self.safety_number.clone(),
+            self.committee.clone(),
+            self.role.clone(),
+        ]
     }
 }

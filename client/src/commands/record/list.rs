@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::app::Session;
 use crate::error::Failure;
-use crate::outbox::{self, Listed};
+use crate::catalog::{self, Listed};
 use crate::ui::{table, time};
 
 /// Lists records: those in the log and those not sent yet.
@@ -29,7 +29,7 @@ struct Row {
 impl List {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let app = session.open()?;
-        let rows = outbox::list(&app, self.committee.as_deref())?;
+        let rows = catalog::list(&app, self.committee.as_deref())?;
         let rows: Vec<Row> = rows.into_iter().map(Row::of).collect();
         let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
         let headers = ["REF", "KIND", "COMMITTEE", "AUTHOR", "MADE AT", "STATE"];

@@ -1,16 +1,24 @@
 //! `sealpost record new`
 
+use std::time::Duration;
+
 use sealpost_protocol::limits;
 use serde::Serialize;
 
-use crate::app::Session;
-use crate::commands::needs_the_relay;
+use crate::app::{App, Session};
+use crate::commands::delivered;
 use crate::error::{Failure, Kind as Error};
 use crate::kinds::Kind;
 use crate::names;
 use crate::outbox::{self, Saved};
+use crate::relay;
+use crate::sync::{self, Delivery};
 use crate::ui::input::TextSource;
 use crate::ui::prompt;
+use crate::vault::committees::Committee;
+
+/// How long sending a record at once is tried for: whoever writes should not have to wait.
+const SEND_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Writes a record: saves it, then tries to send it.
 ///
@@ -58,11 +66,26 @@ impl New {
         if !saved.unknown.is_empty() {
             session.ui.talk(&format!("Not given, so unknown: {}", saved.unknown.join(", ")));
         }
-        if !self.later {
-            return Err(needs_the_relay("sending"));
+        if self.later {
+            return tell(session, &saved, "saved");
         }
-        tell(session, &saved, "saved")
+        let delivery = send(&mut app, &committee, &saved.id)?;
+        let state = match delivery {
+            Delivery::Accepted => "accepted",
+            Delivery::Waiting(_) => "saved",
+        };
+        tell(session, &saved, state)?;
+        delivered(delivery, &saved.reference.to_string())
     }
+}
+
+/// Tries to send at once, unless the relay did not answer last time: then it is not waited for.
+fn send(app: &mut App, committee: &Committee, id: &str) -> Result<Delivery, Failure> {
+    if committee.answered == Some(false) {
+        let what = "the relay did not answer last time";
+        return Ok(Delivery::Waiting(Failure::new(Error::NotDelivered, what)));
+    }
+    relay::run(sync::deliver(app, committee.no, id, SEND_PATIENCE))
 }
 
 fn tell(session: &mut Session, saved: &Saved, state: &'static str) -> Result<(), Failure> {

@@ -4,9 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::Session;
-use crate::commands::needs_the_relay;
-use crate::error::Failure;
-use crate::outbox::{self, Shown};
+use crate::error::{Failure, Kind};
+use crate::catalog::{self, Shown};
 use crate::ui::display::Untrusted;
 use crate::ui::time;
 
@@ -41,9 +40,14 @@ impl Show {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let app = session.open()?;
         if self.sealed {
-            return Err(needs_the_relay("record show --sealed"));
+            let sealed = catalog::sealed(&app, &self.record)?;
+            if session.ui.is_terminal() {
+                return Err(Failure::new(Kind::Usage, "A sealed file is binary: not to a terminal")
+                    .next("sealpost record show REF --sealed > FILE.age"));
+            }
+            return Ok(session.ui.bytes(&sealed)?);
         }
-        let shown = outbox::show(&app, &self.record)?;
+        let shown = catalog::show(&app, &self.record)?;
         let words = words(&shown);
         let json = Json {
             verified: shown.entry.is_some(),

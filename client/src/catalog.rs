@@ -1,0 +1,339 @@
+//! What the log holds, as people see it: records opened into the catalog, listed and shown.
+//!
+//! What does not open, or fits its header not, is listed as `unopened` with its author and the
+//! reason; it is never skipped, and nothing of its content is shown.
+
+use std::collections::BTreeSet;
+
+use sealpost_protocol::entry::{Admitted, Header, UnverifiedEntry};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{Epoch, LeafIndex, UnixMillis};
+use sealpost_protocol::record::{self as plain, Binding};
+use sealpost_protocol::reference::Ref;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::error::{Failure, Kind as Error};
+use crate::keys::Keys;
+use crate::kinds;
+use crate::names::{self, People, Wanted};
+use crate::ui::time;
+use crate::vault::committees::{Committee, CommitteeNo};
+use crate::vault::outbox::{Draft, What};
+use crate::vault::records::{Content, Record};
+use crate::vault::{Read, VaultError, Write};
+
+/// A record as listed.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its REF.
+    pub reference: String,
+    /// Its kind; empty when it could not be opened.
+    pub kind: String,
+    /// Its committee's REF.
+    pub committee: String,
+    /// Its author's handle, or device REF.
+    pub author: String,
+    /// When it was written, as its author says.
+    pub made: UnixMillis,
+    /// Its state, in the design's words.
+    pub state: &'static str,
+}
+
+/// A record as shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its REF.
+    pub reference: String,
+    /// Its state, in the design's words.
+    pub state: &'static str,
+    /// Its fields.
+    pub record: Value,
+    /// Its place in the log, once it has one.
+    pub entry: Option<Place>,
+}
+
+/// A record's place in the log.
+#[derive(Debug)]
+pub struct Place {
+    /// The author's handle, or device REF.
+    pub author: String,
+    /// The lock it is under.
+    pub epoch: Epoch,
+    /// Its leaf index.
+    pub index: LeafIndex,
+    /// When it was signed, as its author says.
+    pub made: UnixMillis,
+}
+
+/// Opens the records among newly admitted entries into the catalog.
+pub fn open_new(
+    vault: &Write<'_>,
+    keys: &mut Keys<'_>,
+    no: CommitteeNo,
+    admitted: &[Admitted],
+) -> Result<(), Failure> {
+    for Admitted { index, entry, .. } in admitted {
+        if entry.header().kind == sealpost_protocol::entry::Kind::Record {
+            let (header, leaf) = (entry.header(), entry.leaf());
+            let content = open(vault, keys, header, entry.payload())?;
+            put(vault, no, *index, header, leaf, content)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens again what could not be opened before these epochs were held.
+pub fn open_again(
+    vault: &Write<'_>,
+    keys: &mut Keys<'_>,
+    no: CommitteeNo,
+    gained: &BTreeSet<Epoch>,
+) -> Result<(), Failure> {
+    let unopened = |record: &Record| {
+        matches!(record.content, Content::Unopened(_)) && gained.contains(&record.epoch)
+    };
+    for record in vault.records(no)?.into_iter().filter(unopened) {
+        let entry = stored_entry(vault, no, record.index)?;
+        let content = open(vault, keys, entry.header(), entry.payload())?;
+        put(vault, no, record.index, entry.header(), entry.leaf(), content)?;
+    }
+    Ok(())
+}
+
+/// A verified entry, as it stands in the vault.
+fn stored_entry(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    index: LeafIndex,
+) -> Result<UnverifiedEntry, VaultError> {
+    let damaged = || VaultError::Damaged("an entry of a committee's log does not read".to_owned());
+    let bytes = vault.entry(no, index)?.ok_or_else(damaged)?;
+    UnverifiedEntry::decode(&bytes).map_err(|_| damaged())
+}
+
+/// The record in a payload, with its whole plaintext; or in words why there is none.
+fn open(
+    vault: &Read<'_>,
+    keys: &mut Keys<'_>,
+    header: &Header,
+    payload: Option<&[u8]>,
+) -> Result<Result<(plain::Record, String), String>, Failure> {
+    let Some(payload) = payload else { return Ok(Err("it was forgotten".to_owned())) };
+    let Some(epoch_keys) = keys.of(vault, header.epoch)? else {
+        return Ok(Err(format!("no key for lock {}", header.epoch)));
+    };
+    let plaintext = match epoch_keys.open_record(payload) {
+        Ok(plaintext) => plaintext,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let (committee, author) = (header.committee, header.author);
+    let binding = Binding { committee, author, epoch: header.epoch };
+    Ok(match plain::Record::open(&plaintext, &binding, &header.content) {
+        Ok(record) => {
+            let text = String::from_utf8_lossy(&plaintext).trim_end().to_owned();
+            Ok((record, text))
+        }
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// Puts a record into the catalog.
+///
+/// Of records with one id the first of its author counts: the others are the same, sealed anew
+/// because its author could not know that it had arrived. Another author's record with that id
+/// gets a name of its own, so that nobody can push a colleague's record aside by copying its id.
+fn put(
+    vault: &Write<'_>,
+    no: CommitteeNo,
+    index: LeafIndex,
+    header: &Header,
+    leaf: Hash,
+    content: Result<(plain::Record, String), String>,
+) -> Result<(), Failure> {
+    let (id, kind, content) = match content {
+        Ok((record, json)) => {
+            let id = record.id().to_string();
+            let same_id = vault.records_by_id(&id)?;
+            let earlier = |held: &&Record| held.committee == no && held.index < index;
+            let of_author = |held: &Record| held.author == header.author;
+            let id = match same_id.iter().find(earlier) {
+                Some(_) if same_id.iter().filter(earlier).any(of_author) => return Ok(()),
+                Some(_) => leaf.to_string(),
+                None => id,
+            };
+            let kind = record.body().fields.get("kind").and_then(Value::as_str);
+            (id, kind.unwrap_or_default().to_owned(), Content::Opened(json))
+        }
+        Err(why) => (leaf.to_string(), String::new(), Content::Unopened(why)),
+    };
+    let reference = Ref::new(&kinds::prefix_of(&kind), id.as_bytes()).to_string();
+    vault.put_record(&Record {
+        committee: no,
+        index,
+        id,
+        reference,
+        kind,
+        author: header.author,
+        epoch: header.epoch,
+        made: header.made_at,
+        content,
+    })?;
+    Ok(())
+}
+
+/// All records of one committee, or of all: those in the log, then those not sent.
+pub fn list(app: &App, committee: Option<&str>) -> Result<Vec<Listed>, Failure> {
+    app.vault.read(|vault| {
+        let committees = match committee {
+            Some(typed) => vec![names::committee(vault, Some(typed))?],
+            None => vault.committees()?,
+        };
+        let drafts = vault.drafts()?;
+        let own = vault.own()?.handle;
+        let mut rows = Vec::new();
+        for committee in &committees {
+            let people = People::load(vault, committee.no)?;
+            let records = vault.records(committee.no)?;
+            rows.extend(records.iter().map(|record| listed(committee, record, &people)));
+            let of_it = |draft: &&Draft| {
+                draft.new.committee == committee.no && draft.new.what == What::Record
+            };
+            rows.extend(drafts.iter().filter(of_it).map(|draft| unsent(committee, draft, &own)));
+        }
+        Ok(rows)
+    })
+}
+
+/// The record that `typed` names by REF or ULID.
+pub fn show(app: &App, typed: &str) -> Result<Shown, Failure> {
+    app.vault.read(|vault| find(vault, typed)?.shown(vault))
+}
+
+/// The sealed payload of the record that `typed` names: the age file in the log.
+pub fn sealed(app: &App, typed: &str) -> Result<Vec<u8>, Failure> {
+    app.vault.read(|vault| match find(vault, typed)? {
+        Found::Logged(record) => {
+            let entry = stored_entry(vault, record.committee, record.index)?;
+            entry.payload().map(<[u8]>::to_vec).ok_or_else(|| {
+                Failure::new(Error::NotFound, format!("{} was forgotten", record.reference))
+            })
+        }
+        Found::Unsent(draft) => {
+            let signed = draft.signed.and_then(|signed| UnverifiedEntry::decode(&signed.entry).ok());
+            let payload = signed.as_ref().and_then(UnverifiedEntry::payload).map(<[u8]>::to_vec);
+            payload.ok_or_else(|| {
+                let what = format!("{} is not sealed yet: it is sealed when it is sent", draft.new.reference);
+                Failure::new(Error::NotDelivered, what).next("sealpost sync")
+            })
+        }
+    })
+}
+
+fn find(vault: &Read<'_>, typed: &str) -> Result<Found, Failure> {
+    let wanted = Wanted::parse_any(typed)?;
+    let in_log = logged(vault, &wanted)?.into_iter().map(Found::Logged);
+    let unsent = vault.drafts()?.into_iter().filter(|draft| draft.new.what == What::Record);
+    let all = in_log.chain(unsent.map(Found::Unsent));
+    wanted.one_of(all, Found::id, Found::reference)
+}
+
+enum Found {
+    Logged(Record),
+    Unsent(Draft),
+}
+
+impl Found {
+    fn id(&self) -> String {
+        match self {
+            Self::Logged(record) => record.id.clone(),
+            Self::Unsent(draft) => draft.new.id.clone(),
+        }
+    }
+
+    fn reference(&self) -> Ref {
+        let text = match self {
+            Self::Logged(record) => &record.reference,
+            Self::Unsent(draft) => &draft.new.reference,
+        };
+        text.parse().expect("the vault holds REFs that this program made")
+    }
+
+    fn shown(self, vault: &Read<'_>) -> Result<Shown, Failure> {
+        match self {
+            Self::Unsent(draft) => Ok(Shown {
+                reference: draft.new.reference,
+                state: draft.sending.as_str(),
+                record: serde_json::from_slice(&draft.new.draft).map_err(|_| not_json())?,
+                entry: None,
+            }),
+            Self::Logged(record) => {
+                let author = People::load(vault, record.committee)?.name(&record.author);
+                let json = match &record.content {
+                    Content::Opened(json) => json,
+                    Content::Unopened(why) => return Err(unopened(&record, &author, why)),
+                };
+                Ok(Shown {
+                    state: "accepted",
+                    record: serde_json::from_str(json).map_err(|_| not_json())?,
+                    entry: Some(Place {
+                        author,
+                        epoch: record.epoch,
+                        index: record.index,
+                        made: record.made,
+                    }),
+                    reference: record.reference,
+                })
+            }
+        }
+    }
+}
+
+fn logged(vault: &Read<'_>, wanted: &Wanted) -> Result<Vec<Record>, VaultError> {
+    match wanted {
+        Wanted::Ref(reference) => vault.records_by_ref(&reference.to_string()),
+        Wanted::Full(id) => vault.records_by_id(id),
+    }
+}
+
+fn listed(committee: &Committee, record: &Record, people: &People) -> Listed {
+    Listed {
+        reference: record.reference.clone(),
+        kind: record.kind.clone(),
+        committee: names::committee_ref(&committee.id).to_string(),
+        author: people.name(&record.author),
+        made: record.made,
+        state: match record.content {
+            Content::Opened(_) => "accepted",
+            Content::Unopened(_) => "unopened",
+        },
+    }
+}
+
+fn unsent(committee: &Committee, draft: &Draft, own: &str) -> Listed {
+    Listed {
+        reference: draft.new.reference.clone(),
+        kind: draft.new.kind.clone(),
+        committee: names::committee_ref(&committee.id).to_string(),
+        author: own.to_owned(),
+        made: draft.new.made,
+        state: draft.sending.as_str(),
+    }
+}
+
+fn unopened(record: &Record, author: &str, why: &str) -> Failure {
+    let device = names::device_ref(&record.author);
+    let what = format!(
+        "{} by {author} ({device}), made {}, could not be opened: {why}",
+        record.reference,
+        time::rfc3339(record.made),
+    );
+    Failure::new(Error::Failed, what).next("sealpost sync, then ask its author.")
+}
+
+fn not_json() -> Failure {
+    VaultError::Damaged("a record in it is no JSON".to_owned()).into()
+}
+
+#[cfg(test)]
+mod tests;

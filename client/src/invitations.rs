@@ -1,0 +1,289 @@
+//! Invitations this device makes, who asks on them, and letting them in.
+
+use std::time::Duration;
+
+use sealpost_protocol::change::Role;
+use sealpost_protocol::frame::{
+    CommitteeRequest, InviteAction, InviteRequest, JoinOf, OpenInvitation, Reply, Request,
+};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{InvitationId, UnixMillis};
+use sealpost_protocol::invitation::{Invitation, InvitationSecret};
+use sealpost_protocol::limits::INVITATION_USES_MAX;
+use sealpost_protocol::seal::{self, OpenedJoinRequest};
+
+use crate::app::App;
+use crate::changes::{Intent, RoleName};
+use crate::error::{Failure, Kind as Error};
+use crate::lie::FollowError;
+use crate::log::Log;
+use crate::names::{self, Wanted};
+use crate::outbox;
+use crate::random;
+use crate::relay::{self, AskError};
+use crate::transport::Connection;
+use crate::ui::digits;
+use crate::vault::committees::{Committee, CommitteeNo};
+use crate::vault::invitations::{Asking, Invitation as Kept, InvitationState, JoinRequest};
+use crate::vault::{Read, VaultError};
+
+/// What an invitation is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// The role of who joins.
+    pub role: RoleName,
+    /// How many it may admit.
+    pub uses: u32,
+    /// How long it lives.
+    pub lives: Duration,
+}
+
+/// Makes an invitation and has the relay honour it. It is kept before the relay hears of it.
+pub async fn invite(
+    app: &mut App,
+    connection: &Connection,
+    no: CommitteeNo,
+    wish: Wish,
+) -> Result<Kept, FollowError> {
+    if wish.uses == 0 || wish.uses > INVITATION_USES_MAX {
+        let what = format!("An invitation is for 1 to {INVITATION_USES_MAX} persons");
+        return Err(Failure::new(Error::Usage, what).into());
+    }
+    let (invitation, kept) = make(app, no, wish, connection.relay_time())?;
+    app.vault.write(|vault| vault.put_invitation(&kept))?;
+    let open = OpenInvitation {
+        id: invitation.id,
+        access_hash: invitation.secret.access_hash(),
+        expires: invitation.expires,
+        uses: invitation.uses,
+    };
+    let committee = invitation.committee;
+    let action = InviteAction::New(open);
+    relay::ask(connection, &Request::Invite(InviteRequest { committee, action })).await?;
+    let kept = Kept { state: InvitationState::Open, ..kept };
+    app.vault.write(|vault| vault.put_invitation(&kept))?;
+    Ok(kept)
+}
+
+fn make(
+    app: &App,
+    no: CommitteeNo,
+    wish: Wish,
+    relay_time: UnixMillis,
+) -> Result<(Invitation, Kept), Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, no))?;
+    let fold = log.pulled()?;
+    must_coordinate(app, &log)?;
+    let lives = u64::try_from(wish.lives.as_millis()).unwrap_or(u64::MAX);
+    let invitation = Invitation {
+        address: log.address().clone(),
+        committee: fold.id(),
+        head: (fold.size(), fold.root()),
+        id: InvitationId(Hash(random::bytes()?)),
+        secret: InvitationSecret::new(random::secret()?),
+        expires: UnixMillis(relay_time.0.saturating_add(lives)),
+        uses: wish.uses,
+    };
+    let kept = Kept {
+        id: invitation.id,
+        committee: no,
+        text: invitation.to_text().as_str().to_owned(),
+        role: wish.role.as_str().to_owned(),
+        uses: wish.uses,
+        expires: invitation.expires,
+        made: app.clock.now(),
+        state: InvitationState::Making,
+    };
+    Ok((invitation, kept))
+}
+
+/// An error unless this device's member is a coordinator, said before anything is begun.
+pub fn must_coordinate(app: &App, log: &Log) -> Result<(), Failure> {
+    match log.pulled()?.roster().role_of(app.device.device_id()) {
+        Some(Role::Coordinator) => Ok(()),
+        Some(_) => Err(Failure::new(Error::NotAllowed, "Only a coordinator of the committee may")
+            .next("Ask a coordinator: sealpost member list")),
+        None => Err(Failure::new(Error::NotAllowed, "This device is not active in the committee")
+            .next("Ask a coordinator.")),
+    }
+}
+
+/// The invitation that `typed` names.
+pub fn named(vault: &Read<'_>, typed: &str) -> Result<Kept, Failure> {
+    let wanted = Wanted::parse(typed, "IV")?;
+    let full = |kept: &Kept| kept.id.to_string();
+    wanted.one_of(vault.invitations()?, full, |kept| names::invitation_ref(&kept.id))
+}
+
+/// Ends an invitation at the relay. One that the relay no longer knows has ended before.
+pub async fn cancel(
+    app: &mut App,
+    connection: &Connection,
+    known: &Committee,
+    kept: Kept,
+) -> Result<(), Failure> {
+    let action = InviteAction::Cancel(kept.id);
+    let request = Request::Invite(InviteRequest { committee: known.id, action });
+    match relay::ask(connection, &request).await {
+        Ok(_) | Err(AskError::Refused(sealpost_protocol::code::Code::NotFound)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let kept = Kept { state: InvitationState::Cancelled, ..kept };
+    Ok(app.vault.write(|vault| vault.put_invitation(&kept))?)
+}
+
+/// Asks the relay who asks on this device's invitations to a committee, if it has any alive.
+pub async fn fetch_asking(
+    app: &mut App,
+    connection: &Connection,
+    known: &Committee,
+) -> Result<(), FollowError> {
+    let now = connection.relay_time();
+    let alive = |kept: &Kept| {
+        let open = kept.state == InvitationState::Open;
+        kept.committee == known.no && open && kept.expires > now
+    };
+    let made: Vec<Kept> = app.vault.read(Read::invitations)?.into_iter().filter(alive).collect();
+    if made.is_empty() {
+        return Ok(());
+    }
+    let request = Request::Joins(CommitteeRequest { committee: known.id });
+    let Reply::Joins(joins) = relay::ask(connection, &request).await? else {
+        return Err(relay::unexpected().into());
+    };
+    let mut asking = Vec::new();
+    for join in &joins {
+        let kept = made.iter().find(|kept| kept.id == join.invitation);
+        // What does not open was not made with the invitation: nobody to be shown.
+        if let Some(opened) = kept.and_then(|kept| open(kept, join)) {
+            asking.push(seen(app, known, join.invitation, &opened));
+        }
+    }
+    app.vault.write(|vault| {
+        asking.iter().try_for_each(|request| vault.put_join_request(request))
+    })?;
+    settle(app, known)
+}
+
+fn open(kept: &Kept, join: &JoinOf) -> Option<OpenedJoinRequest> {
+    let invitation = Invitation::from_text(&kept.text).ok()?;
+    seal::open_join_request(&join.request, &invitation.secret).ok()
+}
+
+fn seen(
+    app: &App,
+    known: &Committee,
+    invitation: InvitationId,
+    opened: &OpenedJoinRequest,
+) -> JoinRequest {
+    JoinRequest {
+        device: opened.card.device(),
+        invitation,
+        request: opened.request.encode(),
+        handle: opened.request.handle().to_owned(),
+        safety_number: seal::safety_number(known.id, &opened.request),
+        asking: Asking::Asking,
+        seen: app.clock.now(),
+    }
+}
+
+/// Whoever is in the roster by now asks no longer.
+fn settle(app: &mut App, known: &Committee) -> Result<(), FollowError> {
+    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
+    let Some(fold) = log.fold() else { return Ok(()) };
+    app.vault.write(|vault| {
+        for (_, asking) in asking_in(vault, Some(known.no))? {
+            if fold.roster().device(asking.device).is_some() {
+                vault.set_asking(&asking.device, Asking::Admitted)?;
+            }
+        }
+        Ok::<_, VaultError>(())
+    })?;
+    Ok(())
+}
+
+/// Who waits to be let in, with the invitation each came by.
+pub fn asking_in(
+    vault: &Read<'_>,
+    no: Option<CommitteeNo>,
+) -> Result<Vec<(Kept, JoinRequest)>, VaultError> {
+    let made = vault.invitations()?;
+    let with_invitation = |request: JoinRequest| {
+        let kept = made.iter().find(|kept| kept.id == request.invitation)?;
+        let here = no.is_none_or(|no| kept.committee == no);
+        (here && request.asking == Asking::Asking).then(|| (kept.clone(), request))
+    };
+    Ok(vault.join_requests()?.into_iter().filter_map(with_invitation).collect())
+}
+
+/// The device that `typed` names among those that ask.
+pub fn asking_named(
+    vault: &Read<'_>,
+    typed: &str,
+) -> Result<(Kept, JoinRequest), Failure> {
+    let wanted = Wanted::parse(typed, "DV")?;
+    let full = |(_, request): &(Kept, JoinRequest)| request.device.to_string();
+    let reference = |(_, request): &(Kept, JoinRequest)| names::device_ref(&request.device);
+    let mut all = asking_in(vault, None)?;
+    // One device may ask twice, on two invitations: the newest request counts.
+    all.sort_by_key(|(_, request)| request.seen);
+    all.dedup_by(|later, earlier| {
+        let same = later.1.device == earlier.1.device && later.0.committee == earlier.0.committee;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
+    wanted.one_of(all, full, reference)
+}
+
+/// Has somebody admitted whose safety number was compared: saves the change, and returns its ULID.
+pub fn save_admission(
+    app: &mut App,
+    kept: &Kept,
+    request: &JoinRequest,
+    typed_number: &str,
+) -> Result<String, Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, kept.committee))?;
+    must_coordinate(app, &log)?;
+    must_be_same(&request.safety_number, typed_number)?;
+    let asked = sealpost_protocol::invitation::JoinRequest::decode(&request.request)
+        .map_err(|_| VaultError::Damaged("a join request does not read".to_owned()))?;
+    must_be_free(&log, &request.handle)?;
+    let intent = Intent::Admit {
+        card: data_encoding::HEXLOWER.encode(asked.card()),
+        role: RoleName::of(&kept.role)?,
+        handle: request.handle.clone(),
+        country: asked.country().to_string(),
+    };
+    outbox::save_intent(app, kept.committee, &intent)
+}
+
+fn must_be_same(shown: &str, typed: &str) -> Result<(), Failure> {
+    let typed = digits::only(typed).ok_or_else(|| {
+        Failure::new(Error::Usage, "A safety number is twenty digits").next("Type it as read out.")
+    })?;
+    if digits::only(shown).as_deref() == Some(typed.as_str()) {
+        return Ok(());
+    }
+    Err(Failure::new(Error::Verification, "The safety numbers differ")
+        .safe("Nobody was admitted.")
+        .next(
+            "Read it to each other again. If it still differs, somebody replaced the invitation \
+             or the card: cancel the invitation and make a new one over another channel.",
+        ))
+}
+
+fn must_be_free(log: &Log, handle: &str) -> Result<(), Failure> {
+    let label = names::label(&log.known)?;
+    let taken = label.is_some_and(|label| {
+        label.members.values().any(|member| member.handle.eq_ignore_ascii_case(handle))
+    });
+    if !taken {
+        return Ok(());
+    }
+    let what = "Somebody in the committee has that handle already";
+    Err(Failure::new(Error::Failed, what)
+        .safe("Nobody was admitted.")
+        .next("Have them ask again: sealpost join --handle OTHER"))
+}

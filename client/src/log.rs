@@ -1,0 +1,357 @@
+//! A committee's log on this device: the verified fold, and the one way in which it grows.
+//!
+//! ```text
+//! entries + note ── note signed by the home? ── leaves make its root? ── each admitted?
+//!                   ── Extension ──> one transaction: entries, nodes, what opens, position
+//! ```
+//!
+//! Roots come first: nothing of an entry is looked at before the whole stretch is known to be what
+//! the relay signed for.
+
+use sealpost_protocol::address::RelayAddress;
+use sealpost_protocol::checkpoint::{Checkpoint, Origin, SignedCheckpoint, UnverifiedCheckpoint};
+use sealpost_protocol::committee::{AdmitError, Committee as Fold};
+use sealpost_protocol::entry::{Admitted, PeerEntryError, UnverifiedEntry};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{LeafIndex, Term, TreeSize};
+use sealpost_protocol::tree::{self, Frontier, MakeProofError};
+use sealpost_protocol::{codec, sign::VerifyingKey};
+
+use crate::error::{Failure, Kind as Error};
+use crate::lie::{Caught, FollowError, Lie};
+use crate::relay;
+use crate::vault::committees::{Committee, CommitteeNo, Position};
+use crate::vault::{Read, VaultError};
+
+/// A log as far as it is verified.
+pub struct Log {
+    /// What the vault knows of the committee.
+    pub known: Committee,
+    fold: Option<Fold>,
+    address: RelayAddress,
+}
+
+/// What a relay sent: entries as they came, and the note that is to cover them.
+#[derive(Debug, Default)]
+pub struct Pulled {
+    /// In log order, from the verified size on.
+    pub entries: Vec<Vec<u8>>,
+    /// The note, unverified.
+    pub note: String,
+}
+
+/// What a log must come to, besides the note it is pulled under.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// At which size.
+    pub size: TreeSize,
+    /// Which root.
+    pub root: Hash,
+    /// Who says so.
+    pub by: MarkBy,
+}
+
+/// Who says what a log must come to.
+#[derive(Clone, Debug)]
+pub enum MarkBy {
+    /// The relay, by another signed note.
+    Relay(String),
+    /// Whoever invited.
+    Inviter,
+}
+
+/// A verified stretch of the log, not yet stored.
+pub struct Extension {
+    /// Its entries, admitted.
+    pub admitted: Vec<Admitted>,
+    /// The fold behind them.
+    pub fold: Fold,
+    /// The nodes they complete, the first at [`tree::node_count`] of the size before.
+    pub nodes: Vec<Hash>,
+    /// The size before.
+    pub from: TreeSize,
+    /// The note that covers them.
+    pub note: SignedCheckpoint,
+}
+
+impl Log {
+    /// Loads what is verified.
+    pub fn load(vault: &Read<'_>, no: CommitteeNo) -> Result<Self, Failure> {
+        let known = vault.committee_no(no)?;
+        let position = vault.position(no)?;
+        let fold = position.map(|position| decode_fold(&position)).transpose()?;
+        let address = match &fold {
+            Some(fold) => fold.roster().home().address.clone(),
+            None => relay::address_of(&known.relay)?,
+        };
+        Ok(Self { known, fold, address })
+    }
+
+    /// The fold; none before the first pull.
+    pub fn fold(&self) -> Option<&Fold> {
+        self.fold.as_ref()
+    }
+
+    /// The fold, for what only a committee that was pulled can do.
+    pub fn pulled(&self) -> Result<&Fold, Failure> {
+        self.fold.as_ref().ok_or_else(|| {
+            Failure::new(Error::NotDelivered, "Nothing of this committee's log is here yet")
+                .next("sealpost sync")
+        })
+    }
+
+    /// How many entries are verified.
+    pub fn size(&self) -> TreeSize {
+        self.fold.as_ref().map_or(TreeSize(0), Fold::size)
+    }
+
+    /// The home relay.
+    pub fn address(&self) -> &RelayAddress {
+        &self.address
+    }
+
+    /// The head, once there is one.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let fold = self.fold.as_ref()?;
+        Some(Checkpoint { origin: self.origin(), size: fold.size(), root: fold.root() })
+    }
+
+    /// What its checkpoints are about.
+    pub fn origin(&self) -> Origin {
+        let term = self.fold.as_ref().map_or(Term(1), Fold::term);
+        Origin { committee: self.known.id, term }
+    }
+
+    /// A note of the home relay about this log.
+    pub fn verify_note(&self, text: &str) -> Result<SignedCheckpoint, Lie> {
+        let unverified = UnverifiedCheckpoint::parse(text.as_bytes())?;
+        Ok(unverified.verify(&self.home_key()?, &self.origin())?)
+    }
+
+    fn home_key(&self) -> Result<VerifyingKey, Lie> {
+        // Parsing an address refuses what is no usable key.
+        let key = self.address.key().verifying_key();
+        key.map_err(|_| Lie::Note(sealpost_protocol::checkpoint::PeerNoteError::OtherKey))
+    }
+
+    /// Verifies what a relay sent. Nothing is changed.
+    pub fn extend(
+        &self,
+        vault: &Read<'_>,
+        pulled: &Pulled,
+        marks: &[Mark],
+    ) -> Result<Extension, FollowError> {
+        let note = self.verify_note(&pulled.note)?;
+        let from = self.size();
+        if note.checkpoint().size < from {
+            let lie = Lie::RolledBack { held: from, shown: note.checkpoint().size };
+            return Err(self.caught_by_notes(vault, lie, note.text())?.into());
+        }
+        let decoded = decode_all(from, &pulled.entries)?;
+        let nodes = self.check_roots(vault, &decoded, pulled, &note, marks)?;
+        let nodes = Nodes { vault, no: self.known.no, first: tree::node_count(from), new: nodes };
+        let mut fold = self.fold.clone();
+        let mut admitted = Vec::with_capacity(decoded.len());
+        for (at, entry) in decoded.into_iter().enumerate() {
+            let index = LeafIndex(from.0 + at as u64);
+            let entry = entry.known(index)?;
+            let admission = admit(&mut fold, entry, index, &nodes).map_err(|error| match error {
+                AdmissionError::Lie(lie) => {
+                    FollowError::Caught(Caught::from(lie).note(note.text()).entry(&pulled.entries[at]))
+                }
+                AdmissionError::Vault(error) => FollowError::from(error),
+            })?;
+            admitted.push(admission);
+        }
+        let fold = fold.filter(|fold| fold.id() == self.known.id).ok_or(Lie::OtherCommittee)?;
+        if fold.roster().home().address.key() != self.address.key() {
+            return Err(Lie::OtherHome.into());
+        }
+        Ok(Extension { admitted, fold, nodes: nodes.new, from, note })
+    }
+
+    /// Grows the tree by the leaves and holds it against the note and every mark. Returns the
+    /// nodes that were completed.
+    fn check_roots(
+        &self,
+        vault: &Read<'_>,
+        decoded: &[Decoded],
+        pulled: &Pulled,
+        note: &SignedCheckpoint,
+        marks: &[Mark],
+    ) -> Result<Vec<Hash>, FollowError> {
+        let mut tree = self.fold.as_ref().map_or_else(Frontier::new, |fold| fold.frontier().clone());
+        let mut nodes = Vec::new();
+        for mark in marks.iter().filter(|mark| mark.size <= tree.size()) {
+            let root = self.root_at(vault, mark.size)?;
+            holds(mark, &root, note)?;
+        }
+        for entry in decoded {
+            nodes.extend(tree.append(entry.leaf()));
+            for mark in marks.iter().filter(|mark| mark.size == tree.size()) {
+                holds(mark, &tree.root(), note)?;
+            }
+        }
+        let shown = note.checkpoint();
+        if (tree.size(), tree.root()) == (shown.size, shown.root) {
+            return Ok(nodes);
+        }
+        let lie = match pulled.entries.is_empty() && tree.size() == shown.size {
+            true => Lie::TwoRoots(shown.size),
+            false => Lie::Root,
+        };
+        Err(self.caught_by_notes(vault, lie, note.text())?.into())
+    }
+
+    /// A lie that the note held and another one show.
+    fn caught_by_notes(
+        &self,
+        vault: &Read<'_>,
+        lie: Lie,
+        other: &str,
+    ) -> Result<Caught, VaultError> {
+        let held = vault.position(self.known.no)?.map(|position| position.note);
+        let caught = Caught::from(lie).note(other);
+        Ok(held.into_iter().fold(caught, Caught::note))
+    }
+
+    /// The root at a verified size.
+    pub fn root_at(&self, vault: &Read<'_>, size: TreeSize) -> Result<Hash, VaultError> {
+        if let Some(fold) = self.fold.as_ref().filter(|fold| fold.size() == size) {
+            return Ok(fold.root());
+        }
+        let nodes = Nodes { vault, no: self.known.no, first: u64::MAX, new: Vec::new() };
+        tree::root_at(size, &nodes).map_err(node_error)
+    }
+
+    /// Whether `entry` would be admitted next, by rules that others' entries cannot change again.
+    /// Grows `fold`, so that an author's entries can be tried one after the other.
+    pub fn try_next(
+        &self,
+        vault: &Read<'_>,
+        fold: &mut Fold,
+        entry: UnverifiedEntry,
+    ) -> Result<Result<(), sealpost_protocol::committee::Refusal>, VaultError> {
+        let signed = match fold.verify_signature(entry) {
+            Ok(signed) => signed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let nodes = Nodes { vault, no: self.known.no, first: u64::MAX, new: Vec::new() };
+        match fold.admit(signed, |size| tree::root_at(size, &nodes)) {
+            Ok(_) => Ok(Ok(())),
+            Err(AdmitError::Refused(refusal)) => Ok(Err(refusal)),
+            Err(AdmitError::Root(error)) => Err(node_error(error)),
+        }
+    }
+}
+
+fn decode_fold(position: &Position) -> Result<Fold, Failure> {
+    codec::decode(&position.fold, usize::MAX).map_err(|error| {
+        VaultError::Damaged(format!("the fold of a committee does not read: {error}")).into()
+    })
+}
+
+fn holds(mark: &Mark, root: &Hash, note: &SignedCheckpoint) -> Result<(), Caught> {
+    if mark.root == *root {
+        return Ok(());
+    }
+    Err(match &mark.by {
+        MarkBy::Relay(other) => {
+            Caught::from(Lie::TwoRoots(mark.size)).note(other.as_bytes()).note(note.text())
+        }
+        MarkBy::Inviter => Caught::from(Lie::InvitationHead).note(note.text()),
+    })
+}
+
+/// An entry as it was read. One of a newer version still has a leaf hash, so that the tree can be
+/// verified before the entry is refused.
+enum Decoded {
+    Known(Box<UnverifiedEntry>),
+    Newer { leaf: Hash, version: u64 },
+}
+
+fn decode_all(from: TreeSize, entries: &[Vec<u8>]) -> Result<Vec<Decoded>, Lie> {
+    let decode = |(bytes, index): (&Vec<u8>, u64)| match UnverifiedEntry::decode(bytes) {
+        Ok(entry) => Ok(Decoded::Known(Box::new(entry))),
+        Err(PeerEntryError::UnknownVersion { leaf, version }) => {
+            Ok(Decoded::Newer { leaf, version })
+        }
+        Err(error) => Err(Lie::Entry { index: LeafIndex(index), error }),
+    };
+    entries.iter().zip(from.0..).map(decode).collect()
+}
+
+impl Decoded {
+    fn leaf(&self) -> Hash {
+        match self {
+            Self::Known(entry) => entry.leaf(),
+            Self::Newer { leaf, .. } => *leaf,
+        }
+    }
+
+    fn known(self, index: LeafIndex) -> Result<UnverifiedEntry, Failure> {
+        match self {
+            Self::Known(entry) => Ok(*entry),
+            Self::Newer { version, .. } => {
+                let what = format!("Entry {index} of the log is of version {version}");
+                Err(Failure::new(Error::TooOld, what)
+                    .safe("What was verified before can be read; nothing is written there.")
+                    .next("Install the newest sealpost, then sealpost sync"))
+            }
+        }
+    }
+}
+
+enum AdmissionError {
+    Lie(Lie),
+    Vault(VaultError),
+}
+
+fn admit(
+    fold: &mut Option<Fold>,
+    entry: UnverifiedEntry,
+    index: LeafIndex,
+    nodes: &Nodes<'_, '_>,
+) -> Result<Admitted, AdmissionError> {
+    let inadmissible = |refusal| AdmissionError::Lie(Lie::Inadmissible { index, refusal });
+    let Some(fold) = fold else {
+        let (founded, admitted) = Fold::found(entry).map_err(inadmissible)?;
+        *fold = Some(founded);
+        return Ok(admitted);
+    };
+    let signed = fold.verify_signature(entry).map_err(inadmissible)?;
+    fold.admit(signed, |size| tree::root_at(size, nodes)).map_err(|error| match error {
+        AdmitError::Refused(refusal) => inadmissible(refusal),
+        AdmitError::Root(error) => AdmissionError::Vault(node_error(error)),
+    })
+}
+
+/// The tree's nodes: those stored, and those of the stretch that is being verified.
+struct Nodes<'r, 'v> {
+    vault: &'r Read<'v>,
+    no: CommitteeNo,
+    first: u64,
+    new: Vec<Hash>,
+}
+
+impl tree::Nodes for Nodes<'_, '_> {
+    type Error = VaultError;
+
+    fn node(&self, position: u64) -> Result<Hash, VaultError> {
+        let missing = || VaultError::Damaged("a node of a committee's tree is missing".to_owned());
+        if let Some(at) = position.checked_sub(self.first) {
+            let at = usize::try_from(at).ok();
+            return at.and_then(|at| self.new.get(at)).copied().ok_or_else(missing);
+        }
+        self.vault.node(self.no, position)?.ok_or_else(missing)
+    }
+}
+
+fn node_error(error: MakeProofError<VaultError>) -> VaultError {
+    match error {
+        MakeProofError::StoreNodes(error) => error,
+        MakeProofError::PeerRange { .. } => {
+            VaultError::Damaged("a root beyond the verified log was asked for".to_owned())
+        }
+    }
+}

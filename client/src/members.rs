@@ -1,0 +1,103 @@
+//! Who is in a committee, as people see it.
+
+use sealpost_protocol::committee::Committee as Fold;
+use sealpost_protocol::id::{DeviceId, LeafIndex, MemberNumber};
+use sealpost_protocol::roster::{Device, DeviceStanding};
+use sealpost_protocol::seal::Label;
+use serde::Serialize;
+
+use crate::changes::RoleName;
+use crate::error::Failure;
+use crate::log::Log;
+use crate::names;
+use crate::vault::Read;
+use crate::vault::committees::CommitteeNo;
+
+/// A member. In `--json` with these names.
+#[derive(Debug, Serialize)]
+pub struct Member {
+    /// The number in the log.
+    pub number: u32,
+    /// How the member is called; none when the label was not opened.
+    pub handle: Option<String>,
+    /// Where the member says to be.
+    pub country: Option<String>,
+    /// What the member may do.
+    pub role: &'static str,
+    /// The member's devices.
+    pub devices: Vec<MemberDevice>,
+}
+
+/// A device of a member.
+#[derive(Debug, Serialize)]
+pub struct MemberDevice {
+    /// Its REF.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Its id.
+    pub id: String,
+    /// `active`, `suspended` or `ended`.
+    pub state: &'static str,
+    /// The entry that brought it in.
+    pub since: u64,
+    /// Whether it is this device.
+    pub this: bool,
+}
+
+/// The members of committee `no`. `own` is this device.
+pub fn list(vault: &Read<'_>, no: CommitteeNo, own: DeviceId) -> Result<Vec<Member>, Failure> {
+    let log = Log::load(vault, no)?;
+    let fold = log.pulled()?;
+    let label = names::label(&log.known)?;
+    let member = |(number, member): (MemberNumber, sealpost_protocol::roster::Member)| {
+        let named = label.as_ref().and_then(|label: &Label| label.members.get(&number));
+        Member {
+            number: number.0,
+            handle: named.map(|named| named.handle.clone()),
+            country: named.map(|named| named.country.to_string()),
+            role: RoleName::from(member.role).as_str(),
+            devices: devices(fold, number, own),
+        }
+    };
+    Ok(fold.roster().members().map(member).collect())
+}
+
+fn devices(fold: &Fold, number: MemberNumber, own: DeviceId) -> Vec<MemberDevice> {
+    let of_member = |(_, device): &(DeviceId, &Device)| device.member == number;
+    let shown = |(id, device): (DeviceId, &Device)| {
+        let LeafIndex(since) = device.since;
+        MemberDevice {
+            reference: names::device_ref(&id).to_string(),
+            id: id.to_string(),
+            state: match device.standing {
+                DeviceStanding::Active => "active",
+                DeviceStanding::Suspended(_) => "suspended",
+                DeviceStanding::Ended(_) => "ended",
+            },
+            since,
+            this: id == own,
+        }
+    };
+    fold.roster().devices().filter(of_member).map(shown).collect()
+}
+
+impl Member {
+    /// The cells of a table: number, handle, country, role, devices.
+    pub fn cells(&self) -> Vec<String> {
+        let device = |device: &MemberDevice| match device.state {
+            "active" => device.reference.clone(),
+            state => format!("{} ({state})", device.reference),
+        };
+        let devices: Vec<String> = self.devices.iter().map(device).collect();
+        vec![
+            self.number.to_string(),
+            self.handle.clone().unwrap_or_default(),
+            self.country.clone().unwrap_or_default(),
+            self.role.to_owned(),
+            devices.join(" "),
+        ]
+    }
+
+    /// The headers over [`Self::cells`].
+    pub const HEADERS: [&'static str; 5] = ["NO", "HANDLE", "COUNTRY", "ROLE", "DEVICES"];
+}

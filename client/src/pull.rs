@@ -1,0 +1,228 @@
+//! Following a log: pulled, verified, opened and stored, a stretch at a time.
+//!
+//! The network comes first and the vault afterwards: no transaction stands open while a relay is
+//! waited for. Position, entries, keys and opened records of a stretch are stored together.
+
+use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
+use sealpost_protocol::codec;
+use sealpost_protocol::entry::{Admitted, Kind};
+use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
+use sealpost_protocol::id::{CommitteeId, TreeSize};
+use sealpost_protocol::limits;
+use sealpost_protocol::tree;
+
+use crate::app::App;
+use crate::catalog;
+use crate::error::Failure;
+use crate::join::Opening;
+use crate::keys::{self, Keys};
+use crate::lie::{Caught, FollowError, Lie};
+use crate::log::{Extension, Log, Mark, MarkBy, Pulled};
+use crate::relay::AskError;
+use crate::transport::{Connection, PeerError, TransportError};
+use crate::vault::committees::{CommitteeNo, Position, Standing};
+use crate::vault::entries::StoredEntry;
+use crate::vault::{Read, Write};
+
+/// What one pull may bring: the limit, the entry that crosses it, and room for framing.
+const ANSWER_BYTES_MAX: u64 =
+    (limits::PULL_BYTES_MAX + limits::PULL_BYTES_MAX / 8 + 2 * limits::FRAME_BYTES_MAX) as u64;
+
+/// What following a log brought.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// Entries of others.
+    pub received: u64,
+    /// Drafts of this device that the log now has.
+    pub sent: u64,
+    /// What did not open as it should, in words.
+    pub faults: Vec<String>,
+}
+
+impl Brought {
+    /// Adds what another stretch brought.
+    pub fn add(&mut self, other: Self) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.faults.extend(other.faults);
+    }
+}
+
+/// Follows a log until it is verified up to everything the relay has signed for.
+pub async fn follow(
+    app: &mut App,
+    connection: &Connection,
+    no: CommitteeNo,
+) -> Result<Brought, FollowError> {
+    let mut brought = Brought::default();
+    loop {
+        let log = app.vault.read(|vault| Log::load(vault, no))?;
+        let from = log.size();
+        let pulled = receive(connection, log.known.id, from).await?;
+        let (extension, ahead) = app.vault.read(|vault| {
+            let marks = marks(vault, &log)?;
+            let extension = log.extend(vault, &pulled, &marks)?;
+            Ok::<_, FollowError>((extension, marks.iter().map(|mark| mark.size).max()))
+        })?;
+        let shown = extension.note.checkpoint().size;
+        let note = extension.note.text().to_owned();
+        brought.add(store(app, &log, &extension)?);
+        let Some(ahead) = ahead.filter(|ahead| *ahead > shown) else { return Ok(brought) };
+        if shown == from {
+            let lie = Lie::RolledBack { held: ahead, shown };
+            let others = app.vault.read(|vault| vault.ahead(no))?;
+            let caught = others.iter().fold(Caught::from(lie).note(note), |caught, other| {
+                caught.note(other.note.as_bytes())
+            });
+            return Err(caught.into());
+        }
+    }
+}
+
+/// Asks for the entries from `from` on. Nothing of the answer is believed yet.
+async fn receive(
+    connection: &Connection,
+    committee: CommitteeId,
+    from: TreeSize,
+) -> Result<Pulled, AskError> {
+    let request = Request::Pull(PullRequest { committee, from });
+    let mut replies = connection.request(&request).await?.at_most(ANSWER_BYTES_MAX);
+    let mut entries = Vec::new();
+    loop {
+        let reply = replies.next().await?;
+        match reply.ok_or(TransportError::Lied(PeerError::Incomplete))? {
+            Reply::Entries(more) => entries.extend(more.into_iter().map(Vec::from)),
+            Reply::End(end) => return Ok(Pulled { entries, note: end.checkpoint }),
+            Reply::Refused(Refused { code }) => return Err(AskError::Refused(code)),
+            _ => return Err(TransportError::Lied(PeerError::Unexpected).into()),
+        }
+    }
+}
+
+/// What the log must come to: what the relay signed for before, and, for a newcomer, what the
+/// inviter had verified.
+fn marks(vault: &Read<'_>, log: &Log) -> Result<Vec<Mark>, FollowError> {
+    let mut marks = Vec::new();
+    for ahead in vault.ahead(log.known.no)? {
+        // Verified when it was kept.
+        let parsed = UnverifiedCheckpoint::parse(ahead.note.as_bytes()).map_err(Lie::from)?;
+        let root = parsed.claimed().root;
+        marks.push(Mark { size: ahead.size, root, by: MarkBy::Relay(ahead.note) });
+    }
+    if let Some(Opening::Join(join)) = Opening::of(&log.known)? {
+        let (size, root) = join.head()?;
+        marks.push(Mark { size, root, by: MarkBy::Inviter });
+    }
+    Ok(marks)
+}
+
+/// Stores a verified stretch with all that follows from it, in one transaction.
+fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Failure> {
+    let own = app.device.device_id();
+    let no = log.known.no;
+    let App { vault, device, .. } = app;
+    vault.write(|vault| {
+        let mut brought = Brought::default();
+        for admitted in &extension.admitted {
+            store_entry(vault, no, admitted)?;
+            let from_here = vault.remove_sent(no, &admitted.entry.leaf())?;
+            brought.sent += u64::from(from_here);
+            brought.received += u64::from(admitted.entry.header().author != own);
+        }
+        vault.put_nodes(no, tree::node_count(extension.from), &extension.nodes)?;
+        let mut keys = Keys::new(device, no, &extension.fold);
+        take_changes(vault, &mut keys, &extension.admitted)?;
+        store_label(vault, &mut keys, no, &extension.admitted)?;
+        catalog::open_new(vault, &mut keys, no, &extension.admitted)?;
+        let gained = keys.gained().clone();
+        catalog::open_again(vault, &mut keys, no, &gained)?;
+        brought.faults = keys.into_faults();
+        store_position(vault, log, extension)?;
+        Ok(brought)
+    })
+}
+
+fn store_entry(vault: &Write<'_>, no: CommitteeNo, admitted: &Admitted) -> Result<(), Failure> {
+    let header = admitted.entry.header();
+    vault.put_entry(
+        no,
+        &StoredEntry {
+            index: admitted.index,
+            leaf_hash: admitted.entry.leaf(),
+            author: header.author,
+            author_seq: header.author_seq,
+            kind: kind_number(header.kind),
+            epoch: header.epoch,
+            bytes: &admitted.entry.encode(),
+        },
+    )?;
+    Ok(())
+}
+
+fn kind_number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Roster => 1,
+        Kind::Record => 2,
+        Kind::Forget => 3,
+    }
+}
+
+/// Takes what the roster entries among the new ones give this device.
+fn take_changes(
+    vault: &Write<'_>,
+    keys: &mut Keys<'_>,
+    admitted: &[Admitted],
+) -> Result<(), Failure> {
+    for Admitted { entry, .. } in admitted.iter().filter(|new| is_roster(new)) {
+        if let Some(change) = keys::change_of(entry.payload()) {
+            keys.take(vault, &change, entry.header().epoch)?;
+        }
+    }
+    keys.follow_links(vault)
+}
+
+/// Opens the last label among the new entries. One that does not open leaves the older names.
+fn store_label(
+    vault: &Write<'_>,
+    keys: &mut Keys<'_>,
+    no: CommitteeNo,
+    admitted: &[Admitted],
+) -> Result<(), Failure> {
+    let label_of = |new: &Admitted| {
+        let before = new.entry.header().epoch;
+        let change = keys::change_of(new.entry.payload())?;
+        keys::label_of(change, before)
+    };
+    let mut labels = admitted.iter().rev().filter(|new| is_roster(new)).filter_map(label_of);
+    let Some((epoch, file)) = labels.next() else { return Ok(()) };
+    let opened = keys.of(vault, epoch)?.map(|keys| keys.open_label(&file));
+    match opened {
+        Some(Ok(label)) => Ok(vault.set_label(no, &codec::encode(&label))?),
+        Some(Err(error)) => {
+            keys.fault(format!("The names in lock {epoch} do not open: {error}"));
+            Ok(())
+        }
+        // Its key may still come, with a grant; `open_again` has no label to wait for.
+        None => Ok(()),
+    }
+}
+
+fn is_roster(new: &Admitted) -> bool {
+    new.entry.header().kind == Kind::Roster
+}
+
+fn store_position(vault: &Write<'_>, log: &Log, extension: &Extension) -> Result<(), Failure> {
+    let no = log.known.no;
+    let size = extension.fold.size();
+    let position = Position {
+        size,
+        note: extension.note.text().as_bytes().to_vec(),
+        fold: codec::encode(&extension.fold),
+    };
+    vault.set_position(no, &position)?;
+    vault.drop_ahead(no, size)?;
+    if matches!(log.known.standing, Standing::Founding | Standing::Joining) {
+        vault.set_standing(no, Standing::Active)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,341 @@
+//! Sending what waits: sealed late, signed once, and then the same bytes until the log has them.
+//!
+//! ```text
+//! draft ── reconcile (could its bytes still be admitted?) ── seal, sign ── vault ── relay
+//!       <── receipt under a signed note, kept ── the log pulled past it ── draft removed
+//! ```
+//!
+//! A draft leaves the outbox only when the verified log has its entry. Bytes are taken off a draft
+//! again only when the verified log can never admit them; what a relay says is not enough.
+
+use minicbor::bytes::ByteVec;
+use sealpost_protocol::checkpoint::SignedCheckpoint;
+use sealpost_protocol::code::Code;
+use sealpost_protocol::committee::Committee as Fold;
+use sealpost_protocol::entry::{Entry, Header, Kind, UnverifiedEntry, VERSION};
+use sealpost_protocol::frame::{PushRequest, PushResult, Pushed, Refused, Reply, Request};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{AuthorSeq, DeviceId, UnixMillis};
+use sealpost_protocol::identity::DeviceIdentity;
+use sealpost_protocol::record::{Binding, Fields, RecordBody, RecordId};
+use sealpost_protocol::seal::Label;
+use sealpost_protocol::{codec, tree};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::changes::{self, Intent};
+use crate::error::{Failure, Kind as Error};
+use crate::keys::Keys;
+use crate::lie::{Caught, FollowError, Lie};
+use crate::log::Log;
+use crate::names;
+use crate::pull::{self, Brought};
+use crate::random;
+use crate::relay;
+use crate::transport::Connection;
+use crate::vault::ahead::Ahead;
+use crate::vault::committees::CommitteeNo;
+use crate::vault::outbox::{Draft, DraftNo, Refusal, Sending, Signed, What};
+use crate::vault::records::Record;
+use crate::vault::{Read, VaultError, Write};
+
+/// Entry bytes in one push, unless a single entry is longer.
+const PUSH_BYTES: usize = 1024 * 1024;
+/// Entries in one push.
+const PUSH_ENTRIES: usize = 64;
+/// How often a sync signs anew because others were quicker. They are people: a few is many.
+const ROUNDS_MAX: usize = 1_000;
+
+/// An entry on its way.
+struct InFlight {
+    draft: DraftNo,
+    leaf: Hash,
+    bytes: Vec<u8>,
+}
+
+/// Sends what waits for committee `no`, whose log was followed to its head just before.
+pub async fn send(
+    app: &mut App,
+    connection: &Connection,
+    no: CommitteeNo,
+) -> Result<Brought, FollowError> {
+    let mut brought = Brought::default();
+    for _ in 0..ROUNDS_MAX {
+        let (log, batch) = prepare(app, no)?;
+        if batch.is_empty() {
+            break;
+        }
+        let accepted = push(app, connection, &log, &batch).await?;
+        let followed = pull::follow(app, connection, no).await?;
+        let (moved, sent) = (followed.received > 0, followed.sent > 0);
+        brought.add(followed);
+        if !accepted && !moved && !sent {
+            // Refused, and nothing in the log says why: the same would be refused again.
+            break;
+        }
+    }
+    Ok(brought)
+}
+
+/// Pushes a batch and keeps what the relay signed for it. Whether any was accepted.
+async fn push(
+    app: &mut App,
+    connection: &Connection,
+    log: &Log,
+    batch: &[InFlight],
+) -> Result<bool, FollowError> {
+    let entries = batch.iter().map(|flying| ByteVec::from(flying.bytes.clone())).collect();
+    let request = Request::Push(PushRequest { committee: log.known.id, entries });
+    let Reply::Pushed(pushed) = relay::ask(connection, &request).await? else {
+        return Err(relay::unexpected().into());
+    };
+    let note = log.verify_note(&pushed.checkpoint)?;
+    if pushed.results.len() != batch.len() {
+        let (sent, got) = (batch.len(), pushed.results.len());
+        return Err(Lie::Results { sent, got }.into());
+    }
+    check_receipts(batch, &pushed, &note)?;
+    let now = app.clock.now();
+    let accepted = pushed.results.iter().any(|result| matches!(result, PushResult::Accepted(_)));
+    app.vault.write(|vault| {
+        if accepted {
+            let size = note.checkpoint().size;
+            vault.put_ahead(log.known.no, &Ahead { size, note: note.text().to_owned() })?;
+        }
+        for (flying, result) in batch.iter().zip(&pushed.results) {
+            if let PushResult::Refused(Refused { code }) = result {
+                vault.note_refusal(flying.draft, &refusal(*code, now))?;
+            }
+        }
+        Ok::<_, VaultError>(())
+    })?;
+    Ok(accepted)
+}
+
+fn check_receipts(
+    batch: &[InFlight],
+    pushed: &Pushed,
+    note: &SignedCheckpoint,
+) -> Result<(), Caught> {
+    let tree = note.checkpoint();
+    for (flying, result) in batch.iter().zip(&pushed.results) {
+        let PushResult::Accepted(accepted) = result else { continue };
+        let (index, proof) = (accepted.index, &accepted.proof);
+        tree::verify_inclusion(&flying.leaf, index, tree.size, proof, &tree.root).map_err(
+            |error| Caught::from(Lie::Receipt(error)).note(note.text()).entry(&flying.bytes),
+        )?;
+    }
+    Ok(())
+}
+
+fn refusal(code: Code, at: UnixMillis) -> Refusal {
+    Refusal { why: code.name().to_owned(), at }
+}
+
+/// Brings the outbox in step with the verified log, signs what can be signed, and says what to
+/// send now.
+fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlight>), Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, no))?;
+    let now = app.clock.now();
+    let App { vault, device, .. } = app;
+    let batch = vault.write(|vault| {
+        reconcile(vault, &log, device.device_id(), now)?;
+        let waiting = vault.unsent(no)?;
+        let in_flight: Vec<InFlight> = waiting.iter().filter_map(in_flight).collect();
+        if !in_flight.is_empty() {
+            return Ok(in_flight);
+        }
+        let fold = log.pulled()?;
+        let mut signer = Signer {
+            fold,
+            keys: Keys::new(device, no, fold),
+            label: names::label(&log.known)?,
+            device,
+            next: next_in_chain(fold, device.device_id()),
+            now,
+        };
+        signer.sign(vault, waiting)
+    })?;
+    Ok((log, batch))
+}
+
+fn in_flight(draft: &Draft) -> Option<InFlight> {
+    let signed = draft.signed.as_ref().filter(|_| draft.sending == Sending::Sending)?;
+    Some(InFlight { draft: draft.no, leaf: signed.leaf_hash, bytes: signed.entry.clone() })
+}
+
+fn next_in_chain(fold: &Fold, device: DeviceId) -> (AuthorSeq, Hash) {
+    match fold.author_head(device) {
+        Some(head) => (head.seq.next(), head.leaf),
+        None => (AuthorSeq(0), Hash::ZERO),
+    }
+}
+
+/// Takes the bytes off drafts that the verified log can never admit, because others came first,
+/// and sets those aside that no log would.
+fn reconcile(
+    vault: &Write<'_>,
+    log: &Log,
+    device: DeviceId,
+    now: UnixMillis,
+) -> Result<(), Failure> {
+    let mut fold = log.pulled()?.clone();
+    for draft in vault.unsent(log.known.no)? {
+        if is_done(vault, log, device, &draft)? {
+            vault.remove_draft(draft.no)?;
+            continue;
+        }
+        let Some(signed) = &draft.signed else { continue };
+        let entry = UnverifiedEntry::decode(&signed.entry).map_err(|_| {
+            VaultError::Damaged("an entry in the outbox does not read".to_owned())
+        })?;
+        match log.try_next(vault, &mut fold, entry)? {
+            Ok(()) => {}
+            Err(refusal) => {
+                let words = Refusal { why: refusal.to_string(), at: now };
+                if refusal.is_overtaken() {
+                    vault.unsign_draft(draft.no, &words)?;
+                } else {
+                    vault.refuse_draft(draft.no, &words)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the log has what a draft wants, though not by the draft's present bytes: a record that
+/// was sealed anew after its first sealing had arrived, or a roster change somebody else made.
+fn is_done(
+    vault: &Read<'_>,
+    log: &Log,
+    device: DeviceId,
+    draft: &Draft,
+) -> Result<bool, Failure> {
+    match draft.new.what {
+        What::Record => {
+            let own = |held: &Record| held.committee == log.known.no && held.author == device;
+            Ok(vault.records_by_id(&draft.new.id)?.iter().any(own))
+        }
+        What::Roster => Ok(intent_of(draft)?.is_done(log.pulled()?)),
+    }
+}
+
+fn intent_of(draft: &Draft) -> Result<Intent, Failure> {
+    serde_json::from_slice(&draft.new.draft).map_err(|_| {
+        VaultError::Damaged("a roster change in the outbox does not read".to_owned()).into()
+    })
+}
+
+/// Seals and signs drafts, one behind the other.
+struct Signer<'a> {
+    fold: &'a Fold,
+    keys: Keys<'a>,
+    label: Option<Label>,
+    device: &'a DeviceIdentity,
+    next: (AuthorSeq, Hash),
+    now: UnixMillis,
+}
+
+impl Signer<'_> {
+    /// Signs as many as one push takes. A roster change is the last: what comes behind it must
+    /// be sealed and signed by what it changes.
+    fn sign(&mut self, vault: &Write<'_>, waiting: Vec<Draft>) -> Result<Vec<InFlight>, Failure> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for draft in waiting {
+            let (kind, payload, content) = match draft.new.what {
+                What::Record => self.seal_record(vault, &draft)?,
+                What::Roster => self.build_change(vault, &draft)?,
+            };
+            let entry = self.sign_entry(kind, payload, content);
+            let signed = Signed {
+                entry: entry.encode(),
+                leaf_hash: entry.leaf(),
+                author_seq: entry.header().author_seq,
+            };
+            if bytes > 0 && bytes + signed.entry.len() > PUSH_BYTES {
+                break;
+            }
+            vault.sign_draft(draft.no, &signed)?;
+            self.next = (signed.author_seq.next(), signed.leaf_hash);
+            bytes += signed.entry.len();
+            batch.push(InFlight {
+                draft: draft.no,
+                leaf: signed.leaf_hash,
+                bytes: signed.entry,
+            });
+            if kind == Kind::Roster || batch.len() == PUSH_ENTRIES {
+                break;
+            }
+        }
+        Ok(batch)
+    }
+
+    fn sign_entry(&self, kind: Kind, payload: Vec<u8>, content: Hash) -> Entry {
+        let (author_seq, author_prev) = self.next;
+        let header = Header {
+            version: VERSION,
+            committee: self.fold.id(),
+            term: self.fold.term(),
+            kind,
+            author: self.device.device_id(),
+            author_seq,
+            author_prev,
+            seen: self.fold.seen(),
+            roster_head: self.fold.roster().head(),
+            epoch: self.fold.roster().epoch(),
+            made_at: self.now,
+            payload_len: 0,
+            payload_sha256: Hash::ZERO,
+            content,
+            blobs: Vec::new(),
+        };
+        Entry::sign(header, payload, self.device.signing_key())
+    }
+
+    fn seal_record(
+        &mut self,
+        vault: &Read<'_>,
+        draft: &Draft,
+    ) -> Result<(Kind, Vec<u8>, Hash), Failure> {
+        let epoch = self.fold.roster().epoch();
+        let author = self.device.device_id();
+        let binding = Binding { committee: self.fold.id(), author, epoch };
+        let (id, body) = body_of(draft)?;
+        let salt = random::secret()?;
+        let bound = body.bind(&binding, &id, &salt).map_err(|error| {
+            Failure::new(Error::Failed, format!("{} cannot be sealed", draft.new.reference))
+                .because(error)
+        })?;
+        let keys = self.keys.of(vault, epoch)?.ok_or_else(no_key)?;
+        Ok((Kind::Record, keys.seal_record(&bound.plaintext)?, bound.content))
+    }
+
+    fn build_change(
+        &mut self,
+        vault: &Read<'_>,
+        draft: &Draft,
+    ) -> Result<(Kind, Vec<u8>, Hash), Failure> {
+        let intent = intent_of(draft)?;
+        let keys = self.keys.of(vault, self.fold.roster().epoch())?.ok_or_else(no_key)?;
+        let label = self.label.as_ref().ok_or_else(no_key)?;
+        let change = changes::build(&intent, self.fold, keys, label)?;
+        Ok((Kind::Roster, codec::encode(&change), Hash::ZERO))
+    }
+}
+
+/// A draft's record: its id, and the fields to be sealed.
+fn body_of(draft: &Draft) -> Result<(RecordId, RecordBody), Failure> {
+    let damaged = || VaultError::Damaged("a record in the outbox does not read".to_owned());
+    let mut fields: Fields = serde_json::from_slice(&draft.new.draft).map_err(|_| damaged())?;
+    let id = fields.shift_remove("id");
+    let id = id.as_ref().and_then(Value::as_str).and_then(|id| id.parse().ok());
+    Ok((id.ok_or_else(damaged)?, RecordBody { fields }))
+}
+
+fn no_key() -> Failure {
+    Failure::new(Error::NotDelivered, "This device does not hold the present lock")
+        .safe("What was written is in the vault, and goes when the lock is here.")
+        .next("Ask a coordinator to grant it, then sealpost sync")
+}

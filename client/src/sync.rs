@@ -1,0 +1,388 @@
+//! One round with every relay: what is new is pulled and verified, what waits is sent, and what
+//! was verified is vouched for.
+//!
+//! ```text
+//! by relay: connect ── found, join what is not open yet ── heads of all committees at once
+//!   by committee: follow ── join requests ── send ── cosign
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sealpost_protocol::checkpoint::{Cosignature, Cosigner};
+use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, Reply, Request};
+use sealpost_protocol::limits;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::error::{Failure, Kind as Error};
+use crate::invitations;
+use crate::join::{self, Opening};
+use crate::lie::{Caught, FollowError, Lie};
+use crate::log::Log;
+use crate::names;
+use crate::pull::{self, Brought};
+use crate::push;
+use crate::relay::{self, AskError};
+use crate::transport::Connection;
+use crate::vault::ahead::Ahead;
+use crate::vault::committees::{Committee, CommitteeNo, Standing};
+use crate::vault::evidence::Cosigned;
+use crate::vault::{SyncLock, VaultError};
+
+/// How old this device's own cosignature may become before an unchanged log is vouched for again.
+const VOUCH_AGAIN_MILLIS: u64 = 24 * 60 * 60 * 1000;
+/// How long a command looks whether another sync takes what it saved along.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Which committees.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope {
+    /// All.
+    All,
+    /// This one.
+    One(CommitteeNo),
+}
+
+/// What a round came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was brought, and what was sent.
+    pub brought: Brought,
+    /// Drafts that still wait, or were refused.
+    pub unsent: u64,
+    /// The relays, and whether each answered.
+    pub relays: Vec<Asked>,
+    /// What went wrong, in the order in which it did.
+    pub failures: Vec<Failure>,
+}
+
+/// A relay that was to be asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// Its address.
+    pub address: String,
+    /// Whether it answered.
+    pub answered: bool,
+}
+
+impl Report {
+    /// The failure that decides the exit code: a lie before anything else, then what keeps this
+    /// device out, then what is not delivered, then that nobody answered.
+    pub fn into_result(self) -> Result<(), Failure> {
+        let Self { unsent, relays, failures, .. } = self;
+        let nobody = !relays.is_empty() && relays.iter().all(|relay| !relay.answered);
+        let weight = |failure: &Failure| match failure.kind {
+            Error::Verification => 0,
+            Error::TooOld | Error::NotAllowed | Error::Damaged | Error::DiskFull => 1,
+            Error::Unreachable => 3,
+            _ => 2,
+        };
+        let worst = failures.into_iter().min_by_key(weight);
+        match worst {
+            Some(failure) if weight(&failure) < 2 => Err(failure),
+            worst if unsent > 0 => Err(not_delivered(unsent, worst)),
+            Some(failure) if failure.kind != Error::Unreachable || nobody => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Self::into_result`], for whoever only wants to have followed: what is unsent is no
+    /// failure.
+    pub fn into_followed(self) -> Result<(), Failure> {
+        Self { unsent: 0, ..self }.into_result()
+    }
+}
+
+fn not_delivered(unsent: u64, why: Option<Failure>) -> Failure {
+    let what = match why {
+        Some(failure) => format!("{unsent} unsent: {}", failure.story()),
+        None => format!("{unsent} unsent"),
+    };
+    Failure::new(Error::NotDelivered, what)
+        .safe("What was written is in the vault.")
+        .next("sealpost status, and sealpost sync when the relay can be reached")
+}
+
+/// One round. The caller holds the sync lock.
+pub async fn round(app: &mut App, scope: Scope) -> Result<Report, Failure> {
+    let mut report = Report::default();
+    for (address, committees) in by_relay(app, scope)? {
+        let mut answered = false;
+        match relay::address_of(&address) {
+            Err(failure) => report.failures.push(failure),
+            Ok(parsed) => match relay::connect(app, &parsed).await {
+                Err(error) => report.failures.push(error.into()),
+                Ok(connection) => {
+                    answered = true;
+                    with_relay(app, &connection, &committees, &mut report).await?;
+                    connection.close().await;
+                }
+            },
+        }
+        note_answer(app, &committees, answered)?;
+        report.relays.push(Asked { address, answered });
+    }
+    report.unsent = unsent(app, scope)?;
+    Ok(report)
+}
+
+fn by_relay(app: &App, scope: Scope) -> Result<BTreeMap<String, Vec<Committee>>, Failure> {
+    let committees = app.vault.read(|vault| match scope {
+        Scope::All => vault.committees(),
+        Scope::One(no) => vault.committee_no(no).map(|known| vec![known]),
+    })?;
+    let mut by_relay: BTreeMap<String, Vec<Committee>> = BTreeMap::new();
+    for known in committees.into_iter().filter(|known| known.standing != Standing::Ended) {
+        by_relay.entry(known.relay.clone()).or_default().push(known);
+    }
+    Ok(by_relay)
+}
+
+fn note_answer(app: &mut App, committees: &[Committee], answered: bool) -> Result<(), Failure> {
+    let now = app.clock.now();
+    app.vault.write(|vault| {
+        committees.iter().try_for_each(|known| vault.set_answered(known.no, answered, now))
+    })?;
+    Ok(())
+}
+
+fn unsent(app: &App, scope: Scope) -> Result<u64, Failure> {
+    app.vault.read(|vault| {
+        let drafts = vault.drafts()?;
+        let founding = vault.committees()?;
+        let in_scope = |no: CommitteeNo| match scope {
+            Scope::All => true,
+            Scope::One(one) => one == no,
+        };
+        let drafts = drafts.iter().filter(|draft| in_scope(draft.new.committee)).count();
+        let founding = founding
+            .iter()
+            .filter(|known| known.standing == Standing::Founding && in_scope(known.no))
+            .count();
+        Ok((drafts + founding) as u64)
+    })
+}
+
+/// Everything with one relay. What goes wrong with one committee keeps no other from its turn.
+async fn with_relay(
+    app: &mut App,
+    connection: &Connection,
+    committees: &[Committee],
+    report: &mut Report,
+) -> Result<(), Failure> {
+    for impostor in connection.impostors() {
+        let what = format!("Somebody stands in for the relay: {impostor}");
+        report.failures.push(
+            Failure::new(Error::Verification, what)
+                .safe("The relay itself was reached at another of its addresses.")
+                .next("Tell the relay's operator, and your colleagues."),
+        );
+    }
+    for known in committees.iter().filter(|known| known.standing != Standing::Active) {
+        let opened = open(app, connection, known, &mut report.brought).await;
+        report_failure(app, known, opened, report);
+    }
+    let active: Vec<&Committee> =
+        committees.iter().filter(|known| known.standing == Standing::Active).collect();
+    for some in active.chunks(limits::HEADS_COMMITTEES_MAX) {
+        let states = match heads(connection, some).await {
+            Ok(states) => states,
+            Err(error) => {
+                report.failures.push(error.into());
+                continue;
+            }
+        };
+        for (known, state) in some.iter().zip(states) {
+            let done = one(app, connection, known, state, &mut report.brought).await;
+            report_failure(app, known, done, report);
+        }
+    }
+    Ok(())
+}
+
+fn report_failure(
+    app: &mut App,
+    known: &Committee,
+    done: Result<(), FollowError>,
+    report: &mut Report,
+) {
+    if let Err(error) = done {
+        let failure = error.told(app, known);
+        report.failures.push(failure);
+    }
+}
+
+/// Founds or joins what is not open yet. The caller holds the sync lock.
+pub async fn open(
+    app: &mut App,
+    connection: &Connection,
+    known: &Committee,
+    brought: &mut Brought,
+) -> Result<(), FollowError> {
+    match Opening::of(known)? {
+        Some(Opening::Found(opening)) => {
+            join::found(app, connection, known, &opening).await?;
+            brought.add(pull::follow(app, connection, known.no).await?);
+            vouch(app, connection, known.no).await
+        }
+        Some(Opening::Join(opening)) => {
+            join::ask(app, connection, known.no, opening).await?;
+            match pull::follow(app, connection, known.no).await {
+                Ok(new) => brought.add(new),
+                // Not let in yet: the relay says no more than it says to a stranger.
+                Err(error) if is_not_found(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            vouch(app, connection, known.no).await
+        }
+        None => Ok(()),
+    }
+}
+
+fn is_not_found(error: &FollowError) -> bool {
+    matches!(error, FollowError::Failed(failure) if failure.kind == Error::NotFound)
+}
+
+async fn heads(connection: &Connection, some: &[&Committee]) -> Result<Vec<HeadState>, AskError> {
+    let committees =
+        some.iter().map(|known| HeadAsk { committee: known.id, size: known.size }).collect();
+    match relay::ask(connection, &Request::Heads(HeadsRequest { committees })).await? {
+        Reply::Heads(states) if states.len() == some.len() => Ok(states),
+        _ => Err(relay::unexpected()),
+    }
+}
+
+/// One committee this device is in.
+async fn one(
+    app: &mut App,
+    connection: &Connection,
+    known: &Committee,
+    state: HeadState,
+    brought: &mut Brought,
+) -> Result<(), FollowError> {
+    let behind = match state {
+        HeadState::Unknown(_) => return Err(gone(app, known)?.into()),
+        HeadState::Same(_) => !app.vault.read(|vault| vault.ahead(known.no))?.is_empty(),
+        HeadState::Other(head) => {
+            keep_head(app, known, &head.checkpoint)?;
+            true
+        }
+    };
+    if behind {
+        brought.add(pull::follow(app, connection, known.no).await?);
+    }
+    invitations::fetch_asking(app, connection, known).await?;
+    brought.add(push::send(app, connection, known.no).await?);
+    vouch(app, connection, known.no).await
+}
+
+fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {
+    let held = app.vault.read(|vault| vault.position(known.no))?;
+    let caught = Caught::from(Lie::Gone(known.size));
+    Ok(match held {
+        Some(position) => caught.note(position.note),
+        None => caught,
+    })
+}
+
+/// The relay says how far the log is: from here on it is bound to that.
+fn keep_head(app: &mut App, known: &Committee, note: &str) -> Result<(), FollowError> {
+    let (log, held) = app.vault.read(|vault| {
+        Ok::<_, Failure>((Log::load(vault, known.no)?, vault.position(known.no)?))
+    })?;
+    let note = log.verify_note(note)?;
+    let shown = note.checkpoint().size;
+    if shown < log.size() {
+        let caught = Caught::from(Lie::RolledBack { held: log.size(), shown }).note(note.text());
+        return Err(held.into_iter().fold(caught, |caught, held| caught.note(held.note)).into());
+    }
+    let ahead = Ahead { size: shown, note: note.text().to_owned() };
+    Ok(app.vault.write(|vault| vault.put_ahead(known.no, &ahead))?)
+}
+
+/// Tells the relay that this device holds the log up to here, when that is news.
+async fn vouch(app: &mut App, connection: &Connection, no: CommitteeNo) -> Result<(), FollowError> {
+    let own = Cosigner::Device(app.device.device_id());
+    let now = app.clock.now();
+    let (log, marks) =
+        app.vault.read(|vault| Ok::<_, Failure>((Log::load(vault, no)?, vault.cosignatures(no)?)))?;
+    let Some(checkpoint) = log.checkpoint() else { return Ok(()) };
+    let is_member =
+        log.fold().is_some_and(|fold| fold.roster().role_of(app.device.device_id()).is_some());
+    let last = marks.iter().find(|mark| mark.signer == own.to_string());
+    let is_news = last.is_none_or(|mark| {
+        mark.size != checkpoint.size || now.0.abs_diff(mark.at.0) > VOUCH_AGAIN_MILLIS
+    });
+    if !is_member || !is_news {
+        return Ok(());
+    }
+    let cosignature = Cosignature::sign(&checkpoint, own, app.device.signing_key(), now);
+    let request = Request::Cosign(CosignRequest {
+        committee: log.known.id,
+        size: checkpoint.size,
+        root: checkpoint.root,
+        cosignature: cosignature.text().to_owned(),
+    });
+    relay::ask(connection, &request).await?;
+    let mark = Cosigned {
+        signer: own.to_string(),
+        size: checkpoint.size,
+        root: checkpoint.root,
+        at: cosignature.time(),
+        line: cosignature.text().to_owned(),
+    };
+    Ok(app.vault.write(|vault| vault.put_cosignature(no, &mark))?)
+}
+
+/// What became of something that was saved and was to go at once.
+#[derive(Debug)]
+pub enum Delivery {
+    /// The verified log has it.
+    Accepted,
+    /// It waits in the vault, and why.
+    Waiting(Failure),
+}
+
+/// Tries to send the draft `id` of committee `no`, for at most `patience`. Another sync that runs
+/// may take it along.
+pub async fn deliver(
+    app: &mut App,
+    no: CommitteeNo,
+    id: &str,
+    patience: Duration,
+) -> Result<Delivery, Failure> {
+    let tried = timeout(patience, deliver_at_last(app, no, id)).await;
+    if app.vault.read(|vault| vault.draft(id))?.is_none() {
+        return Ok(Delivery::Accepted);
+    }
+    match tried {
+        Ok(Ok(Some(failure))) => Ok(Delivery::Waiting(failure)),
+        Ok(Err(failure)) => Err(failure),
+        Ok(Ok(None)) | Err(_) => {
+            let reference = names::committee_ref(&app.vault.read(|vault| vault.committee_no(no))?.id);
+            let what = format!("The relay of {reference} did not take it in time");
+            Ok(Delivery::Waiting(Failure::new(Error::NotDelivered, what)))
+        }
+    }
+}
+
+async fn deliver_at_last(
+    app: &mut App,
+    no: CommitteeNo,
+    id: &str,
+) -> Result<Option<Failure>, Failure> {
+    loop {
+        match SyncLock::take(app.vault.home()) {
+            Ok(_alone) => {
+                let report = round(app, Scope::One(no)).await?;
+                return Ok(report.into_result().err());
+            }
+            Err(VaultError::SyncRunning) => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(error) => return Err(error.into()),
+        }
+        if app.vault.read(|vault| vault.draft(id))?.is_none() {
+            return Ok(None);
+        }
+    }
+}

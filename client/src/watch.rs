@@ -1,0 +1,171 @@
+//! Staying with the relays: a round at once, then one whenever a log grows, something is written
+//! here, or a relay can be reached again.
+//!
+//! The sync lock is held for each round and not between them, so that other commands can send what
+//! they write by themselves.
+
+use std::time::Duration;
+
+use sealpost_protocol::address::RelayAddress;
+use sealpost_protocol::frame::{HeadAsk, HeadsRequest, Reply, Request};
+use sealpost_protocol::limits;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::app::App;
+use crate::error::{Failure, Kind as Error};
+use crate::relay;
+use crate::sync::{self, Report, Scope};
+use crate::transport::{Connection, Deadlines, TransportError};
+use crate::vault::committees::Standing;
+
+/// How often the vault is looked at for what other commands wrote.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a relay that failed is left alone, at first; doubled up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// And at most.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Who asks to join, and whether this device was let in somewhere, no watch tells.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Why a round is due.
+enum Due {
+    /// A log grew, or a relay was lost.
+    News,
+    /// The person wants to stop.
+    Stop,
+    /// Time has passed, or another command wrote.
+    Look,
+}
+
+/// Follows all relays until SIGINT or SIGTERM. `tell` hears of the first round, and of each that
+/// brought, sent or failed something.
+pub async fn watch(
+    app: &mut App,
+    mut tell: impl FnMut(Report) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let mut pause = PAUSE_MIN;
+    let mut first = true;
+    loop {
+        let report = alone_round(app).await?;
+        let failed = !report.failures.is_empty();
+        if let Some(at) = report.failures.iter().position(stops) {
+            let mut report = report;
+            let failure = report.failures.swap_remove(at);
+            tell(report)?;
+            return Err(failure);
+        }
+        let moved = report.brought.received > 0 || report.brought.sent > 0;
+        if first || moved {
+            tell(report)?;
+        }
+        first = false;
+        pause = if failed { (pause * 2).min(PAUSE_MAX) } else { PAUSE_MIN };
+        let (news, mut heard) = mpsc::channel(1);
+        let mut watchers = watchers(app, &news)?;
+        let due = if failed { pause } else { ASK_AGAIN };
+        let stop = wait(app, &mut signals, &mut heard, Instant::now() + due).await?;
+        watchers.abort_all();
+        if stop {
+            return Ok(());
+        }
+    }
+}
+
+/// A lie is told at once and ends the watch; the rest may pass.
+fn stops(failure: &Failure) -> bool {
+    matches!(
+        failure.kind,
+        Error::Verification | Error::TooOld | Error::Damaged | Error::DiskFull | Error::NotAllowed
+    )
+}
+
+async fn alone_round(app: &mut App) -> Result<Report, Failure> {
+    let _alone = relay::alone(app).await?;
+    sync::round(app, Scope::All).await
+}
+
+/// Waits until a round is due. Whether to stop instead.
+async fn wait(
+    app: &App,
+    signals: &mut Signals,
+    heard: &mut mpsc::Receiver<()>,
+    again: Instant,
+) -> Result<bool, Failure> {
+    let before = app.vault.changes()?;
+    loop {
+        let due = tokio::select! {
+            () = signals.caught() => Due::Stop,
+            Some(()) = heard.recv() => Due::News,
+            () = sleep_until(again) => Due::News,
+            () = sleep(LOOK) => Due::Look,
+        };
+        match due {
+            Due::Stop => return Ok(true),
+            Due::News => return Ok(false),
+            Due::Look if app.vault.changes()? != before => return Ok(false),
+            Due::Look => {}
+        }
+    }
+}
+
+/// A task for each relay that sends one word when there is news.
+fn watchers(app: &App, news: &mpsc::Sender<()>) -> Result<JoinSet<()>, Failure> {
+    let committees = app.vault.read(crate::vault::Read::committees)?;
+    let mut by_relay = std::collections::BTreeMap::<String, Vec<HeadAsk>>::new();
+    for known in committees.iter().filter(|known| known.standing == Standing::Active) {
+        let ask = HeadAsk { committee: known.id, size: known.size };
+        by_relay.entry(known.relay.clone()).or_default().push(ask);
+    }
+    let mut tasks = JoinSet::new();
+    for (address, asks) in by_relay {
+        let address = relay::address_of(&address)?;
+        for committees in asks.chunks(limits::HEADS_COMMITTEES_MAX) {
+            let (address, login) = (address.clone(), app.device.login_key().clone());
+            let (committees, news) = (committees.to_vec(), news.clone());
+            tasks.spawn(async move {
+                // However it ends, a round is due: it finds out what is so.
+                if until_news(&address, &login, committees).await.is_err() {
+                    sleep(PAUSE_MIN).await;
+                }
+                // Nobody listens when a round is due already.
+                let _ = news.send(()).await;
+            });
+        }
+    }
+    Ok(tasks)
+}
+
+async fn until_news(
+    address: &RelayAddress,
+    login: &sealpost_protocol::sign::SigningKey,
+    committees: Vec<HeadAsk>,
+) -> Result<Option<Reply>, TransportError> {
+    let connection = Connection::open(address, login, Deadlines::default()).await?;
+    let request = Request::Watch(HeadsRequest { committees });
+    connection.request(&request).await?.next().await
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn caught(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
