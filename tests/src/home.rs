@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::process::Process;
 use crate::programs::Programs;
+use crate::pty::Pty;
 use crate::ran::Ran;
 
 /// The passphrase of every home, unless a test writes another into the file.
@@ -69,6 +70,19 @@ impl Home {
         home
     }
 
+    /// As [`Home::of`], for a person who says to be in `country`.
+    ///
+    /// # Panics
+    /// When the vault cannot be made.
+    #[track_caller]
+    pub fn in_country(programs: &Programs, handle: &str, country: &str) -> Self {
+        let home = Self::empty(programs);
+        let quick = ["--danger-work-factor", WORK_FACTOR];
+        let arguments = ["init", "--handle", handle, "--country", country];
+        let _ = home.run(&[&arguments[..], &quick].concat()).exits(0);
+        home
+    }
+
     /// Makes the vault.
     #[track_caller]
     pub fn init(&self, handle: &str) -> Ran {
@@ -117,6 +131,28 @@ impl Home {
         command.arg("--passphrase-file").arg(self.passphrase_file());
         command.args(arguments);
         command
+    }
+
+    /// A person types a command at a terminal, where the passphrase is asked for.
+    pub fn at_terminal(&self, arguments: &[&str]) -> Pty {
+        let mut command = self.bare();
+        command.arg("--home").arg(self.vault()).args(arguments);
+        Pty::spawn(&command)
+    }
+
+    /// As [`Home::at_terminal`], the passphrase being typed already.
+    #[track_caller]
+    pub fn unlocked_at_terminal(&self, arguments: &[&str]) -> Pty {
+        let mut terminal = self.at_terminal(arguments);
+        terminal.expect_hidden("Passphrase: ");
+        terminal.type_line(PASSPHRASE);
+        terminal
+    }
+
+    /// Runs a command for people, without `--json`, to its end.
+    #[track_caller]
+    pub fn run_plain(&self, arguments: &[&str]) -> Ran {
+        Process::spawn(&mut self.command(arguments)).finish()
     }
 
     /// Starts a command with `--json` and leaves it running.
@@ -206,6 +242,7 @@ impl Home {
     pub fn let_in(&self, committee: &str, newcomer: &Self) {
         let invitation = self.invite(committee);
         let _ = newcomer.join(&invitation).exits(0);
+        self.sync();
         let asking = self.asking();
         let [asking] = asking.as_slice() else { panic!("one asks: {asking:?}") };
         let _ = self.admit(asking).exits(0);
@@ -273,6 +310,19 @@ impl Home {
     #[track_caller]
     pub fn sealed(&self, reference: &str) -> Vec<u8> {
         self.run(&["record", "show", reference, "--sealed"]).exits(0).stdout
+    }
+
+    /// The REF of the only committee.
+    ///
+    /// # Panics
+    /// When there is another number of them.
+    #[track_caller]
+    pub fn committee(&self) -> String {
+        let ran = self.run(&["committee", "list"]).exits(0);
+        let json = ran.json();
+        let rows = json.as_array().map(Vec::as_slice).unwrap_or_default();
+        let [row] = rows else { panic!("not one committee: {ran:?}") };
+        row["ref"].as_str().unwrap_or_else(|| panic!("no ref: {ran:?}")).to_owned()
     }
 
     /// What `status` says.

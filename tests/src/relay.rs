@@ -102,6 +102,16 @@ impl Relay {
         panic!("port {} stays in use", self.listen);
     }
 
+    /// As [`Relay::restart`], at another place: that of a relay which it pretends to be.
+    ///
+    /// # Panics
+    /// As [`Relay::restart`].
+    #[track_caller]
+    pub fn restart_at(&mut self, place: SocketAddr) {
+        self.listen = place;
+        self.restart();
+    }
+
     /// Runs `run` expecting that it refuses, and returns what it said.
     #[track_caller]
     pub fn refuses_to_run(&self, arguments: &[&str]) -> Ran {
