@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use quinn::{Endpoint, Incoming, TokioRuntime};
 use sealpost_protocol::frame::{Reply, Request};
 use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::wire::CloseCode;
@@ -36,6 +36,7 @@ mod connection;
 mod gate;
 mod quic;
 mod request;
+mod reset;
 mod tls;
 
 /// What answers requests: the service, as a transport sees it.
@@ -97,9 +98,9 @@ impl Transport {
         };
         let socket = quic::socket(listen).map_err(refused)?;
         let config = quic::server_config(tls, &limits);
-        let endpoint =
-            Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
-                .map_err(refused)?;
+        let endpoint = reset::endpoint_config(key);
+        let endpoint = Endpoint::new(endpoint, Some(config), socket, Arc::new(TokioRuntime))
+            .map_err(refused)?;
         Ok(Self { endpoint, limits, metrics })
     }
 
