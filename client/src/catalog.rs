@@ -220,10 +220,14 @@ pub fn sealed(app: &App, typed: &str) -> Result<Vec<u8>, Failure> {
             })
         }
         Found::Unsent(draft) => {
-            let signed = draft.signed.and_then(|signed| UnverifiedEntry::decode(&signed.entry).ok());
+            let signed =
+                draft.signed.and_then(|signed| UnverifiedEntry::decode(&signed.entry).ok());
             let payload = signed.as_ref().and_then(UnverifiedEntry::payload).map(<[u8]>::to_vec);
             payload.ok_or_else(|| {
-                let what = format!("{} is not sealed yet: it is sealed when it is sent", draft.new.reference);
+                let what = format!(
+                    "{} is not sealed yet: it is sealed when it is sent",
+                    draft.new.reference
+                );
                 Failure::new(Error::NotDelivered, what).next("sealpost sync")
             })
         }

@@ -74,7 +74,9 @@ impl Tale<'_> {
 }
 
 fn people(tale: &mut Tale<'_>, stage: &Stage) -> Result<(Person, Person), Failure> {
-    tale.say("Isla, a lawyer in Switzerland, and Baran, of a committee in Norway, each on a machine:");
+    tale.say(
+        "Isla, a lawyer in Switzerland, and Baran, of a committee in Norway, each on a machine:",
+    );
     tale.command("sealpost init --handle isla --country CH");
     let isla = stage.person("isla", "CH")?;
     tale.command("sealpost init --handle baran --country NO");
@@ -111,7 +113,9 @@ fn let_in(
     tale.command("sealpost join                      (as baran)");
     let asked = baran.runs(&["join"], invitation)?;
     tale.line(&format!("Safety number   {}", text(&asked, "safety_number")?));
-    tale.say("They compare the number by voice; it is the same on her side, so nobody stands between:");
+    tale.say(
+        "They compare the number by voice; it is the same on her side, so nobody stands between:",
+    );
     tale.command("sealpost member list --asking");
     let asking = isla.runs(&["member", "list", "--asking"], "")?;
     let first = asking.get(0).ok_or_else(|| broken("nobody asks to join"))?;
@@ -177,10 +181,16 @@ fn compare(tale: &mut Tale<'_>, relay: &Relay, sealed: &[u8]) -> Result<bool, Fa
         files.iter().find_map(|(name, bytes)| Some((name, at(bytes)?)))
     };
     let (name, at) = find(sealed).ok_or_else(|| broken("the relay does not hold the note"))?;
-    tale.line(&format!("  {} at byte {at}, {} bytes of an age file:", name.display(), sealed.len()));
-    for line in sealed.chunks(16).skip(9).take(4) {
+    tale.line(&format!(
+        "  {} at byte {at}, {} bytes of an age file:",
+        name.display(),
+        sealed.len()
+    ));
+    for line in sealed.chunks(16).take(14) {
         let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        tale.line(&format!("  {}", hex.join(" ")));
+        let visible = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
+        let text: String = line.iter().map(visible).collect();
+        tale.line(&format!("  {}  {text}", hex.join(" ")));
     }
     let hidden = find(MARKER.as_bytes()).is_none();
     if !hidden {
@@ -191,7 +201,9 @@ fn compare(tale: &mut Tale<'_>, relay: &Relay, sealed: &[u8]) -> Result<bool, Fa
 }
 
 fn uninvited(tale: &mut Tale<'_>, relay: &Relay, committee: &str) -> Result<String, Failure> {
-    tale.say("Somebody who was not invited, and knows the committee's id, asks the relay for its log:");
+    tale.say(
+        "Somebody who was not invited, and knows the committee's id, asks the relay for its log:",
+    );
     let stranger = DeviceIdentity::generate(&*random::secret()?);
     let known: CommitteeId = committee.parse().map_err(|_| broken("no committee id"))?;
     let unknown = CommitteeId(sealpost_protocol::hash::Hash::ZERO);
@@ -222,7 +234,9 @@ fn uninvited(tale: &mut Tale<'_>, relay: &Relay, committee: &str) -> Result<Stri
 fn by_hand(tale: &mut Tale<'_>) {
     tale.say("The same by hand: on a server `sealpost-relay --data DIR run --init --listen 0.0.0.0:4433`");
     tale.line("with `--advertise HOST:4433`, then the commands above, each on its own machine,");
-    tale.line("without --json and with a passphrase of your own. `sealpost COMMAND --help` says more.");
+    tale.line(
+        "without --json and with a passphrase of your own. `sealpost COMMAND --help` says more.",
+    );
     tale.line("");
 }
 

@@ -159,9 +159,8 @@ pub async fn fetch_asking(
             asking.push(seen(app, known, join.invitation, &opened));
         }
     }
-    app.vault.write(|vault| {
-        asking.iter().try_for_each(|request| vault.put_join_request(request))
-    })?;
+    app.vault
+        .write(|vault| asking.iter().try_for_each(|request| vault.put_join_request(request)))?;
     settle(app, known)
 }
 
@@ -217,10 +216,7 @@ pub fn asking_in(
 }
 
 /// The device that `typed` names among those that ask.
-pub fn asking_named(
-    vault: &Read<'_>,
-    typed: &str,
-) -> Result<(Kept, JoinRequest), Failure> {
+pub fn asking_named(vault: &Read<'_>, typed: &str) -> Result<(Kept, JoinRequest), Failure> {
     let wanted = Wanted::parse(typed, "DV")?;
     let full = |(_, request): &(Kept, JoinRequest)| request.device.to_string();
     let reference = |(_, request): &(Kept, JoinRequest)| names::device_ref(&request.device);

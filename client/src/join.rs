@@ -144,8 +144,7 @@ fn founding_entry(
         link: None,
         label: keys.seal_label(label)?.into(),
     };
-    let home =
-        change::Relay { address: founding.address.clone(), country: founding.relay_country };
+    let home = change::Relay { address: founding.address.clone(), country: founding.relay_country };
     let policy = Policy::default();
     let found = change::Found { founder: device.card(), home, policy, lock };
     let header = Header {
@@ -241,8 +240,7 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
     let card = app.device.card();
     let random = random::bytes()?;
     let handle = joining.handle.clone();
-    let request =
-        JoinRequest::new(card.as_bytes().to_vec(), random, handle, joining.country)?;
+    let request = JoinRequest::new(card.as_bytes().to_vec(), random, handle, joining.country)?;
     let sealed = seal::seal_join_request(invitation.id, &invitation.secret, &request)?;
     let opening = Opening::Join(JoinOpening {
         invitation: invitation.to_text().as_str().to_owned(),
@@ -288,8 +286,7 @@ pub async fn ask(
         return Ok(());
     }
     let bytes = HEXLOWER.decode(opening.request.as_bytes()).map_err(|_| damaged())?;
-    let request: SealedJoinRequest =
-        codec::decode(&bytes, bytes.len()).map_err(|_| damaged())?;
+    let request: SealedJoinRequest = codec::decode(&bytes, bytes.len()).map_err(|_| damaged())?;
     match relay::ask(connection, &Request::Join(request)).await {
         Ok(_) => {}
         Err(AskError::Refused(code)) if is_final(code) => {

@@ -120,7 +120,7 @@ impl Caught {
         let kept = match kept {
             Ok(()) if self.exhibits.is_empty() => "",
             Ok(()) => " What shows it is kept as evidence.",
-            Err(error) => return evidence_lost(what, error),
+            Err(error) => return evidence_lost(&what, error),
         };
         Failure::new(Error::Verification, what)
             .safe(format!("What was verified before stays as it was; nothing new was taken.{kept}"))
@@ -128,7 +128,7 @@ impl Caught {
     }
 }
 
-fn evidence_lost(what: String, error: VaultError) -> Failure {
+fn evidence_lost(what: &str, error: VaultError) -> Failure {
     Failure::new(Error::Verification, format!("{what}. The evidence could not be kept"))
         .because(error)
         .next("Free some space, then sealpost sync")

@@ -155,12 +155,13 @@ impl Log {
         for (at, entry) in decoded.into_iter().enumerate() {
             let index = LeafIndex(from.0 + at as u64);
             let entry = entry.known(index)?;
-            let admission = admit(&mut fold, entry, index, &nodes).map_err(|error| match error {
-                AdmissionError::Lie(lie) => {
-                    FollowError::Caught(Caught::from(lie).note(note.text()).entry(&pulled.entries[at]))
-                }
-                AdmissionError::Vault(error) => FollowError::from(error),
-            })?;
+            let admission =
+                admit(&mut fold, entry, index, &nodes).map_err(|error| match error {
+                    AdmissionError::Lie(lie) => FollowError::Caught(
+                        Caught::from(lie).note(note.text()).entry(&pulled.entries[at]),
+                    ),
+                    AdmissionError::Vault(error) => FollowError::from(error),
+                })?;
             admitted.push(admission);
         }
         let fold = fold.filter(|fold| fold.id() == self.known.id).ok_or(Lie::OtherCommittee)?;
@@ -180,7 +181,8 @@ impl Log {
         note: &SignedCheckpoint,
         marks: &[Mark],
     ) -> Result<Vec<Hash>, FollowError> {
-        let mut tree = self.fold.as_ref().map_or_else(Frontier::new, |fold| fold.frontier().clone());
+        let mut tree =
+            self.fold.as_ref().map_or_else(Frontier::new, |fold| fold.frontier().clone());
         let mut nodes = Vec::new();
         for mark in marks.iter().filter(|mark| mark.size <= tree.size()) {
             let root = self.root_at(vault, mark.size)?;

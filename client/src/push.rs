@@ -186,9 +186,8 @@ fn reconcile(
             continue;
         }
         let Some(signed) = &draft.signed else { continue };
-        let entry = UnverifiedEntry::decode(&signed.entry).map_err(|_| {
-            VaultError::Damaged("an entry in the outbox does not read".to_owned())
-        })?;
+        let entry = UnverifiedEntry::decode(&signed.entry)
+            .map_err(|_| VaultError::Damaged("an entry in the outbox does not read".to_owned()))?;
         match log.try_next(vault, &mut fold, entry)? {
             Ok(()) => {}
             Err(refusal) => {
@@ -206,12 +205,7 @@ fn reconcile(
 
 /// Whether the log has what a draft wants, though not by the draft's present bytes: a record that
 /// was sealed anew after its first sealing had arrived, or a roster change somebody else made.
-fn is_done(
-    vault: &Read<'_>,
-    log: &Log,
-    device: DeviceId,
-    draft: &Draft,
-) -> Result<bool, Failure> {
+fn is_done(vault: &Read<'_>, log: &Log, device: DeviceId, draft: &Draft) -> Result<bool, Failure> {
     match draft.new.what {
         What::Record => {
             let own = |held: &Record| held.committee == log.known.no && held.author == device;
@@ -260,11 +254,7 @@ impl Signer<'_> {
             vault.sign_draft(draft.no, &signed)?;
             self.next = (signed.author_seq.next(), signed.leaf_hash);
             bytes += signed.entry.len();
-            batch.push(InFlight {
-                draft: draft.no,
-                leaf: signed.leaf_hash,
-                bytes: signed.entry,
-            });
+            batch.push(InFlight { draft: draft.no, leaf: signed.leaf_hash, bytes: signed.entry });
             if kind == Kind::Roster || batch.len() == PUSH_ENTRIES {
                 break;
             }

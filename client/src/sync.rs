@@ -288,9 +288,9 @@ fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {
 
 /// The relay says how far the log is: from here on it is bound to that.
 fn keep_head(app: &mut App, known: &Committee, note: &str) -> Result<(), FollowError> {
-    let (log, held) = app.vault.read(|vault| {
-        Ok::<_, Failure>((Log::load(vault, known.no)?, vault.position(known.no)?))
-    })?;
+    let (log, held) = app
+        .vault
+        .read(|vault| Ok::<_, Failure>((Log::load(vault, known.no)?, vault.position(known.no)?)))?;
     let note = log.verify_note(note)?;
     let shown = note.checkpoint().size;
     if shown < log.size() {
@@ -305,8 +305,9 @@ fn keep_head(app: &mut App, known: &Committee, note: &str) -> Result<(), FollowE
 async fn vouch(app: &mut App, connection: &Connection, no: CommitteeNo) -> Result<(), FollowError> {
     let own = Cosigner::Device(app.device.device_id());
     let now = app.clock.now();
-    let (log, marks) =
-        app.vault.read(|vault| Ok::<_, Failure>((Log::load(vault, no)?, vault.cosignatures(no)?)))?;
+    let (log, marks) = app
+        .vault
+        .read(|vault| Ok::<_, Failure>((Log::load(vault, no)?, vault.cosignatures(no)?)))?;
     let Some(checkpoint) = log.checkpoint() else { return Ok(()) };
     let is_member =
         log.fold().is_some_and(|fold| fold.roster().role_of(app.device.device_id()).is_some());
@@ -360,7 +361,8 @@ pub async fn deliver(
         Ok(Ok(Some(failure))) => Ok(Delivery::Waiting(failure)),
         Ok(Err(failure)) => Err(failure),
         Ok(Ok(None)) | Err(_) => {
-            let reference = names::committee_ref(&app.vault.read(|vault| vault.committee_no(no))?.id);
+            let reference =
+                names::committee_ref(&app.vault.read(|vault| vault.committee_no(no))?.id);
             let what = format!("The relay of {reference} did not take it in time");
             Ok(Delivery::Waiting(Failure::new(Error::NotDelivered, what)))
         }

@@ -49,9 +49,10 @@ impl Join {
         let handle = names::handle(&self.handle.unwrap_or(own.handle))?;
         let country = match self.country {
             Some(country) => country,
-            None => own.country.parse().map_err(|_| {
-                VaultError::Damaged("the country in it does not read".to_owned())
-            })?,
+            None => own
+                .country
+                .parse()
+                .map_err(|_| VaultError::Damaged("the country in it does not read".to_owned()))?,
         };
         let joining = Joining { invitation: &invitation, handle, country };
         let known = join::save_joining(&mut app, &joining)?;
@@ -84,12 +85,12 @@ fn tell(session: &mut Session, app: &App, known: &Committee, sent: bool) -> Resu
         safety_number: opening.safety_number,
         state: if sent { "asked" } else { "saved" },
     };
-    let words = format!(
-        "{}  {}\nSafety number   {}",
-        asked.reference, asked.state, asked.safety_number
-    );
+    let words =
+        format!("{}  {}\nSafety number   {}", asked.reference, asked.state, asked.safety_number);
     session.ui.result(&asked, &words)?;
-    session.ui.talk("When the coordinator has synced, read the safety number to each other by voice.");
+    session
+        .ui
+        .talk("When the coordinator has synced, read the safety number to each other by voice.");
     session.ui.talk("Once you are let in: sealpost sync");
     Ok(())
 }

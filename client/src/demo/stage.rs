@@ -129,8 +129,11 @@ impl Relay {
 
     /// A permit's code: the last word of what `permit new` prints.
     pub(super) fn permit(&self) -> Result<String, Failure> {
-        let output =
-            Command::new(&self.program).arg("--data").arg(&self.data).args(["permit", "new"]).output()?;
+        let output = Command::new(&self.program)
+            .arg("--data")
+            .arg(&self.data)
+            .args(["permit", "new"])
+            .output()?;
         let words = String::from_utf8_lossy(&output.stdout);
         let code = words.split_whitespace().next_back().filter(|_| output.status.success());
         code.map(str::to_owned).ok_or_else(|| broken("the relay gave no permit"))
@@ -161,11 +164,7 @@ impl Drop for Relay {
     }
 }
 
-fn collect(
-    folder: &Path,
-    root: &Path,
-    files: &mut Vec<(PathBuf, Vec<u8>)>,
-) -> Result<(), Failure> {
+fn collect(folder: &Path, root: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) -> Result<(), Failure> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let kind = fs::symlink_metadata(&path)?.file_type();

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::catalog::{list, show};
 use crate::clock::Clock;
 use crate::vault::fixture;
 
@@ -65,34 +66,4 @@ fn a_record_that_could_never_be_sealed_is_refused_before_it_is_saved() {
     let failure = save(&mut app, no, "note", json!({"text": "x", "about": about}));
     assert_eq!(failure.expect_err("too many values").kind, Error::Usage);
     assert_eq!(list(&app, None).expect("listed").len(), 0);
-}
-
-#[test]
-fn a_record_in_the_log_is_shown_with_its_place_and_an_unopened_one_with_its_author() {
-    let (_dir, mut app, no) = app();
-    let id = "01JQ0000000000000000000000";
-    let author = app.device.device_id();
-    let record = |index, content| Record {
-        committee: no,
-        index: LeafIndex(index),
-        id: id.replace('Q', &index.to_string()),
-        reference: Ref::new("N", &[u8::try_from(index).expect("small")]).to_string(),
-        kind: "note".to_owned(),
-        author,
-        epoch: Epoch(2),
-        made: UnixMillis(5),
-        content,
-    };
-    let opened = record(3, Content::Opened(r#"{"text":"heron"}"#.to_owned()));
-    let unopened = record(4, Content::Unopened("no key for lock 2".to_owned()));
-    app.vault
-        .write(|vault| vault.put_record(&opened).and_then(|()| vault.put_record(&unopened)))
-        .expect("stored");
-    let place = show(&app, &opened.reference).expect("shown").entry.expect("a place");
-    assert_eq!((place.index, place.epoch), (LeafIndex(3), Epoch(2)));
-    let failure = show(&app, &unopened.reference).expect_err("not opened");
-    let author = names::device_ref(&author).to_string();
-    assert!(failure.what.contains(&author) && failure.what.contains("no key"), "{}", failure.what);
-    let states: Vec<_> = list(&app, None).expect("listed").iter().map(|row| row.state).collect();
-    assert_eq!(states, ["accepted", "unopened"]);
 }

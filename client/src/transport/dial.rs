@@ -102,7 +102,7 @@ impl Dial<'_> {
                 }
             }
         }
-        Err(last.unwrap_or_else(|| unreachable("the name has no address")))
+        Err(last.unwrap_or_else(|| unreachable(&"the name has no address")))
     }
 
     async fn look_up(&self, host: &Host) -> Result<Vec<SocketAddr>, TransportError> {
@@ -114,8 +114,8 @@ impl Dial<'_> {
         let looking = tokio::net::lookup_host((name, host.port()));
         match timeout(self.deadlines.handshake, looking).await {
             Ok(Ok(found)) => Ok(found.take(LOOKED_UP_MAX).collect()),
-            Ok(Err(error)) => Err(unreachable(error)),
-            Err(_) => Err(unreachable("the look-up of the name took too long")),
+            Ok(Err(error)) => Err(unreachable(&error)),
+            Err(_) => Err(unreachable(&"the look-up of the name took too long")),
         }
     }
 
@@ -133,8 +133,9 @@ impl Dial<'_> {
         config.transport_config(Arc::new(transport_config()));
         // A token for the next visit would let an observer link the two.
         config.token_store(Arc::new(NoneTokenStore));
-        let connecting =
-            endpoint.connect_with(config, address, NAME_UNUSED).map_err(unreachable)?;
+        let connecting = endpoint
+            .connect_with(config, address, NAME_UNUSED)
+            .map_err(|error| unreachable(&error))?;
         let connected = timeout(self.deadlines.handshake, connecting).await;
         let lie = *caught.lock().unwrap_or_else(PoisonError::into_inner);
         match (connected, lie) {
@@ -142,7 +143,7 @@ impl Dial<'_> {
             (_, Some(Lie::UnprovenKey)) => Err(PeerError::UnprovenKey(host.clone()).into()),
             (Ok(Ok(connection)), None) => Ok(Line { connection, endpoint }),
             (Ok(Err(error)), None) => Err(self.refused(&error)),
-            (Err(_), None) => Err(unreachable("no answer to the handshake")),
+            (Err(_), None) => Err(unreachable(&"no answer to the handshake")),
         }
     }
 
@@ -179,13 +180,13 @@ impl Dial<'_> {
     }
 }
 
-fn unreachable(why: impl ToString) -> TransportError {
+fn unreachable(why: &impl ToString) -> TransportError {
     TransportError::Unreachable { tried: String::new(), why: why.to_string() }
 }
 
 fn lost_before_hello(error: &ConnectionError) -> TransportError {
     match lost(error) {
-        TransportError::Lost(why) => unreachable(why),
+        TransportError::Lost(why) => unreachable(&why),
         other => other,
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn create(home: &Home) -> Result<(Vault, Secrets), VaultError> {
 pub(crate) fn add_committee(vault: &mut Vault, seed: u8) -> CommitteeNo {
     let new = NewCommittee {
         id: committee_id(seed),
-        relay: "sealpost://relay.example".to_owned(),
+        relay: "sealpost://25njqamcweflpvkl73j4szahhihoc4xt3ktcgjnpaingr5yhkena@relay.example:443"
+            .to_owned(),
         standing: Standing::Active,
         opening: None,
         made: UnixMillis(2_000),

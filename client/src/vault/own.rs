@@ -20,9 +20,10 @@ pub struct Own {
 impl Read<'_> {
     /// What this device says of itself.
     pub fn own(&self) -> Result<Own, VaultError> {
-        let found = self.transaction.query_row("SELECT handle, country, made_ms FROM own", [], |row| {
-            Ok(Own { handle: row.get(0)?, country: row.get(1)?, made: millis(row.get(2)?) })
-        });
+        let found =
+            self.transaction.query_row("SELECT handle, country, made_ms FROM own", [], |row| {
+                Ok(Own { handle: row.get(0)?, country: row.get(1)?, made: millis(row.get(2)?) })
+            });
         found.optional()?.ok_or_else(|| VaultError::Damaged("it does not say whose it is".into()))
     }
 }

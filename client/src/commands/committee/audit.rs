@@ -121,7 +121,8 @@ fn warnings(looked: &Looked) -> Vec<String> {
         warnings.push(format!("{device} vouches for more than the relay shows this device"));
     }
     for epoch in &looked.missing {
-        warnings.push(format!("this device cannot open lock {epoch}: ask a coordinator for a grant"));
+        warnings
+            .push(format!("this device cannot open lock {epoch}: ask a coordinator for a grant"));
     }
     if looked.evidence > 0 {
         warnings.push(format!("{} pieces of evidence are kept", looked.evidence));

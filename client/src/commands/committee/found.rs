@@ -90,7 +90,8 @@ async fn found(app: &mut App, founding: &Founding<'_>) -> Result<Committee, Fail
 
 fn unknown_outcome(known: &Committee, failure: &Failure) -> Failure {
     let reference = names::committee_ref(&known.id);
-    let what = format!("The line was lost while {reference} was being founded: {}", failure.story());
+    let what =
+        format!("The line was lost while {reference} was being founded: {}", failure.story());
     Failure::new(Kind::NotDelivered, what)
         .safe("The founding is in the vault, and the same one is sent again.")
         .next("sealpost sync")

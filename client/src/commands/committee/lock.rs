@@ -75,7 +75,9 @@ fn change(session: &mut Session, app: &mut App, known: &Committee) -> Result<(),
     let reference = names::committee_ref(&known.id).to_string();
     let (state, words) = match &delivery {
         sync::Delivery::Accepted => ("accepted", format!("{reference}  lock {epoch}")),
-        sync::Delivery::Waiting(_) => ("saved", format!("{reference}  lock {epoch}, not changed yet")),
+        sync::Delivery::Waiting(_) => {
+            ("saved", format!("{reference}  lock {epoch}, not changed yet"))
+        }
     };
     session.ui.result(&Changed { reference, epoch, state }, &words)?;
     delivered(delivery, "The new lock")
@@ -88,8 +90,11 @@ fn export(session: &mut Session, app: &App, known: &Committee) -> Result<(), Fai
         let epoch = fold.roster().epoch();
         let mut keys = Keys::new(&app.device, known.no, fold);
         let Some(keys) = keys.of(vault, epoch)? else {
-            return Err(Failure::new(Kind::NotAllowed, "This device does not hold the present lock")
-                .next("Ask a coordinator to grant it, then sealpost sync"));
+            return Err(Failure::new(
+                Kind::NotAllowed,
+                "This device does not hold the present lock",
+            )
+            .next("Ask a coordinator to grant it, then sealpost sync"));
         };
         let secret = keys.secret();
         Ok((epoch, secret.identity().to_string(), secret.record_passphrase()))

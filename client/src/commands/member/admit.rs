@@ -44,8 +44,7 @@ impl Admit {
             None => input::ask(&format!("The safety number, as {} reads it out", request.handle))?,
         };
         let id = invitations::save_admission(&mut app, &kept, &request, &number)?;
-        let delivery =
-            relay::run(sync::deliver(&mut app, kept.committee, &id, CHANGE_PATIENCE))?;
+        let delivery = relay::run(sync::deliver(&mut app, kept.committee, &id, CHANGE_PATIENCE))?;
         let state = match delivery {
             Delivery::Accepted => "admitted",
             Delivery::Waiting(_) => "saved",

@@ -63,8 +63,8 @@ impl List {
             Some(typed) => Ok(vec![names::committee(vault, Some(typed))?]),
             None => Ok::<_, Failure>(vault.committees()?),
         })?;
-        // A look at the relay, where it answered last: who asked just now is shown too.
-        for known in committees.iter().filter(|known| known.answered == Some(true)) {
+        // A look at the relay, unless it did not answer last time: who asked just now is shown too.
+        for known in committees.iter().filter(|known| known.answered != Some(false)) {
             if let Err(failure) = relay::run(news(app, known)) {
                 session.ui.talk(&format!("{}: shown as it was last known.", failure.story()));
             }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::app::Session;
-use crate::error::Failure;
 use crate::catalog::{self, Listed};
+use crate::error::Failure;
 use crate::ui::{table, time};
 
 /// Lists records: those in the log and those not sent yet.

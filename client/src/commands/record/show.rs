@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::Session;
-use crate::error::{Failure, Kind};
 use crate::catalog::{self, Shown};
+use crate::error::{Failure, Kind};
 use crate::ui::display::Untrusted;
 use crate::ui::time;
 
@@ -42,8 +42,11 @@ impl Show {
         if self.sealed {
             let sealed = catalog::sealed(&app, &self.record)?;
             if session.ui.is_terminal() {
-                return Err(Failure::new(Kind::Usage, "A sealed file is binary: not to a terminal")
-                    .next("sealpost record show REF --sealed > FILE.age"));
+                return Err(Failure::new(
+                    Kind::Usage,
+                    "A sealed file is binary: not to a terminal",
+                )
+                .next("sealpost record show REF --sealed > FILE.age"));
             }
             return Ok(session.ui.bytes(&sealed)?);
         }

@@ -153,7 +153,7 @@ async fn perform(
         }
         Script::Stall(bytes) => {
             let _ = send.write_all(&bytes).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Script::Repeat(bytes) => {
             while send.write_all(&bytes).await.is_ok() {
