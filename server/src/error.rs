@@ -188,6 +188,9 @@ impl From<StoreError> for Failure {
             StoreError::StoreRolledBack { committee, .. } => {
                 rolled_back(format!("{what} (committee {committee})"))
             }
+            StoreError::StoreForked => Self::new(Kind::Damaged, what)
+                .safe("Nothing is served and nothing was changed.")
+                .next(CHECK),
             StoreError::StoreIo { error, .. } => Self::from_io(error.kind(), what),
         }
     }
@@ -231,7 +234,8 @@ impl From<FoldError> for Failure {
     fn from(error: FoldError) -> Self {
         match error {
             FoldError::Store(error) => error.into(),
-            FoldError::StoreInadmissible { committee, .. } => {
+            FoldError::StoreInadmissible { committee, .. }
+            | FoldError::StoreForked { committee, .. } => {
                 Self::new(Kind::Damaged, format!("{error} (committee {committee})"))
                     .safe("Nothing is served and nothing was changed.")
                     .next(CHECK)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{HeadAsk, Reply};
 use sealpost_protocol::id::{CommitteeId, TreeSize};
 use tokio::sync::{mpsc, watch};
@@ -14,8 +15,9 @@ pub struct Head {
     pub size: TreeSize,
     /// The signed checkpoint.
     pub note: Arc<str>,
-    /// The log's store failed under an append: what came after `size` is unknown here.
-    pub broken: bool,
+    /// The log's store failed under an append: what came after `size` is unknown here. Says what
+    /// to answer to those who wait for it.
+    pub broken: Option<Code>,
 }
 
 /// One log to be watched, from a size on.
@@ -28,7 +30,8 @@ pub struct Watched {
     pub head: watch::Receiver<Head>,
 }
 
-/// Tells `replies` of every growth, until the watcher goes away or every log does.
+/// Tells `replies` of every growth, until the watcher goes away or one of the logs does: it was
+/// folded again, and whoever watches asks anew.
 pub async fn watch(logs: Vec<Watched>, replies: mpsc::Sender<Reply>) {
     let mut watchers = JoinSet::new();
     for log in logs {
@@ -36,7 +39,7 @@ pub async fn watch(logs: Vec<Watched>, replies: mpsc::Sender<Reply>) {
     }
     tokio::select! {
         () = replies.closed() => {}
-        () = async { while watchers.join_next().await.is_some() {} } => {}
+        _ = watchers.join_next() => {}
     }
 }
 

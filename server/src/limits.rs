@@ -82,6 +82,18 @@ impl Default for Limits {
     }
 }
 
+/// Large answers being made for one device: it may pull several logs at once.
+pub const ANSWERS_A_DEVICE_MAX: usize = 8;
+/// Large answers being made in all: each may hold a few frames of 512 KiB, so this bounds memory.
+pub const ANSWERS_MAX: usize = 256;
+/// Notes that one device may put in a row: cosignatures, invitations. Each may cost a write.
+pub const NOTES_AT_ONCE_MAX: u32 = 256;
+/// How long until it may put one more.
+pub const NOTES_EVERY: Duration = Duration::from_millis(250);
+/// Join requests waiting in one committee, over all its invitations: they fit one frame, and no
+/// committee fills the notes of all.
+pub const JOIN_REQUESTS_COMMITTEE_MAX: usize = 128;
+
 /// Requests for metrics at a time: one scraper, and one that hangs.
 pub const METRICS_REQUESTS_MAX: usize = 4;
 /// A request for metrics: a line and a few headers.

@@ -15,6 +15,8 @@ use prometheus_client::registry::{Registry, Unit};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{PushResult, Reply};
 
+use crate::store::StoreError;
+
 mod http;
 
 pub use http::{MetricsError, serve};
@@ -148,25 +150,20 @@ impl Metrics {
         }
     }
 
-    /// A reply goes out: what it says about the disk is noted.
+    /// A reply goes out.
     pub fn saw(&self, reply: &Reply) {
-        match reply {
-            Reply::Refused(refused) if refused.code == Code::Full => {
-                self.disk_full.set(1);
-            }
-            Reply::Refused(refused) if refused.code == Code::Stopped => {
-                self.writing_stopped.set(1);
-            }
-            Reply::Pushed(pushed) => {
-                let accepted = |result: &&PushResult| matches!(result, PushResult::Accepted(_));
-                let accepted = pushed.results.iter().filter(accepted).count();
-                self.entries.inc_by(accepted as u64);
-                if accepted > 0 {
-                    self.disk_full.set(0);
-                }
-            }
-            _ => {}
+        if let Reply::Pushed(pushed) = reply {
+            let accepted = |result: &&PushResult| matches!(result, PushResult::Accepted(_));
+            self.entries.inc_by(pushed.results.iter().filter(accepted).count() as u64);
         }
+    }
+
+    /// What the store says of taking writes.
+    pub fn note_store(&self, ready: &Result<(), StoreError>) {
+        let full = matches!(ready, Err(StoreError::StoreFull));
+        let stopped = !full && !matches!(ready, Ok(()) | Err(StoreError::StoreBusy));
+        self.disk_full.set(full.into());
+        self.writing_stopped.set(stopped.into());
     }
 
     /// The numbers as OpenMetrics text, which Prometheus reads.

@@ -37,10 +37,12 @@ mod cosignatures;
 mod examine;
 mod invitations;
 mod log;
+mod pace;
 
 pub use examine::Examiner;
 pub use log::FoldError;
 use log::{Log, Outcome, Trust, fold_from_store};
+use pace::Pace;
 
 /// What a stranger may send at most: a founding entry or a join request.
 const STRANGER_REQUEST_BYTES_MAX: usize = 64 * 1024;
@@ -57,6 +59,7 @@ pub struct Service<S> {
     /// One reload or founding at a time.
     opening: Mutex<()>,
     access: RwLock<HashMap<PublicKey, HashMap<CommitteeId, DeviceId>>>,
+    pace: Arc<Pace>,
 }
 
 /// A device that may act in a log, and the log.
@@ -77,6 +80,7 @@ impl<S: LogStore + NoteStore> Service<S> {
             logs: RwLock::default(),
             opening: Mutex::default(),
             access: RwLock::default(),
+            pace: Arc::default(),
         };
         for (committee, _) in service.store.committees().await {
             let log = Log::load(service.store.as_ref(), &service.key, committee).await?;
@@ -138,6 +142,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         if *fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
             return Err(Code::OtherLog);
         }
+        self.ready()?;
         permit::redeem(self.store.as_ref(), &request.permit, committee).await?;
         let _opening = self.opening.lock().await;
         // The same founding entry sent again finds its log.
@@ -186,7 +191,8 @@ impl<S: LogStore + NoteStore> Service<S> {
         drop(request.entries);
         let changes_roster = decoded.iter().flatten().any(moves_access);
         let (places, entries): (Vec<_>, Vec<_>) = split(decoded);
-        let mut outcomes = standing.log.push(&self.store, &self.key, entries).into_iter();
+        self.ready()?;
+        let mut outcomes = standing.log.push(&self.store, &self.key, entries)?.into_iter();
         let mut results = Vec::with_capacity(places.len());
         for refused in places {
             let outcome = match refused {
@@ -247,6 +253,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         replies: &mpsc::Sender<Reply>,
     ) -> Result<Reply, Code> {
         let standing = self.standing(peer, request.committee).await?;
+        let _leave = self.pace.answer(peer)?;
         let head = standing.log.head();
         let mut from = request.from.next_index();
         let mut sent = 0;
@@ -304,6 +311,11 @@ impl<S: LogStore + NoteStore> Service<S> {
         role.map(|role| Standing { committee, device, role, log }).ok_or(Code::NotActive)
     }
 
+    /// Refuses work that would end in a write which the store does not take now.
+    fn ready(&self) -> Result<(), Code> {
+        self.store.ready().map_err(|error| store_code(&error))
+    }
+
     fn log(&self, committee: CommitteeId) -> Option<Arc<Log>> {
         read(&self.logs).get(&committee).cloned()
     }
@@ -311,14 +323,18 @@ impl<S: LogStore + NoteStore> Service<S> {
     /// The log, folded again from the store if an append to it failed.
     async fn live_log(&self, committee: CommitteeId) -> Result<Arc<Log>, Code> {
         match self.log(committee) {
-            Some(log) if !log.head().broken => return Ok(log),
+            Some(log) if log.head().broken.is_none() => return Ok(log),
             Some(_) => {}
             None => return Err(Code::NotFound),
         }
         let _opening = self.opening.lock().await;
         match self.log(committee) {
-            Some(log) if !log.head().broken => Ok(log),
-            _ => {
+            Some(log) if log.head().broken.is_none() => Ok(log),
+            broken => {
+                // What is still on its way must be in what is folded now.
+                if let Some(broken) = broken {
+                    broken.settled().await;
+                }
                 let log = Log::load(self.store.as_ref(), &self.key, committee).await;
                 let log = Arc::new(log.map_err(|error| {
                     tracing::error!(%error, "a log could not be folded again");
@@ -353,7 +369,7 @@ impl<S: LogStore + NoteStore> Service<S> {
 pub async fn check_logs<S: LogStore>(store: &S) -> Result<u64, FoldError> {
     let mut entries = 0;
     for (committee, _) in store.committees().await {
-        entries += fold_from_store(store, committee, Trust::Nothing).await?.size().0;
+        entries += fold_from_store(store, committee, None, Trust::Nothing).await?.size().0;
     }
     Ok(entries)
 }
@@ -381,6 +397,8 @@ fn store_code(error: &StoreError) -> Code {
     match error {
         StoreError::StoreFull => Code::Full,
         StoreError::StoreBusy => Code::Busy,
+        // Said when it stopped.
+        StoreError::StoreStopped => Code::Stopped,
         _ => {
             tracing::error!(%error, "the store failed");
             Code::Stopped

@@ -87,7 +87,8 @@ pub struct Commit {
     pub delete: Vec<Vec<u8>>,
 }
 
-/// Why the store cannot do its work. None of these is the fault of a peer.
+/// Why the store cannot do its work. None of these is the fault of a peer. The texts name no
+/// committee, so that they may be logged.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operator named a folder that is no data folder. It is never created by accident.
@@ -126,7 +127,7 @@ pub enum StoreError {
         offset: u64,
     },
     /// The log is shorter than this relay has signed: a backup was put back, or the disk lied.
-    #[error("rolled back: {committee} has {held} entries, but {signed} were signed for")]
+    #[error("rolled back: a log has {held} entries, but {signed} were signed for")]
     StoreRolledBack {
         /// Whose log.
         committee: CommitteeId,
@@ -135,6 +136,9 @@ pub enum StoreError {
         /// The size of the log on disk.
         held: TreeSize,
     },
+    /// A checkpoint was to be recorded that says something else of a size than one that went out.
+    #[error("a second checkpoint for one size: it was not signed for")]
+    StoreForked,
     /// The operating system refused.
     #[error("{doing}: {error}")]
     StoreIo {
@@ -215,6 +219,11 @@ pub trait LogStore: Send + Sync + 'static {
         append: Append,
     ) -> impl Future<Output = Result<TreeSize, AppendError>> + Send + use<Self>;
 
+    /// Whether a write would be taken now; the error says why not: [`StoreError::StoreFull`],
+    /// [`StoreError::StoreBusy`] or [`StoreError::StoreStopped`]. No promise, and cheap: asked
+    /// before work that would be in vain.
+    fn ready(&self) -> Result<(), StoreError>;
+
     /// Waits until the queue has room again after [`StoreError::StoreBusy`].
     fn room(&self) -> impl Future<Output = ()> + Send;
 
@@ -243,6 +252,9 @@ pub trait LogStore: Send + Sync + 'static {
 
     /// The nodes of the committee's tree: a **cache**, computed again from the log when damaged.
     fn nodes(&self, committee: CommitteeId) -> Self::Nodes;
+
+    /// Throws the nodes of a committee's tree away: they are not of the log that is there.
+    fn forget_nodes(&self, committee: CommitteeId);
 
     /// Keeps the service's fold as it was at `size`. A **cache**: it may be gone after a restart,
     /// is never half there, and replaces an older one.
@@ -275,7 +287,8 @@ pub trait LogStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(DeviceId, Bytes)>, StoreError>> + Send;
 
     /// Remembers that a checkpoint of `size` was signed; to be called **before** the note goes
-    /// out, and only for a durable size. Survives a kill when it returns, a power cut about a
+    /// out, and only for a durable size. Another note for a recorded size is
+    /// [`StoreError::StoreForked`]. Survives a kill when it returns, a power cut about a
     /// second later; the store then refuses to open with a shorter log.
     fn record_checkpoint(
         &self,

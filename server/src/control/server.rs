@@ -83,7 +83,8 @@ async fn answer<S: NoteStore>(
     address: &str,
     clock: Clock,
 ) -> io::Result<()> {
-    if !may_command(stream.peer_cred()?.uid()) {
+    let us = rustix::process::geteuid().as_raw();
+    if !may_command(stream.peer_cred()?.uid(), us) {
         tracing::warn!("another user of this machine tried to command the relay: refused");
         return Ok(());
     }
@@ -101,6 +102,6 @@ async fn answer<S: NoteStore>(
 }
 
 /// The relay's own user, and root.
-fn may_command(uid: u32) -> bool {
-    uid == 0 || uid == rustix::process::geteuid().as_raw()
+pub(super) fn may_command(peer: u32, us: u32) -> bool {
+    peer == 0 || peer == us
 }

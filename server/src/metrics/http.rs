@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::Metrics;
 use crate::limits::{LOCAL_DEADLINE, METRICS_REQUEST_BYTES_MAX, METRICS_REQUESTS_MAX};
 use crate::stop::Stop;
+use crate::store::LogStore;
 
 /// Why metrics cannot be served. The operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +30,13 @@ pub enum MetricsError {
     },
 }
 
-/// Answers scrapers until told to stop.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut stop: Stop) {
+/// Answers scrapers until told to stop. The state of the store is looked up for each.
+pub async fn serve<S: LogStore>(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    store: Arc<S>,
+    mut stop: Stop,
+) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
@@ -38,8 +44,9 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut stop: Stop)
             Some(_) = running.join_next() => {}
             accepted = listener.accept(), if running.len() < METRICS_REQUESTS_MAX => {
                 if let Ok((stream, _)) = accepted {
-                    let metrics = metrics.clone();
+                    let (metrics, store) = (metrics.clone(), store.clone());
                     running.spawn(async move {
+                        metrics.note_store(&store.ready());
                         let _ = timeout(LOCAL_DEADLINE, answer(stream, &metrics)).await;
                     });
                 }

@@ -3,27 +3,35 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::stop;
+use crate::store::disk::Disk;
+use crate::store::disk::faulty::FaultyDisk;
+use crate::store::{Options, Store};
+
+const RESERVE: u64 = 10_000;
+
+/// An empty store, on a disk that can be filled.
+fn store() -> (FaultyDisk, Arc<Store>) {
+    let disk = FaultyDisk::new();
+    let options = Options { segment_bytes: 16 * 1024, reserve_bytes: RESERVE };
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    (disk, Arc::new(Store::create(&shared, "/data".as_ref(), options).unwrap()))
+}
 
 fn has(metrics: &Metrics, line: &str) -> bool {
     metrics.text().lines().any(|found| found == line)
 }
 
 #[test]
-fn answers_tell_the_state_of_the_disk() {
+fn accepted_entries_are_counted() {
     let metrics = Metrics::new();
-    assert!(has(&metrics, "sealpost_relay_disk_full 0"));
-    metrics.saw(&Reply::Refused(Refused { code: Code::Full }));
-    assert!(has(&metrics, "sealpost_relay_disk_full 1"));
     let accepted = sealpost_protocol::frame::Accepted {
         index: sealpost_protocol::id::LeafIndex(0),
         proof: sealpost_protocol::tree::Proof::default(),
     };
     let results = vec![PushResult::Accepted(accepted)];
     metrics.saw(&Reply::Pushed(Pushed { results, checkpoint: String::new() }));
-    assert!(has(&metrics, "sealpost_relay_disk_full 0"));
+    metrics.saw(&Reply::Refused(Refused { code: Code::Full }));
     assert!(has(&metrics, "sealpost_relay_entries_accepted_total 1"));
-    metrics.saw(&Reply::Refused(Refused { code: Code::Stopped }));
-    assert!(has(&metrics, "sealpost_relay_writing_stopped 1"));
 }
 
 #[tokio::test]
@@ -39,13 +47,20 @@ async fn a_scraper_gets_the_text() {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stopper, stop) = stop::channel();
-    let serving = tokio::spawn(serve(listener, metrics, stop));
+    let (disk, store) = store();
+    let serving = tokio::spawn(serve(listener, metrics, store, stop));
     let page = get(address, "/metrics").await;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
     let line = r#"sealpost_relay_requests_total{request="hello",outcome="Answered"} 1"#;
     assert!(page.contains(line), "{page}");
     assert!(page.ends_with("# EOF\n"), "{page}");
     assert!(get(address, "/other").await.starts_with("HTTP/1.1 404 "));
+    for (free, full) in [(u64::MAX, 0), (RESERVE - 1, 1), (RESERVE, 0)] {
+        disk.set_free_bytes(free);
+        let page = get(address, "/metrics").await;
+        assert!(page.contains(&format!("sealpost_relay_disk_full {full}\n")), "{free}: {page}");
+        assert!(page.contains("sealpost_relay_writing_stopped 0\n"), "{page}");
+    }
     stopper.stop();
     serving.await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! Cosignatures: kept singly, the newest of each device, served to the committee.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use sealpost_protocol::checkpoint::{Checkpoint, Cosigner, Origin, UnverifiedCosignature};
 use sealpost_protocol::code::Code;
@@ -19,6 +21,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         request: CosignRequest,
     ) -> Result<Reply, Code> {
         let standing = self.standing(peer, request.committee).await?;
+        self.pace.note(peer, Instant::now())?;
         let CosignRequest { committee, size, root, cosignature } = request;
         let store = self.store.as_ref();
         if size > standing.log.head().size {
@@ -55,6 +58,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         committee: CommitteeId,
     ) -> Result<Reply, Code> {
         self.standing(peer, committee).await?;
+        let _leave = self.pace.answer(peer)?;
         let kept = self.store.cosignatures(committee).await.map_err(|error| store_code(&error))?;
         // What does not decode is damage in a cache: the device posts it again.
         let kept = kept.iter().filter_map(|(_, bytes)| codec::decode(bytes, bytes.len()).ok());

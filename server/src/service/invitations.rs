@@ -4,6 +4,8 @@
 //! `join/<committee>/<id>/<hash of the request>`. The relay holds only the hash of what a joiner
 //! must show, and a dead invitation is answered like one that never was.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use sealpost_protocol::change::Role;
@@ -17,6 +19,7 @@ use sealpost_protocol::limits;
 use sealpost_protocol::sign::PublicKey;
 
 use super::{Service, Standing, note, store_code};
+use crate::limits::JOIN_REQUESTS_COMMITTEE_MAX;
 use crate::store::{Commit, CommitError, LogStore, NoteStore};
 
 /// An invitation as it stands in the notes.
@@ -47,9 +50,11 @@ impl<S: LogStore + NoteStore> Service<S> {
                 if standing.role != Role::Coordinator {
                     return Err(Code::NotEntitled);
                 }
+                self.pace.note(peer, Instant::now())?;
                 self.open_invitation(&standing, open, &mut known).await?;
             }
             InviteAction::Cancel(id) => {
+                self.pace.note(peer, Instant::now())?;
                 let mine = |held: &Invitation| held.open.id == id && held.maker == standing.device;
                 let at = known.iter().position(mine).ok_or(Code::NotFound)?;
                 let cancelled = known.swap_remove(at);
@@ -117,11 +122,12 @@ impl<S: LogStore + NoteStore> Service<S> {
         if asked_before.is_some() {
             return Ok(Reply::Done(Empty {}));
         }
-        let waiting = self.scan(&prefix).await?.len();
+        let waiting = self.scan(&committee_joins_prefix(committee)).await?;
+        let on_this = waiting.iter().filter(|(key, _)| key.starts_with(&prefix)).count();
         if invitation.open.expires <= (self.clock)() || invitation.open.uses == 0 {
             return Err(dead);
         }
-        if waiting >= limits::JOIN_REQUESTS_MAX {
+        if on_this >= limits::JOIN_REQUESTS_MAX || waiting.len() >= JOIN_REQUESTS_COMMITTEE_MAX {
             return Err(Code::TooMany);
         }
         invitation.open.uses -= 1;
@@ -141,6 +147,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         committee: CommitteeId,
     ) -> Result<Reply, Code> {
         let standing = self.standing(peer, committee).await?;
+        let _leave = self.pace.answer(peer)?;
         let mut joins = Vec::new();
         for invitation in self.invitations(committee).await? {
             if invitation.maker == standing.device {
@@ -206,7 +213,11 @@ fn id_key(id: InvitationId) -> Vec<u8> {
 }
 
 fn joins_prefix(committee: CommitteeId, id: InvitationId) -> Vec<u8> {
-    [b"join/".as_slice(), committee.as_bytes(), b"/", id.as_bytes(), b"/"].concat()
+    [committee_joins_prefix(committee).as_slice(), id.as_bytes(), b"/"].concat()
+}
+
+fn committee_joins_prefix(committee: CommitteeId) -> Vec<u8> {
+    [b"join/".as_slice(), committee.as_bytes(), b"/"].concat()
 }
 
 fn decode<T>(bytes: &[u8]) -> Result<T, Code>

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use sealpost_protocol::checkpoint::{Checkpoint, Origin};
+use sealpost_protocol::checkpoint::{Checkpoint, Origin, UnverifiedCheckpoint};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::{AdmitError, Committee, Refusal};
@@ -29,6 +29,8 @@ const REPLAY_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Log {
     state: Mutex<State>,
     head: watch::Sender<Head>,
+    /// Appends that the store has not answered yet.
+    running: watch::Sender<usize>,
 }
 
 /// What one lock guards. The fold runs ahead of the disk by what `queued` holds.
@@ -39,6 +41,9 @@ struct State {
     /// Places of entries not yet durable.
     in_flight: HashMap<Hash, LeafIndex>,
     roots: HashMap<TreeSize, Hash>,
+    /// An append failed: the fold holds what the disk does not, and admits nothing more. Says what
+    /// to answer.
+    broken: Option<Code>,
 }
 
 /// What admission made of one entry of a push.
@@ -51,14 +56,15 @@ pub(crate) enum Outcome {
     Refused(Code),
 }
 
-/// Why a log cannot be folded from the store.
+/// Why a log cannot be folded from the store. The texts name no committee, so that they may be
+/// logged.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store holds an entry that admission refuses: it was changed behind the relay's back.
-    #[error("{committee}: the entry at {index} is not admissible: {why}")]
+    #[error("the entry at {index} of a log is not admissible: {why}")]
     StoreInadmissible {
         /// Whose log.
         committee: CommitteeId,
@@ -67,12 +73,21 @@ pub enum FoldError {
         /// What admission or decoding says.
         why: String,
     },
+    /// The store holds another log than the one this relay signed for: it was changed behind the
+    /// relay's back, and a second root for one size is never signed.
+    #[error("a log of {size} entries is not the one that was signed for")]
+    StoreForked {
+        /// Whose log.
+        committee: CommitteeId,
+        /// The size that was signed for.
+        size: TreeSize,
+    },
 }
 
 impl Log {
     /// Starts a log at its founding entry, which is queued by the first [`Self::append`].
     pub(crate) fn found(fold: Committee) -> Self {
-        let head = Head { size: TreeSize(0), note: "".into(), broken: false };
+        let head = Head { size: TreeSize(0), note: "".into(), broken: None };
         Self::new(fold, head)
     }
 
@@ -82,10 +97,22 @@ impl Log {
         key: &SigningKey,
         committee: CommitteeId,
     ) -> Result<Self, FoldError> {
-        let fold = fold_from_store(store, committee, Trust::OwnJournal).await?;
+        let fold = own_fold(store, committee).await?;
+        let signed = store.last_checkpoint(committee)?;
+        if let Some((size, note)) = &signed
+            && !is_of_log(note, *size, store.nodes(committee))
+        {
+            return Err(FoldError::StoreForked { committee, size: *size });
+        }
         let note = sign(key, &fold, fold.size(), fold.root());
-        store.record_checkpoint(committee, fold.size(), &note)?;
-        let head = Head { size: fold.size(), note: note.into(), broken: false };
+        let head = match (store.record_checkpoint(committee, fold.size(), &note), signed) {
+            (Ok(()), _) => Head { size: fold.size(), note: note.into(), broken: None },
+            // What cannot be signed for is not served; what was signed for still is.
+            (Err(StoreError::StoreStopped), Some((size, note))) => {
+                Head { size, note: note.into(), broken: None }
+            }
+            (Err(error), _) => return Err(error.into()),
+        };
         Ok(Self::new(fold, head))
     }
 
@@ -95,8 +122,13 @@ impl Log {
             queued: BTreeMap::new(),
             in_flight: HashMap::new(),
             roots: HashMap::new(),
+            broken: None,
         };
-        Self { state: Mutex::new(state), head: watch::Sender::new(head) }
+        Self {
+            state: Mutex::new(state),
+            head: watch::Sender::new(head),
+            running: watch::Sender::new(0),
+        }
     }
 
     /// Where the head appears.
@@ -124,9 +156,12 @@ impl Log {
         store: &Arc<S>,
         key: &Arc<SigningKey>,
         entries: Vec<UnverifiedEntry>,
-    ) -> Vec<Outcome> {
+    ) -> Result<Vec<Outcome>, Code> {
         let checked = self.verify_signatures(entries);
         let mut state = self.lock();
+        if let Some(code) = state.broken {
+            return Err(code);
+        }
         let expected = state.fold.size();
         let mut admitted = Vec::new();
         let outcomes = checked
@@ -136,7 +171,7 @@ impl Log {
         if !admitted.is_empty() {
             self.append(state, store, key, expected, &admitted);
         }
-        outcomes
+        Ok(outcomes)
     }
 
     /// Queues a founding entry.
@@ -172,6 +207,7 @@ impl Log {
             expected,
             entries: admitted.iter().map(stored).collect(),
         });
+        self.running.send_modify(|running| *running += 1);
         drop(state);
         let (log, store, key) = (self.clone(), store.clone(), key.clone());
         tokio::spawn(async move {
@@ -179,6 +215,7 @@ impl Log {
                 Ok(_) => log.publish(store.as_ref(), &key).await,
                 Err(error) => log.stop(&error),
             }
+            log.running.send_modify(|running| *running -= 1);
             if let Some(bytes) = snapshot
                 && let Err(error) = store.put_snapshot(committee, size, bytes.into()).await
             {
@@ -214,17 +251,33 @@ impl Log {
     /// The fold holds what the disk may not: nothing more is admitted to it. The service folds
     /// the log again from the store.
     fn stop(&self, error: &AppendError) {
-        tracing::error!(%error, "an append failed");
-        self.head.send_modify(|head| head.broken = true);
+        let code = match error {
+            AppendError::Store(StoreError::StoreFull) => Code::Full,
+            AppendError::Store(StoreError::StoreBusy) => Code::Busy,
+            AppendError::Store(StoreError::StoreStopped) => Code::Stopped,
+            error => {
+                tracing::error!(%error, "an append failed");
+                Code::Stopped
+            }
+        };
+        let code = *self.lock().broken.get_or_insert(code);
+        self.head.send_modify(|head| head.broken = Some(code));
+    }
+
+    /// Waits until the store has answered every append: what it holds then is all it will.
+    pub(crate) async fn settled(&self) {
+        // An error would mean that this log itself is gone.
+        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
     }
 
     /// Waits until everything below `size` is durable and signed for.
     pub(crate) async fn durable(&self, size: TreeSize) -> Result<Head, Code> {
         let mut head = self.subscribe();
-        let reached = head.wait_for(|head| head.broken || head.size >= size).await;
+        let reached = head.wait_for(|head| head.broken.is_some() || head.size >= size).await;
         match reached {
             Ok(head) if head.size >= size => Ok(head.clone()),
-            _ => Err(Code::Stopped),
+            Ok(head) => Err(head.broken.unwrap_or(Code::Stopped)),
+            Err(_) => Err(Code::Stopped),
         }
     }
 
@@ -374,16 +427,33 @@ pub(crate) enum Trust {
     Nothing,
 }
 
-/// Folds a log from the store.
+/// Folds a log that this relay admitted, from its last snapshot on if snapshot and tree nodes fit
+/// the journal. Both are caches: when they do not, they are of a journal that was put back.
+async fn own_fold<S: LogStore>(store: &S, committee: CommitteeId) -> Result<Committee, FoldError> {
+    let from = snapshot(store, committee).await?;
+    let fold = fold_from_store(store, committee, from, Trust::OwnJournal).await;
+    let fits = |fold: &Committee| {
+        let nodes = TreeNodes(store.nodes(committee));
+        tree::root_at(fold.size(), &nodes).is_ok_and(|root| root == fold.root())
+    };
+    match fold {
+        Ok(fold) if fits(&fold) => return Ok(fold),
+        Ok(_) | Err(FoldError::StoreInadmissible { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    tracing::warn!("snapshot or tree nodes do not fit the journal: made anew");
+    store.forget_nodes(committee);
+    fold_from_store(store, committee, None, Trust::OwnJournal).await
+}
+
+/// Folds a log from the store, behind what was folded already.
 pub(crate) async fn fold_from_store<S: LogStore>(
     store: &S,
     committee: CommitteeId,
+    from: Option<Committee>,
     trust: Trust,
 ) -> Result<Committee, FoldError> {
-    let mut fold = match trust {
-        Trust::OwnJournal => snapshot(store, committee).await?,
-        Trust::Nothing => None,
-    };
+    let mut fold = from;
     let head = store.head(committee).await;
     let nodes = TreeNodes(store.nodes(committee));
     loop {
@@ -440,6 +510,16 @@ async fn snapshot<S: LogStore>(
         tracing::warn!("a snapshot does not fit its log: folding from the start");
     }
     Ok(sound)
+}
+
+/// Whether a note that this relay recorded for `size` is about the log that is on disk.
+fn is_of_log<N: Nodes>(note: &str, size: TreeSize, nodes: N) -> bool {
+    let claimed = UnverifiedCheckpoint::parse(note.as_bytes()).map(|note| *note.claimed());
+    let root = tree::root_at(size, &TreeNodes(nodes));
+    match (claimed, root) {
+        (Ok(claimed), Ok(root)) => claimed.size == size && claimed.root == root,
+        _ => false,
+    }
 }
 
 fn sign(key: &SigningKey, fold: &Committee, size: TreeSize, root: Hash) -> String {

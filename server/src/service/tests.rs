@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::PathBuf;
 
 use minicbor::bytes::ByteArray;
 use sealpost_protocol::change::Role as MemberRole;
@@ -7,19 +7,21 @@ use sealpost_protocol::checkpoint::{
 };
 use sealpost_protocol::codec;
 use sealpost_protocol::entry::{Entry, Kind as EntryKind};
-use sealpost_protocol::frame::{
-    CommitteeRequest, CosignRequest, HeadAsk, InviteAction, InviteRequest, OpenInvitation,
-};
+use sealpost_protocol::frame::{CommitteeRequest, CosignRequest, HeadAsk};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{InvitationId, Term};
-use sealpost_protocol::invitation::{InvitationSecret, SealedJoinRequest};
+use sealpost_protocol::id::Term;
 use sealpost_protocol::tree::{Proof, verify_inclusion};
 use sealpost_protocol::world::{TestDevice, World, founding_change, founding_header, record_file};
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::disk::faulty::FaultyDisk;
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::{Options, Store};
+
+mod invitations;
+mod strangers;
+mod trouble;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const HOUR_MS: u64 = 3_600_000;
@@ -34,7 +36,16 @@ type TestService = Service<Store>;
 struct Fixture {
     service: Arc<TestService>,
     world: World,
-    folder: TempDir,
+    home: Home,
+}
+
+/// Where a relay keeps its logs.
+struct Home {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    options: Options,
+    /// Vanishes with the test; none for a disk in memory.
+    _folder: Option<TempDir>,
 }
 
 const FOUNDER: u8 = 1;
@@ -52,30 +63,45 @@ fn stranger() -> PublicKey {
     login(&TestDevice::new(66))
 }
 
-fn disk() -> Arc<dyn Disk> {
-    Arc::new(RealDisk)
-}
-
 /// Small segments: making a segment is the slow part of a test.
 fn small() -> Options {
     Options { segment_bytes: 4 * 1024 * 1024, ..Options::default() }
 }
 
-async fn open(path: &Path) -> Arc<TestService> {
-    let store = Store::open(&disk(), path, small()).unwrap();
-    Arc::new(Service::open(Arc::new(store), relay_key(), clock).await.unwrap())
+impl Home {
+    fn real() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay");
+        Self { disk: Arc::new(RealDisk), path, options: small(), _folder: Some(folder) }
+    }
+
+    fn faulty(disk: &FaultyDisk) -> Self {
+        let options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0 };
+        Self { disk: Arc::new(disk.clone()), path: "/relay".into(), options, _folder: None }
+    }
+
+    async fn try_open(&self) -> Result<Arc<TestService>, FoldError> {
+        let store = Store::open(&self.disk, &self.path, self.options)?;
+        Ok(Arc::new(Service::open(Arc::new(store), relay_key(), clock).await?))
+    }
+
+    async fn open(&self) -> Arc<TestService> {
+        self.try_open().await.unwrap()
+    }
 }
 
 impl Fixture {
     /// A committee of a founder and a member.
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("relay");
-        drop(Store::create(&disk(), &path, small()).unwrap());
-        let service = open(&path).await;
+        Self::at(Home::real()).await
+    }
+
+    async fn at(home: Home) -> Self {
+        drop(Store::create(&home.disk, &home.path, home.options).unwrap());
+        let service = home.open().await;
         let founder = TestDevice::new(FOUNDER);
         let world = World::found(&founder);
-        let mut fixture = Self { service, world, folder };
+        let mut fixture = Self { service, world, home };
         let founded = fixture.found(fixture.permit().await).await;
         assert_eq!(accepted(&founded), [LeafIndex(0)]);
         fixture.world.admit(&founder, &TestDevice::new(MEMBER), MemberRole::Member).unwrap();
@@ -132,9 +158,8 @@ impl Fixture {
     }
 
     async fn restart(self) -> Self {
-        let path = self.folder.path().join("relay");
         drop(self.service);
-        Self { service: open(&path).await, ..self }
+        Self { service: self.home.open().await, ..self }
     }
 }
 
@@ -281,43 +306,6 @@ async fn heads_say_the_same_or_the_checkpoint() {
 }
 
 #[tokio::test]
-async fn foreign_is_nonexistent() {
-    let fixture = Fixture::new().await;
-    let existing = fixture.committee();
-    let nonexistent = CommitteeId(Hash::of(b"no such committee"));
-    let device_of_another = login(&TestDevice::new(66));
-    let record = fixture.world.log[1].clone();
-    let requests = |committee: CommitteeId| {
-        let ask = HeadAsk { committee, size: TreeSize(0) };
-        let about = CommitteeRequest { committee };
-        let invite = |action| Request::Invite(InviteRequest { committee, action });
-        let open = open_invitation(1, 1);
-        vec![
-            Request::Heads(HeadsRequest { committees: vec![ask] }),
-            Request::Watch(HeadsRequest { committees: vec![ask] }),
-            Request::Pull(PullRequest { committee, from: TreeSize(0) }),
-            Request::Push(PushRequest { committee, entries: vec![record.clone().into()] }),
-            Request::Cosign(CosignRequest {
-                committee,
-                size: TreeSize(1),
-                root: Hash::ZERO,
-                cosignature: String::new(),
-            }),
-            Request::Cosignatures(about),
-            Request::Joins(about),
-            invite(InviteAction::New(open)),
-            invite(InviteAction::Cancel(open.id)),
-            invite(InviteAction::List(Empty {})),
-        ]
-    };
-    for (foreign, absent) in requests(existing).into_iter().zip(requests(nonexistent)) {
-        let foreign = ask(&fixture.service, device_of_another, foreign).await;
-        let absent = ask(&fixture.service, device_of_another, absent).await;
-        assert_eq!(codec::encode(&foreign), codec::encode(&absent));
-    }
-}
-
-#[tokio::test]
 async fn a_watcher_hears_of_growth() {
     let mut fixture = Fixture::new().await;
     let member = TestDevice::new(MEMBER);
@@ -397,88 +385,6 @@ async fn a_cosignature_over_another_root_is_refused() {
     forged.root = fixture.world.committee.root();
     forged.size = TreeSize(1);
     assert_eq!(cosign(forged).await, refused(Code::Disputed));
-}
-
-fn secret(seed: u8) -> InvitationSecret {
-    InvitationSecret::new([seed; 32].into())
-}
-
-fn open_invitation(seed: u8, uses: u32) -> OpenInvitation {
-    OpenInvitation {
-        id: InvitationId(Hash::of(&[seed])),
-        access_hash: secret(seed).access_hash(),
-        expires: UnixMillis(NOW.0 + HOUR_MS),
-        uses,
-    }
-}
-
-async fn invite(fixture: &Fixture, device: u8, action: InviteAction) -> Reply {
-    let request = InviteRequest { committee: fixture.committee(), action };
-    ask(&fixture.service, login(&TestDevice::new(device)), Request::Invite(request)).await
-}
-
-async fn join(fixture: &Fixture, open: &OpenInvitation, seed: u8, file: &[u8]) -> Reply {
-    let request = SealedJoinRequest::new(open.id, &secret(seed), file.to_vec()).unwrap();
-    ask(&fixture.service, stranger(), Request::Join(request)).await
-}
-
-#[tokio::test]
-async fn dead_invitations_are_all_alike() {
-    let fixture = Fixture::new().await;
-    let [once, cancelled, never] = [1, 2, 3].map(|seed| open_invitation(seed, 1));
-    let mut expired = open_invitation(4, 1);
-    for open in [once, cancelled] {
-        let Reply::Invitations(_) = invite(&fixture, FOUNDER, InviteAction::New(open)).await else {
-            panic!("a coordinator opens invitations");
-        };
-    }
-    invite(&fixture, FOUNDER, InviteAction::Cancel(cancelled.id)).await;
-    assert_eq!(join(&fixture, &once, 1, b"first").await, Reply::Done(Empty {}));
-    assert_eq!(join(&fixture, &once, 1, b"first").await, Reply::Done(Empty {}), "sent again");
-
-    let dead = refused(Code::NotFound);
-    assert_eq!(join(&fixture, &once, 1, b"second").await, dead, "used");
-    assert_eq!(join(&fixture, &cancelled, 2, b"x").await, dead, "cancelled");
-    assert_eq!(join(&fixture, &never, 3, b"x").await, dead, "never there");
-    assert_eq!(join(&fixture, &once, 2, b"x").await, dead, "another secret");
-    expired.expires = NOW;
-    let refusal = invite(&fixture, FOUNDER, InviteAction::New(expired)).await;
-    assert_eq!(refusal, refused(Code::Malformed), "expired when made");
-}
-
-#[tokio::test]
-async fn only_the_maker_sees_who_asks() {
-    let fixture = Fixture::new().await;
-    let open = open_invitation(1, 2);
-    invite(&fixture, FOUNDER, InviteAction::New(open)).await;
-    join(&fixture, &open, 1, b"sealed").await;
-    let about = Request::Joins(CommitteeRequest { committee: fixture.committee() });
-    let founder = login(&TestDevice::new(FOUNDER));
-    let Reply::Joins(joins) = ask(&fixture.service, founder, about.clone()).await else {
-        panic!("not the joins");
-    };
-    assert_eq!(joins.len(), 1);
-    assert_eq!(joins[0].request.verified_file(&secret(1)).unwrap(), b"sealed");
-    let member = login(&TestDevice::new(MEMBER));
-    assert_eq!(ask(&fixture.service, member, about).await, Reply::Joins(Vec::new()));
-
-    let Reply::Invitations(mine) = invite(&fixture, FOUNDER, InviteAction::List(Empty {})).await
-    else {
-        panic!("not the invitations");
-    };
-    assert_eq!(mine.iter().map(|held| held.uses).collect::<Vec<_>>(), [1]);
-    assert_eq!(
-        invite(&fixture, MEMBER, InviteAction::Cancel(open.id)).await,
-        refused(Code::NotFound),
-        "another's invitation"
-    );
-}
-
-#[tokio::test]
-async fn members_open_no_invitations() {
-    let fixture = Fixture::new().await;
-    let refusal = invite(&fixture, MEMBER, InviteAction::New(open_invitation(1, 1))).await;
-    assert_eq!(refusal, refused(Code::NotEntitled));
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@
 //! tears the newer leaves the older whole. When the store opens, a log shorter than either says
 //! was rolled back, and is not served.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,6 +97,11 @@ impl Checkpoints {
         (!slot.note.is_empty()).then(|| (slot.size, slot.note.clone()))
     }
 
+    /// Whether what was recorded could not be made durable: nothing is recorded any more.
+    pub(super) fn have_failed(&self) -> bool {
+        self.failed.load(atomic::Ordering::Acquire)
+    }
+
     /// Writes the note, unless a larger size is recorded already.
     pub(super) fn record(
         &self,
@@ -103,7 +109,7 @@ impl Checkpoints {
         size: TreeSize,
         note: &str,
     ) -> Result<(), StoreError> {
-        if self.failed.load(Ordering::Acquire) {
+        if self.have_failed() {
             return Err(StoreError::StoreStopped);
         }
         let recording = "recording a signed checkpoint";
@@ -113,8 +119,11 @@ impl Checkpoints {
         let slot = Arc::clone(lock(&self.slots).entry(committee).or_default());
         {
             let mut slot = lock(&slot);
-            if size < slot.size || (size == slot.size && note == slot.note) {
-                return Ok(());
+            match size.cmp(&slot.size) {
+                Ordering::Less => return Ok(()),
+                Ordering::Equal if note == slot.note => return Ok(()),
+                Ordering::Equal if !slot.note.is_empty() => return Err(StoreError::StoreForked),
+                Ordering::Equal | Ordering::Greater => {}
             }
             let path = self.path(committee, slot.side);
             self.write(&path, &encode(committee, size, note)).map_err(StoreError::io(recording))?;
@@ -146,7 +155,7 @@ impl Checkpoints {
             }
         }
         synced.map_err(|error| {
-            self.failed.store(true, Ordering::Release);
+            self.failed.store(true, atomic::Ordering::Release);
             tracing::error!(%error, "signed checkpoints are not durable: signing stops");
             StoreError::io("syncing the signed checkpoints")(error)
         })

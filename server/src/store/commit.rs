@@ -5,14 +5,16 @@
 //! durable state plus everything queued before; so if one write fails, all behind it fail too.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sealpost_protocol::id::{CommitteeId, TreeSize};
 use tokio::sync::{Notify, oneshot};
 
+use super::disk::Disk;
 use super::embedded::Inner;
 use super::frame::{self, FrameWriter};
-use super::journal::{Journal, WriteError};
+use super::journal::{Journal, Sizes, WriteError};
 use super::notes::{NoteChange, QueuedNotes};
 use super::{
     APPEND_BYTES_MAX, Append, AppendError, Commit, CommitError, QUEUE_BYTES_MAX, StoreError,
@@ -30,6 +32,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
     room: Notify,
+    sizes: Sizes,
     /// What one frame can hold.
     item_bytes_max: usize,
 }
@@ -42,6 +45,8 @@ struct State {
     sizes: HashMap<CommitteeId, TreeSize>,
     notes: QueuedNotes,
     stopped: bool,
+    /// The last write was refused for want of room.
+    full: bool,
     closing: bool,
 }
 
@@ -59,12 +64,13 @@ enum Work {
 }
 
 impl Queue {
-    pub(super) fn new(frame_bytes_max: u64) -> Self {
-        let fits = usize::try_from(frame_bytes_max).unwrap_or(usize::MAX);
+    pub(super) fn new(sizes: Sizes) -> Self {
+        let fits = usize::try_from(Journal::frame_bytes_max(sizes)).unwrap_or(usize::MAX);
         Self {
             state: Mutex::default(),
             wake: Condvar::new(),
             room: Notify::new(),
+            sizes,
             item_bytes_max: APPEND_BYTES_MAX.min(fits.saturating_sub(frame::ITEMS_AT)),
         }
     }
@@ -97,6 +103,23 @@ impl Queue {
         }
         state.notes.push(&changes);
         Ok(self.push(state, Work::Notes(changes), bytes))
+    }
+
+    /// Whether a write would be taken now. After one that found no room, only when the next
+    /// segment fits.
+    pub(super) fn ready(&self, disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
+        drop(self.open_for(1)?);
+        let looking = StoreError::io("asking how full the disk is");
+        let free = disk.free_bytes(folder).map_err(looking)?;
+        let mut state = self.state();
+        let more = if state.full { self.sizes.segment_bytes } else { 0 };
+        if free < self.sizes.reserve_bytes.saturating_add(more) {
+            return Err(StoreError::StoreFull);
+        }
+        if std::mem::take(&mut state.full) {
+            tracing::info!("there is room on the disk again: writes are taken");
+        }
+        Ok(())
     }
 
     /// Waits until half of the queue is free.
@@ -171,6 +194,7 @@ impl Queue {
     fn done(&self, group: Vec<Job>, publish: impl FnOnce()) {
         {
             let mut state = self.state();
+            state.full = false;
             publish();
             for job in &group {
                 state.bytes -= job.bytes;
@@ -197,6 +221,9 @@ impl Queue {
         let behind = {
             let mut state = self.state();
             state.stopped |= stop;
+            if matches!(error, StoreError::StoreFull) && !std::mem::replace(&mut state.full, true) {
+                tracing::warn!("the disk is full: writes are refused, reads go on");
+            }
             state.bytes = 0;
             state.sizes.clear();
             state.notes = QueuedNotes::default();
@@ -241,7 +268,6 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
                 buffer.shrink_to(GROUP_BYTES);
             }
             Err(WriteError::Full) => {
-                tracing::warn!("the disk is full: writes are refused, reads go on");
                 queue.refuse(group, &StoreError::StoreFull, false);
                 buffer = Vec::new();
             }

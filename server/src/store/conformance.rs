@@ -8,10 +8,13 @@ use bytes::Bytes;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
 
-use super::{Append, AppendError, Commit, CommitError, LogStore, Nodes, NoteStore, StoredEntry};
+use super::{
+    Append, AppendError, Commit, CommitError, LogStore, Nodes, NoteStore, StoreError, StoredEntry,
+};
 
 /// Runs all checks on an empty store.
 pub async fn run<S: LogStore + NoteStore + Clone>(store: &S) {
+    store.ready().expect("an empty store takes writes");
     an_unknown_committee_is_an_empty_log(store).await;
     entries_are_read_as_they_came(store).await;
     the_expected_size_decides(store).await;
@@ -246,6 +249,10 @@ async fn checkpoints_are_remembered<S: LogStore>(store: &S) {
     }
     let last = store.last_checkpoint(id).expect("answers");
     assert_eq!(last, Some((TreeSize(3), "note 3".to_owned())), "the largest counts");
+    store.record_checkpoint(id, TreeSize(3), "note 3").expect("the same again is no news");
+    let other = store.record_checkpoint(id, TreeSize(3), "another root");
+    assert!(matches!(other, Err(StoreError::StoreForked)), "{other:?}");
+    assert_eq!(store.last_checkpoint(id).expect("answers"), last);
 }
 
 async fn notes_change_together_or_not_at_all<S: NoteStore>(store: &S) {

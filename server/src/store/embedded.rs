@@ -216,6 +216,13 @@ impl Inner {
         &self.queue
     }
 
+    fn ready(&self) -> Result<(), StoreError> {
+        if self.checkpoints.have_failed() {
+            return Err(StoreError::StoreStopped);
+        }
+        self.queue.ready(self.segments.disk(), self.segments.folder())
+    }
+
     pub(super) fn head(&self, committee: CommitteeId) -> TreeSize {
         self.held(committee).map_or(TreeSize(0), |held| held.size)
     }
@@ -377,6 +384,10 @@ impl LogStore for Store {
         }
     }
 
+    fn ready(&self) -> Result<(), StoreError> {
+        self.inner.ready()
+    }
+
     async fn room(&self) {
         self.inner.queue.room().await;
     }
@@ -411,6 +422,10 @@ impl LogStore for Store {
 
     fn nodes(&self, committee: CommitteeId) -> CommitteeNodes {
         CommitteeNodes::new(Arc::clone(&self.inner), committee)
+    }
+
+    fn forget_nodes(&self, committee: CommitteeId) {
+        self.inner.tiles.forget(committee);
     }
 
     async fn put_snapshot(

@@ -98,7 +98,7 @@ impl Tiles {
     }
 
     /// Throws the file away. If that fails, what is wrong in it stays to be noticed.
-    fn forget(&self, committee: CommitteeId) {
+    pub(super) fn forget(&self, committee: CommitteeId) {
         self.open_tiles().remove(&committee);
         let _ = disk::remove_if_there(self.disk.as_ref(), &self.path(committee));
     }

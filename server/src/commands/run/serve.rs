@@ -57,7 +57,7 @@ impl Relay {
             serving.spawn(control.serve(store, address, clock::now, stop.clone()));
         }
         if let Some(listener) = self.scraped {
-            serving.spawn(metrics::serve(listener, self.metrics, stop));
+            serving.spawn(metrics::serve(listener, self.metrics, self.store.clone(), stop));
         }
         session.line("ready")?;
         tracing::info!(logs = self.store.committees().await.len(), "ready");

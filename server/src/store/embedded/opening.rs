@@ -141,7 +141,7 @@ pub(super) fn open(
         tiles: Tiles::new(Arc::clone(disk), root.join(TILES)),
         snapshots: Snapshots::new(Arc::clone(disk), root.join(SNAPSHOTS)),
         checkpoints,
-        queue: Queue::new(Journal::frame_bytes_max(sizes)),
+        queue: Queue::new(sizes),
         view: RwLock::new(view),
     };
     Ok((inner, journal, lock))

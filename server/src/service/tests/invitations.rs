@@ -1,0 +1,129 @@
+//! Invitations and join requests.
+
+use sealpost_protocol::frame::{CommitteeRequest, InviteAction, InviteRequest, OpenInvitation};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::InvitationId;
+use sealpost_protocol::invitation::{InvitationSecret, SealedJoinRequest};
+use sealpost_protocol::world::TestDevice;
+
+use super::*;
+use crate::limits::JOIN_REQUESTS_COMMITTEE_MAX;
+
+fn secret(seed: u8) -> InvitationSecret {
+    InvitationSecret::new([seed; 32].into())
+}
+
+pub(super) fn open_invitation(seed: u8, uses: u32) -> OpenInvitation {
+    OpenInvitation {
+        id: InvitationId(Hash::of(&[seed])),
+        access_hash: secret(seed).access_hash(),
+        expires: UnixMillis(NOW.0 + HOUR_MS),
+        uses,
+    }
+}
+
+async fn invite(fixture: &Fixture, device: u8, action: InviteAction) -> Reply {
+    let request = InviteRequest { committee: fixture.committee(), action };
+    ask(&fixture.service, login(&TestDevice::new(device)), Request::Invite(request)).await
+}
+
+async fn join(fixture: &Fixture, open: &OpenInvitation, seed: u8, file: &[u8]) -> Reply {
+    let request = SealedJoinRequest::new(open.id, &secret(seed), file.to_vec()).unwrap();
+    ask(&fixture.service, stranger(), Request::Join(request)).await
+}
+
+#[tokio::test]
+async fn dead_invitations_are_all_alike() {
+    let fixture = Fixture::new().await;
+    let [once, cancelled, never] = [1, 2, 3].map(|seed| open_invitation(seed, 1));
+    let mut expired = open_invitation(4, 1);
+    for open in [once, cancelled] {
+        let Reply::Invitations(_) = invite(&fixture, FOUNDER, InviteAction::New(open)).await else {
+            panic!("a coordinator opens invitations");
+        };
+    }
+    invite(&fixture, FOUNDER, InviteAction::Cancel(cancelled.id)).await;
+    assert_eq!(join(&fixture, &once, 1, b"first").await, Reply::Done(Empty {}));
+    assert_eq!(join(&fixture, &once, 1, b"first").await, Reply::Done(Empty {}), "sent again");
+
+    let dead = refused(Code::NotFound);
+    assert_eq!(join(&fixture, &once, 1, b"second").await, dead, "used");
+    assert_eq!(join(&fixture, &cancelled, 2, b"x").await, dead, "cancelled");
+    assert_eq!(join(&fixture, &never, 3, b"x").await, dead, "never there");
+    assert_eq!(join(&fixture, &once, 2, b"x").await, dead, "another secret");
+    expired.expires = NOW;
+    let refusal = invite(&fixture, FOUNDER, InviteAction::New(expired)).await;
+    assert_eq!(refusal, refused(Code::Malformed), "expired when made");
+}
+
+#[tokio::test]
+async fn only_the_maker_sees_who_asks() {
+    let fixture = Fixture::new().await;
+    let open = open_invitation(1, 2);
+    invite(&fixture, FOUNDER, InviteAction::New(open)).await;
+    join(&fixture, &open, 1, b"sealed").await;
+    let about = Request::Joins(CommitteeRequest { committee: fixture.committee() });
+    let founder = login(&TestDevice::new(FOUNDER));
+    let Reply::Joins(joins) = ask(&fixture.service, founder, about.clone()).await else {
+        panic!("not the joins");
+    };
+    assert_eq!(joins.len(), 1);
+    assert_eq!(joins[0].request.verified_file(&secret(1)).unwrap(), b"sealed");
+    let member = login(&TestDevice::new(MEMBER));
+    assert_eq!(ask(&fixture.service, member, about).await, Reply::Joins(Vec::new()));
+
+    let Reply::Invitations(mine) = invite(&fixture, FOUNDER, InviteAction::List(Empty {})).await
+    else {
+        panic!("not the invitations");
+    };
+    assert_eq!(mine.iter().map(|held| held.uses).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        invite(&fixture, MEMBER, InviteAction::Cancel(open.id)).await,
+        refused(Code::NotFound),
+        "another's invitation"
+    );
+}
+
+#[tokio::test]
+async fn members_open_no_invitations() {
+    let fixture = Fixture::new().await;
+    let refusal = invite(&fixture, MEMBER, InviteAction::New(open_invitation(1, 1))).await;
+    assert_eq!(refusal, refused(Code::NotEntitled));
+}
+
+#[tokio::test]
+async fn a_flood_of_join_requests_stays_within_one_answer() {
+    let fixture = Fixture::new().await;
+    let mut done = 0;
+    let mut refusals = Vec::new();
+    for seed in 1..=20 {
+        let open = open_invitation(seed, 100);
+        invite(&fixture, FOUNDER, InviteAction::New(open)).await;
+        for number in 0_u8..20 {
+            let file = vec![number; limits::JOIN_REQUEST_BYTES_MAX];
+            match join(&fixture, &open, seed, &file).await {
+                Reply::Done(_) => done += 1,
+                refusal => refusals.push(refusal),
+            }
+        }
+    }
+    assert_eq!(done, JOIN_REQUESTS_COMMITTEE_MAX);
+    assert!(refusals.iter().all(|refusal| *refusal == refused(Code::TooMany)));
+    let about = Request::Joins(CommitteeRequest { committee: fixture.committee() });
+    let joins = ask(&fixture.service, login(&TestDevice::new(FOUNDER)), about).await;
+    assert!(codec::encode(&joins).len() < limits::FRAME_BYTES_MAX);
+}
+
+#[tokio::test]
+async fn a_device_that_opens_invitations_without_end_must_wait() {
+    let fixture = Fixture::new().await;
+    let mut replies = Vec::new();
+    for seed in 0..=255 {
+        replies.push(invite(&fixture, FOUNDER, InviteAction::New(open_invitation(seed, 1))).await);
+        replies.push(
+            invite(&fixture, FOUNDER, InviteAction::Cancel(open_invitation(seed, 1).id)).await,
+        );
+    }
+    assert!(matches!(replies[0], Reply::Invitations(_)));
+    assert!(replies.contains(&refused(Code::TooMany)));
+}

@@ -1,0 +1,131 @@
+//! What a failing disk does to those who ask.
+
+use super::*;
+use crate::store::disk::faulty::{Failure, Kind};
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+async fn troubled() -> (FaultyDisk, Fixture) {
+    let disk = FaultyDisk::new();
+    let fixture = Fixture::at(Home::faulty(&disk)).await;
+    (disk, fixture)
+}
+
+/// Two records of the member, of which a segment holds one.
+fn large_records(fixture: &Fixture) -> [Vec<u8>; 2] {
+    let member = TestDevice::new(MEMBER);
+    let file = [record_file(), vec![7; 40 * 1024]].concat();
+    let mut header = fixture.world.record_header(&member);
+    let first = Entry::sign(header.clone(), file.clone(), &member.signing);
+    header.author_seq = header.author_seq.next();
+    header.author_prev = first.leaf();
+    [first.encode(), Entry::sign(header, file, &member.signing).encode()]
+}
+
+async fn pushed(fixture: &Fixture, entries: Vec<Vec<u8>>) -> Reply {
+    fixture.push(login(&TestDevice::new(MEMBER)), entries).await
+}
+
+/// Reads go on: all that was there before the trouble.
+async fn assert_reads(fixture: &Fixture, size: u64) {
+    let (entries, head) = fixture.pull(login(&TestDevice::new(FOUNDER)), 0).await;
+    let len = entries.len() as u64;
+    assert_eq!((len, head.checkpoint().size), (size, TreeSize(size)));
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_by_name_and_reads_go_on_until_there_is_room() {
+    let (disk, fixture) = troubled().await;
+    let [first, second] = large_records(&fixture);
+    disk.set_free_bytes(1_000);
+    assert_eq!(accepted(&pushed(&fixture, vec![first]).await), [LeafIndex(2)]);
+    // Nobody knows yet: it is found out when the next segment does not fit.
+    fixture.service.store().ready().unwrap();
+    assert_eq!(pushed(&fixture, vec![second.clone()]).await, refused(Code::Full));
+    assert_reads(&fixture, 3).await;
+    // Now it is known, and nothing is admitted in vain.
+    assert!(matches!(fixture.service.store().ready(), Err(StoreError::StoreFull)));
+    assert_eq!(pushed(&fixture, vec![second.clone()]).await, refused(Code::Full));
+    assert_reads(&fixture, 3).await;
+    disk.set_free_bytes(u64::MAX);
+    let later = accepted(&pushed(&fixture, vec![second]).await);
+    assert_eq!(later, [LeafIndex(3)], "the same bytes, sent again");
+    fixture.service.store().ready().unwrap();
+    let fixture = fixture.restart().await;
+    assert_eq!(check_logs(fixture.service.store().as_ref()).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_writing_until_a_restart_and_reads_go_on() {
+    let (disk, mut fixture) = troubled().await;
+    let member = TestDevice::new(MEMBER);
+    fixture.world.record(&member).unwrap();
+    let record = fixture.world.log[2].clone();
+    disk.fail_next(Kind::Sync, Failure::Lost(std::io::ErrorKind::Other));
+    assert_eq!(pushed(&fixture, vec![record.clone()]).await, refused(Code::Stopped));
+    assert_reads(&fixture, 2).await;
+    assert_eq!(pushed(&fixture, vec![record.clone()]).await, refused(Code::Stopped));
+    assert!(matches!(fixture.service.store().ready(), Err(StoreError::StoreStopped)));
+    let fixture = fixture.restart().await;
+    assert_eq!(accepted(&pushed(&fixture, vec![record]).await), [LeafIndex(2)]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_signed_for_durably_is_not_signed_and_reads_go_on() {
+    let (disk, mut fixture) = troubled().await;
+    // Names of signed checkpoints cannot be made durable any more.
+    disk.fail_next(Kind::SyncFolder, Failure::Lost(std::io::ErrorKind::Other));
+    let stopped = async {
+        while fixture.service.store().ready().is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stopped).await.expect("the sync of checkpoints fails");
+    fixture.world.record(&TestDevice::new(MEMBER)).unwrap();
+    let record = fixture.world.log[2].clone();
+    assert_eq!(pushed(&fixture, vec![record]).await, refused(Code::Stopped));
+    assert_reads(&fixture, 2).await;
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_log_is_folded_again() {
+    let (disk, fixture) = troubled().await;
+    let watched = HeadAsk { committee: fixture.committee(), size: TreeSize(2) };
+    let watch = || Request::Watch(HeadsRequest { committees: vec![watched] });
+    let founder = login(&TestDevice::new(FOUNDER));
+    let mut before = stream(&fixture.service, founder, watch());
+    let [first, second] = large_records(&fixture);
+    disk.set_free_bytes(1_000);
+    accepted(&pushed(&fixture, vec![first]).await);
+    let grown = |size| Some(Reply::Grown(HeadAsk { size: TreeSize(size), ..watched }));
+    assert_eq!(before.recv().await, grown(3));
+    assert_eq!(first_code(&pushed(&fixture, vec![second.clone()]).await), Code::Full);
+    disk.set_free_bytes(u64::MAX);
+    accepted(&pushed(&fixture, vec![second]).await);
+    let ended = tokio::time::timeout(PATIENCE, before.recv()).await;
+    assert_eq!(ended.expect("it does not wait for a log that is no more"), None);
+    let mut after = stream(&fixture.service, founder, watch());
+    assert_eq!(after.recv().await, grown(4));
+}
+
+#[tokio::test]
+async fn another_log_than_the_one_signed_for_is_not_served() {
+    let (disk, mut fixture) = troubled().await;
+    let copy = disk.copy();
+    let home = Home::faulty(&copy);
+    let forked = home.open().await;
+    fixture.world.record(&TestDevice::new(MEMBER)).unwrap();
+    assert_eq!(accepted(&fixture.push_last(login(&TestDevice::new(MEMBER))).await).len(), 1);
+    let (founder, member) = (TestDevice::new(FOUNDER), TestDevice::new(MEMBER));
+    let mut other = Fixture { service: forked, home, world: World::found(&founder) };
+    other.world.admit(&founder, &member, MemberRole::Member).unwrap();
+    other.world.record(&founder).unwrap();
+    assert_eq!(accepted(&other.push_last(login(&founder)).await).len(), 1);
+    drop((fixture.service, other.service));
+    // As long, and every entry of it is admissible: but it is not what was signed for.
+    let journal: PathBuf = "/relay/journal/00000001".into();
+    let forged = copy.contents(&journal).unwrap();
+    disk.tamper(&journal, |bytes| *bytes = forged);
+    let opened = fixture.home.try_open().await.err();
+    assert!(matches!(opened, Some(FoldError::StoreForked { size: TreeSize(3), .. })), "{opened:?}");
+}
