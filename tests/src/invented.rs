@@ -2,14 +2,15 @@
 //! what no client would ask.
 
 use ed25519_dalek::SigningKey;
-use sealpost_protocol::change::Relay;
+use sealpost_protocol::change::{Change, Relay};
+use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee;
 use sealpost_protocol::entry::Entry;
 use sealpost_protocol::frame::{FoundRequest, Reply, Request};
 use sealpost_protocol::id::CommitteeId;
 use sealpost_protocol::permit::code_from_text;
 use sealpost_protocol::world::{
-    TestDevice, World, found_with, founding_change, founding_header, record_file,
+    TestDevice, World, founding_change, founding_header, record_file, reread,
 };
 
 use crate::peer::{Manner, Peer, replies};
@@ -38,14 +39,15 @@ impl Invented {
         };
         let mut change = founding_change(&founder);
         change.home = home;
-        let entry = found_with(&founder, change, founding_header(&founder));
-        let committee = CommitteeId(entry.leaf());
+        let payload = codec::encode(&Change::Found(Box::new(change)));
+        let signed = Entry::sign(founding_header(&founder), payload, &founder.signing);
+        let committee = CommitteeId(signed.leaf());
         let permit = code_from_text(permit).expect("a permit's code");
-        let request = Request::Found(FoundRequest { permit, entry: entry.encode().into() });
+        let request = Request::Found(FoundRequest { permit, entry: signed.encode().into() });
         let peer = Peer::connect(address, &Manner::of(&login(seed))).expect("the relay answers");
         let answer = replies(&peer.ask(&request));
         assert!(matches!(answer.as_slice(), [Reply::Pushed(_)]), "{answer:?}");
-        let (fold, admitted) = Committee::found(entry).expect("the relay took it");
+        let (fold, admitted) = Committee::found(reread(&signed)).expect("the relay took it");
         let log = vec![admitted.entry.encode()];
         let world = World { committee: fold, nodes: admitted.nodes, log };
         Self { founder, committee, world }

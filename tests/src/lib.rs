@@ -13,7 +13,10 @@
 
 pub mod campaign;
 pub mod home;
+pub mod invented;
+pub mod journal;
 pub mod load;
+pub mod peer;
 pub mod process;
 pub mod programs;
 pub mod proxy;
@@ -21,4 +24,6 @@ pub mod pty;
 pub mod ran;
 pub mod relay;
 pub mod scan;
+pub mod scene;
 pub mod seed;
+pub mod tap;

@@ -1,8 +1,12 @@
 //! All scenarios over the real binaries, in one test binary.
 
-mod power;
-
 use sealpost_tests::programs::Programs;
+
+mod journey;
+mod lies;
+mod power;
+mod strangers;
+mod wycheproof;
 
 /// The programs under test.
 fn programs() -> Programs {

@@ -1,0 +1,119 @@
+//! Whoever is not in a committee learns nothing of it, not even whether it is there; and a dead
+//! invitation opens nothing.
+
+use minicbor::bytes::ByteVec;
+use sealpost_protocol::frame::{
+    CommitteeRequest, CosignRequest, Empty, HeadAsk, HeadsRequest, InviteAction, InviteRequest,
+    OpenInvitation, PullRequest, PushRequest, Reply, Request,
+};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, InvitationId, TreeSize, UnixMillis};
+use sealpost_protocol::world::record_file;
+use sealpost_tests::home::Home;
+use sealpost_tests::invented::{Invented, login};
+use sealpost_tests::peer::{Manner, Peer, replies};
+use sealpost_tests::relay::Relay;
+use serde_json::json;
+
+use crate::programs;
+
+/// Every request that names a committee, asked about this one.
+fn requests(committee: CommitteeId) -> Vec<(&'static str, Request)> {
+    let size = TreeSize(0);
+    let heads = HeadsRequest { committees: vec![HeadAsk { committee, size }] };
+    let invitation = OpenInvitation {
+        id: InvitationId(Hash([5; 32])),
+        access_hash: Hash::of(b"access"),
+        expires: UnixMillis(u64::MAX >> 12),
+        uses: 1,
+    };
+    let invite = |action| Request::Invite(InviteRequest { committee, action });
+    let push = |entry: Vec<u8>| {
+        Request::Push(PushRequest { committee, entries: vec![ByteVec::from(entry)] })
+    };
+    let cosignature = "\u{2014} nobody AAAA".to_owned();
+    let root = Hash::of(b"");
+    vec![
+        ("heads", Request::Heads(heads.clone())),
+        ("pull", Request::Pull(PullRequest { committee, from: size })),
+        ("push of no entry", Request::Push(PushRequest { committee, entries: Vec::new() })),
+        ("push of nonsense", push(record_file())),
+        ("watch", Request::Watch(heads)),
+        ("cosign", Request::Cosign(CosignRequest { committee, size, root, cosignature })),
+        ("cosignatures", Request::Cosignatures(CommitteeRequest { committee })),
+        ("joins", Request::Joins(CommitteeRequest { committee })),
+        ("invite new", invite(InviteAction::New(invitation))),
+        ("invite cancel", invite(InviteAction::Cancel(InvitationId(Hash([5; 32]))))),
+        ("invite list", invite(InviteAction::List(Empty {}))),
+    ]
+}
+
+/// A committee that is nowhere.
+fn nowhere() -> CommitteeId {
+    CommitteeId(Hash::of(b"nowhere"))
+}
+
+#[test]
+fn a_foreign_committee_is_answered_byte_for_byte_as_one_that_does_not_exist() {
+    let relay = Relay::start(&programs());
+    let theirs = Invented::found(relay.address(), &relay.permit(), 1);
+    let other = Invented::found(relay.address(), &relay.permit(), 2);
+    let peer = |login| Peer::connect(relay.address(), &Manner::of(&login)).expect("anybody may");
+    let strangers =
+        [("an unknown device", peer(login(3))), ("another committee's device", peer(login(2)))];
+    let founder = peer(login(1));
+
+    let pairs = requests(theirs.committee).into_iter().zip(requests(nowhere()));
+    for ((kind, about_theirs), (_, about_nothing)) in pairs {
+        for (who, stranger) in &strangers {
+            let foreign = stranger.ask(&about_theirs);
+            assert_eq!(foreign, stranger.ask(&about_nothing), "{kind} by {who}");
+            assert!(!foreign.is_empty(), "{kind} by {who}");
+        }
+        // A watch of one's own does not end; the rest show that there was something to see.
+        if kind != "watch" {
+            let own = founder.ask(&about_theirs);
+            assert_ne!(own, founder.ask(&about_nothing), "{kind} by a member");
+        }
+    }
+    assert_ne!(theirs.committee, other.committee);
+}
+
+#[test]
+fn a_stranger_who_knows_an_entry_cannot_push_it() {
+    let relay = Relay::start(&programs());
+    let theirs = Invented::found(relay.address(), &relay.permit(), 1);
+    let pushing = Request::Push(PushRequest {
+        committee: theirs.committee,
+        entries: vec![theirs.next_record().into()],
+    });
+    let ask = |login| {
+        let peer = Peer::connect(relay.address(), &Manner::of(&login)).expect("anybody may");
+        replies(&peer.ask(&pushing))
+    };
+    let refused = ask(login(3));
+    assert!(matches!(refused.as_slice(), [Reply::Refused(_)]), "{refused:?}");
+    let taken = ask(login(1));
+    assert!(matches!(taken.as_slice(), [Reply::Pushed(_)]), "{taken:?}");
+}
+
+#[test]
+fn an_uninvited_person_gets_exit_6_and_no_word_more() {
+    let programs = programs();
+    let relay = Relay::start(&programs);
+    let founder = Home::of(&programs, "isla");
+    let committee = founder.found(relay.address(), &relay.permit(), "Harbour");
+    founder.record_new("note", &committee, &json!({ "text": "Hearing moved to Monday." }));
+    let stranger = Home::of(&programs, "nobody");
+    let known = stranger.run(&["record", "new", "note", "--committee", &committee, "--later"]);
+    let unknown = stranger.run(&["record", "new", "note", "--committee", "C-ZZZZZZZ0", "--later"]);
+    assert_eq!(known.code(), Some(6), "{known:?}");
+    // Never by its check symbol, which a stranger can compute as well.
+    assert!(matches!(unknown.code(), Some(2 | 6)), "{unknown:?}");
+    let invitation = founder.invite(&committee);
+    let _ = stranger.join(&invitation).exits(0);
+    // Asking is not being in.
+    let asking = stranger.run(&["sync"]);
+    assert!(asking.code() == Some(6) || asking.code() == Some(0), "{asking:?}");
+    assert!(stranger.records().is_empty());
+}
