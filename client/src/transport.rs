@@ -1,4 +1,4 @@
-//! QUIC: the client's side (spec/wire.md).
+//! QUIC: the client's side (SPEC.md §19).
 //!
 //! ```text
 //! address → each host in turn, each look-up's answers in turn → handshake (pinned key)

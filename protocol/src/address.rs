@@ -1,4 +1,4 @@
-//! A relay's address: its key and where it listens (SPEC.md, "Relay address").
+//! A relay's address: its key and where it listens (SPEC.md §15).
 //!
 //! `sealpost://<key>@host:port[,host:port]`. The key is pinned: whoever holds the address needs no
 //! name service and no certificate authority to know the relay. One address has one text, so

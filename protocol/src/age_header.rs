@@ -1,4 +1,4 @@
-//! A strict reader of age v1 headers (SPEC.md, age headers), which runs before any age code.
+//! A strict reader of age v1 headers (SPEC.md §11), which runs before any age code.
 //!
 //! The age crate reads headers in quadratic time and lets the sender choose the work factor of
 //! scrypt. So nothing reaches it that has not passed here: one pass over at most the header limit,

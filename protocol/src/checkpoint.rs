@@ -1,5 +1,5 @@
 //! Checkpoints and cosignatures: what a relay, and others, say a log's tree is
-//! (SPEC.md, "Checkpoint"; C2SP signed-note, tlog-checkpoint and tlog-cosignature).
+//! (SPEC.md §10; C2SP signed-note, tlog-checkpoint and tlog-cosignature).
 //!
 //! ```text
 //! relay    Checkpoint            -> sign   -> SignedCheckpoint    the note's exact text

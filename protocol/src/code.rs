@@ -1,4 +1,4 @@
-//! Every answer that is not the one asked for, in one table (SPEC.md §11).
+//! Every answer that is not the one asked for, in one table (SPEC.md §18).
 
 use minicbor::{Decoder, Encoder, decode, encode};
 

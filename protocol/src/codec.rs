@@ -1,4 +1,4 @@
-//! Deterministic CBOR (RFC 8949 §4.2.1): one value has one encoding, and only that is accepted.
+//! Deterministic CBOR (SPEC.md §2, RFC 8949 §4.2.1): one value has one encoding, and only that is accepted.
 //!
 //! Signed things are kept, hashed and stored as the bytes that came; nobody re-encodes to verify.
 //! On the way in they are decoded, encoded again and compared, so that a longer integer, an

@@ -1,4 +1,4 @@
-//! Frames: what travels between client and relay (SPEC.md §10).
+//! Frames: what travels between client and relay (SPEC.md §18).
 //!
 //! A frame is a u32 big-endian length and so many bytes of CBOR. One stream carries one request
 //! and the frames of its answer. Transports move frames and know nothing of their content.

@@ -1,4 +1,4 @@
-//! Hybrid post-quantum recipients of age, `mlkem768x25519` (SPEC.md, hybrid recipients).
+//! Hybrid post-quantum recipients of age, `mlkem768x25519` (SPEC.md §12).
 //!
 //! The age crate has no such type yet. This one plugs into its `Recipient` and `Identity` traits:
 //! the file key is sealed with HPKE (RFC 9180) over the X-Wing KEM in `kem`. It is to be replaced

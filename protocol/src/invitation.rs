@@ -1,4 +1,4 @@
-//! Invitations: the one text that leads a newcomer to a committee (SPEC.md, "Invitation").
+//! Invitations: the one text that leads a newcomer to a committee (SPEC.md §16).
 //!
 //! `sealpost1…` is bech32m over canonical CBOR. It names the relay with its key, the committee and
 //! its head, so that a newcomer's first contact cannot be poisoned, and carries a secret of 256

@@ -4,7 +4,7 @@
 pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Blobs one entry may name.
 pub const BLOBS_MAX: usize = 16;
-/// A record's padded plaintext (SPEC.md §9).
+/// A record's padded plaintext (SPEC.md §14).
 pub const RECORD_PLAINTEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Containers within containers in a record: the schemas need 5.
 pub const RECORD_DEPTH_MAX: usize = 16;

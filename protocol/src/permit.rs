@@ -1,4 +1,4 @@
-//! A permit's code as people read and type it (spec/wire.md, "Permit").
+//! A permit's code as people read and type it (SPEC.md §17).
 //!
 //! 16 random bytes as 26 Crockford base32 symbols in groups, `7Q3XK-…`. Whoever types it may use
 //! lower case, leave out the dashes, and mistake O for 0 and I or L for 1.

@@ -1,4 +1,4 @@
-//! A record's plaintext: JSON bound to its place in the log (SPEC.md, records).
+//! A record's plaintext: JSON bound to its place in the log (SPEC.md §14).
 //!
 //! ```text
 //! body + binding + id + salt -> compact JSON -> padded with spaces -> sealed (seal.rs)

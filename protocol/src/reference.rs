@@ -1,4 +1,4 @@
-//! REF: the short name people read, type and say (SPEC.md §12).
+//! REF: the short name people read, type and say (SPEC.md §17).
 //!
 //! A prefix, `-`, seven Crockford base32 symbols of SHA-256(full id) and one check symbol (the
 //! seven symbols as a number, modulo 37): the same on every device. The window of seven slides

@@ -1,4 +1,4 @@
-//! Sealing and opening: an epoch's secret, and every age file made with it (SPEC.md, sealed files).
+//! Sealing and opening: an epoch's secret, and every age file made with it (SPEC.md §13).
 //!
 //! ```text
 //! epoch secret ── record passphrase ──> records          one scrypt stanza, work factor 1

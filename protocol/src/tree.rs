@@ -1,4 +1,4 @@
-//! The Merkle tree over a log's entries, RFC 6962 and RFC 9162 (SPEC.md, "Tree").
+//! The Merkle tree over a log's entries, RFC 6962 and RFC 9162 (SPEC.md §9).
 //!
 //! Two ways to hold a tree. A [`Frontier`] keeps only the roots of its complete subtrees, at most
 //! 62 hashes, and can append and say its root: every client and every fold has one. A node file

@@ -1,4 +1,4 @@
-//! What both ends of a connection must agree on besides frames (spec/wire.md).
+//! What both ends of a connection must agree on besides frames (SPEC.md §19).
 //!
 //! Constants only: the two `transport` modules do the work.
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each method's comment states what it promises about durability; [`conformance`] holds every
-//! backend to it. [`Store`] is the embedded backend: `protocol/spec/journal.md` is its format.
+//! backend to it. [`Store`] is the embedded backend: SPEC.md §20 is its format.
 //! An error from a write means *unknown*: it may be in the log or not. Whoever needs to know reads
 //! again.
 

@@ -1,4 +1,4 @@
-//! QUIC: the relay's side (spec/wire.md).
+//! QUIC: the relay's side (SPEC.md §19).
 //!
 //! ```text
 //! datagram → gate (how many, from where) → handshake (key exchange, login key)
@@ -189,4 +189,4 @@ impl<S: LogStore + NoteStore> Calls for Service<S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

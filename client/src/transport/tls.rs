@@ -1,5 +1,5 @@
 //! TLS 1.3 with the relay's key pinned, the device's login key and X25519MLKEM768 only
-//! (spec/wire.md).
+//! (SPEC.md §19).
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -19,7 +19,7 @@ fn parse(hosts: &str) -> Result<RelayAddress, AddressError> {
 }
 
 #[test]
-fn the_vectors_come_out_as_they_say() {
+fn the_address_vectors_come_out_as_they_say() {
     for_each_vector("address", |vector| {
         let text = vector.body_line();
         if let Some(address) = vector.assert(text.parse::<RelayAddress>()) {

@@ -11,7 +11,7 @@ fn check<'a>(rule: &str, file: &'a [u8]) -> Result<AgeHeader<'a>, PeerAgeHeaderE
 }
 
 #[test]
-fn every_vector_ends_as_it_says() {
+fn the_age_header_vectors_come_out_as_they_say() {
     for_each_vector("age-header", |vector| {
         vector.assert(check(vector.field("check"), vector.body_bytes()));
     });

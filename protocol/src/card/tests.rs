@@ -34,7 +34,7 @@ fn another_devices_login_key_cannot_be_claimed() {
 }
 
 #[test]
-fn every_flipped_bit_is_refused() {
+fn every_flipped_bit_of_a_card_is_refused() {
     let (signing, login, recipient) = keys();
     let card = Card::sign(&signing, &login, &recipient);
     for at in 0..card.as_bytes().len() {
@@ -45,7 +45,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 #[test]
-fn vectors() {
+fn the_card_vectors_come_out_as_they_say() {
     for_each_vector("card", |vector| {
         if let Some(card) = vector.assert(Card::decode(&vector.body_hex())) {
             assert_eq!(card.device().to_string(), vector.field("device"));

@@ -6,7 +6,7 @@ use crate::vectors::for_each_vector;
 use crate::world::TestDevice;
 
 #[test]
-fn vectors() {
+fn the_change_vectors_come_out_as_they_say() {
     for_each_vector("change", |vector| {
         let bytes = vector.body_hex();
         let change: Result<Change, _> = codec::decode(&bytes, limits::ROSTER_PAYLOAD_BYTES_MAX);

@@ -152,6 +152,9 @@ fn the_longest_note_and_cosignature_are_within_the_limit() {
     longest.origin.term = Term(u32::MAX);
     longest.size = TreeSize(u64::MAX);
     assert!(UnverifiedCheckpoint::parse(longest.sign(&key(1)).text().as_bytes()).is_ok());
+    let parse = |len| UnverifiedCheckpoint::parse(&vec![b'a'; len]).unwrap_err();
+    assert_eq!(parse(NOTE_BYTES_MAX), PeerNoteError::Lines);
+    assert_eq!(parse(NOTE_BYTES_MAX + 1), PeerNoteError::TooLong(NOTE_BYTES_MAX + 1));
     let device = Cosigner::Device(DeviceId(Hash([0xd0; 32])));
     let cosignature = Cosignature::sign(&longest, device, &key(2), UnixMillis(u64::MAX));
     assert!(UnverifiedCosignature::parse(cosignature.text().as_bytes()).is_ok());

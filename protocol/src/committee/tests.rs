@@ -482,7 +482,7 @@ fn fold(log: &[Vec<u8>]) -> Result<Committee, Refusal> {
 }
 
 #[test]
-fn vectors() {
+fn the_log_vectors_come_out_as_they_say() {
     for_each_vector("log", |vector| {
         let log = vector.body_hexes();
         if let Some(committee) = vector.assert(fold(&log)) {

@@ -89,7 +89,7 @@ fn the_largest_entry_fits_its_limit_and_nothing_larger_is_decoded() {
 }
 
 #[test]
-fn vectors() {
+fn the_entry_vectors_come_out_as_they_say() {
     for_each_vector("entry", |vector| {
         let read = vector.assert(UnverifiedEntry::decode(&vector.body_hex()));
         if let Some(read) = read {

@@ -57,7 +57,7 @@ fn decode_frame<T: for<'b> Decode<'b, ()> + Encode<()>>(bytes: &[u8]) -> Result<
 }
 
 #[test]
-fn vectors() {
+fn the_request_vectors_come_out_as_they_say() {
     for_each_vector("frame", |vector| {
         if let Some(request) = vector.assert(decode_frame::<Request>(&vector.body_hex())) {
             assert_eq!(format!("{request:?}"), vector.field("request"));
@@ -67,7 +67,7 @@ fn vectors() {
 }
 
 #[test]
-fn reply_vectors() {
+fn the_answer_vectors_come_out_as_they_say() {
     for_each_vector("reply", |vector| {
         if let Some(reply) = vector.assert(decode_frame::<Reply>(&vector.body_hex())) {
             assert_eq!(format!("{reply:?}"), vector.field("reply"));

@@ -14,6 +14,13 @@ fn a_ref_reads_back_in_any_case_and_with_crockfords_lookalikes() {
 }
 
 #[test]
+fn the_ref_of_the_spec_comes_out() {
+    assert_eq!(Ref::new("C", b"Sealpost").to_string(), "C-4DWJ8J7M");
+    assert_eq!(Ref::new("DV", b"a").to_string(), "DV-SABR24PU");
+    assert_eq!(Ref::new("DV", b"card").to_string(), "DV-DKWTSQXZ");
+}
+
+#[test]
 fn one_wrong_symbol_is_caught() {
     let text = Ref::new("AT", b"an attachment").to_string();
     for at in 3..text.len() {

@@ -248,7 +248,14 @@ fn every_sealed_part_has_the_shape_of_its_kind() {
     assert_eq!(shape(author(label(record_file().into()))), "label");
     assert_eq!(size(author(label(label_long))), "label");
 
+    let largest = |max: usize| {
+        let mut file = hybrid_file();
+        file.resize(max, 6);
+        file.into()
+    };
     let (mut world, [coordinator, ..]) = world();
+    let limit = largest(limits::GRANT_BYTES_MAX);
+    world.change(&coordinator, &Change::Grant(RepairGrant { device, epoch, file: limit })).unwrap();
     let devices = world.active();
     world.change(&coordinator, &Change::Lock(Box::new(lock(201, &devices, true)))).unwrap();
     let repair = |file| Change::Link(RepairLink { epoch: Epoch(2), file });

@@ -1,5 +1,5 @@
 //! Join requests, sealed under what the invitation's secret gives, and the safety number by which
-//! two people find out that nobody stood between them (SPEC.md, "Invitation").
+//! two people find out that nobody stood between them (SPEC.md §16).
 
 use age::secrecy::SecretString;
 use zeroize::Zeroizing;

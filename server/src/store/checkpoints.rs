@@ -1,4 +1,4 @@
-//! The last checkpoint signed for each committee, kept twice (`protocol/spec/journal.md` §6).
+//! The last checkpoint signed for each committee, kept twice (SPEC.md §20.6).
 //!
 //! It is written before the note goes out, so a kill cannot lose it, and synced about a second
 //! later. Two files a committee take turns: after a sync the other one is written, so whatever

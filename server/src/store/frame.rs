@@ -1,4 +1,4 @@
-//! One frame of the journal: what one group commit wrote (`protocol/spec/journal.md` §2, §3).
+//! One frame of the journal: what one group commit wrote (SPEC.md §20.2, §20.3).
 //!
 //! Written by [`FrameWriter`], read by [`decode`]; both give the same [`Batch`], which says where
 //! in the frame each entry stands, so that what is indexed after a write and after a restart

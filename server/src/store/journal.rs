@@ -1,5 +1,5 @@
 //! The journal: the truth. Preallocated segments, one frame a group commit
-//! (`protocol/spec/journal.md`).
+//! (SPEC.md §20).
 //!
 //! A frame is written only when every frame before it is durable. Therefore a bad frame with a
 //! good one behind it is damage, and one with nothing behind it is a write that was never

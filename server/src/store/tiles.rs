@@ -1,5 +1,5 @@
 //! The nodes of each committee's tree, one append-only file a committee: any old root and any
-//! proof in O(log n) reads (`protocol/spec/journal.md` §5).
+//! proof in O(log n) reads (SPEC.md §20.5).
 //!
 //! A pure cache, never synced. Every node carries its own checksum, bound to its committee and
 //! position; a file that is short, or whose right edge does not check, is continued or made anew

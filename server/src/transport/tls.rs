@@ -1,4 +1,4 @@
-//! TLS 1.3 with raw Ed25519 keys on both sides and X25519MLKEM768 only (spec/wire.md).
+//! TLS 1.3 with raw Ed25519 keys on both sides and X25519MLKEM768 only (SPEC.md §19).
 
 use std::sync::Arc;
 

@@ -54,7 +54,7 @@ pub(super) fn write_all() {
         let fields = [("comment", "a request and how it reads"), ("request", shown.as_str())];
         write("frame", name, "success", &fields, &[encode(request)]);
     }
-    let refuse = |name, expect, comment, bytes: Vec<u8>| {
+    let refuse = |name: &str, expect, comment, bytes: Vec<u8>| {
         write("frame", name, expect, &[("comment", comment)], &[bytes]);
     };
     let hello = encode(&requests[0].1);
@@ -68,6 +68,11 @@ pub(super) fn write_all() {
         "request 99",
         vec![0, 0, 0, 4, 0x82, 0x18, 99, 0xa0],
     );
+    for tag in [7, 8] {
+        let frame = vec![0, 0, 0, 3, 0x82, tag, 0xa0];
+        let name = format!("request_{tag}");
+        refuse(&name, "Codec(Malformed", "a request kept for attachments", frame);
+    }
     let mut nested = vec![0, 0, 0x10, 0];
     nested.extend(vec![0x81; 0x1000]);
     refuse("deep", "Codec(Malformed", "4,096 nested arrays", nested);
