@@ -1,5 +1,6 @@
 //! Invitations this device makes, who asks on them, and letting them in.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sealpost_protocol::change::Role;
@@ -7,7 +8,7 @@ use sealpost_protocol::frame::{
     CommitteeRequest, InviteAction, InviteRequest, JoinOf, OpenInvitation, Reply, Request,
 };
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{InvitationId, UnixMillis};
+use sealpost_protocol::id::{DeviceId, InvitationId, UnixMillis};
 use sealpost_protocol::invitation::{Invitation, InvitationSecret};
 use sealpost_protocol::limits::INVITATION_USES_MAX;
 use sealpost_protocol::seal::{self, OpenedJoinRequest};
@@ -151,11 +152,15 @@ pub async fn fetch_asking(
     let Reply::Joins(joins) = relay::ask(connection, &request).await? else {
         return Err(relay::unexpected().into());
     };
+    let seen_before = app.vault.read(Read::join_requests)?;
     let mut asking = Vec::new();
     for join in &joins {
         let kept = made.iter().find(|kept| kept.id == join.invitation);
         // What does not open was not made with the invitation: nobody to be shown.
-        if let Some(opened) = kept.and_then(|kept| open(kept, join)) {
+        let Some(opened) = kept.and_then(|kept| open(kept, join)) else { continue };
+        let request = opened.request.encode();
+        // A safety number is dear to compute: once a request.
+        if !seen_before.iter().any(|seen| seen.request == request) {
             asking.push(seen(app, known, join.invitation, &opened));
         }
     }
@@ -215,22 +220,35 @@ pub fn asking_in(
     Ok(vault.join_requests()?.into_iter().filter_map(with_invitation).collect())
 }
 
-/// The device that `typed` names among those that ask.
-pub fn asking_named(vault: &Read<'_>, typed: &str) -> Result<(Kept, JoinRequest), Failure> {
+/// The requests of the device that `typed` names, each by another invitation or in other words.
+pub fn asking_named(vault: &Read<'_>, typed: &str) -> Result<Vec<(Kept, JoinRequest)>, Failure> {
     let wanted = Wanted::parse(typed, "DV")?;
-    let full = |(_, request): &(Kept, JoinRequest)| request.device.to_string();
-    let reference = |(_, request): &(Kept, JoinRequest)| names::device_ref(&request.device);
-    let mut all = asking_in(vault, None)?;
-    // One device may ask twice, on two invitations: the newest request counts.
-    all.sort_by_key(|(_, request)| request.seen);
-    all.dedup_by(|later, earlier| {
-        let same = later.1.device == earlier.1.device && later.0.committee == earlier.0.committee;
-        if same {
-            std::mem::swap(later, earlier);
-        }
-        same
-    });
-    wanted.one_of(all, full, reference)
+    let all = asking_in(vault, None)?;
+    let devices: BTreeSet<DeviceId> = all.iter().map(|(_, request)| request.device).collect();
+    let device = wanted.one_of(devices, ToString::to_string, names::device_ref)?;
+    Ok(all.into_iter().filter(|(_, request)| request.device == device).collect())
+}
+
+/// The request whose safety number was read out. None has it: somebody stands between.
+pub fn with_number<'r>(
+    requests: &'r [(Kept, JoinRequest)],
+    typed: &str,
+) -> Result<&'r (Kept, JoinRequest), Failure> {
+    let typed = digits::only(typed).ok_or_else(|| {
+        Failure::new(Error::Usage, "A safety number is twenty digits").next("Type it as read out.")
+    })?;
+    let same = |(_, request): &&(Kept, JoinRequest)| {
+        digits::only(&request.safety_number).as_deref() == Some(typed.as_str())
+    };
+    requests.iter().find(same).ok_or_else(|| {
+        Failure::new(Error::Verification, "The safety numbers differ")
+            .safe("Nobody was admitted.")
+            .next(
+                "Read it to each other again. If it still differs, somebody replaced the \
+                 invitation or the card: cancel the invitation and make a new one over another \
+                 channel.",
+            )
+    })
 }
 
 /// Has somebody admitted whose safety number was compared: saves the change, and returns its ULID.
@@ -238,11 +256,9 @@ pub fn save_admission(
     app: &mut App,
     kept: &Kept,
     request: &JoinRequest,
-    typed_number: &str,
 ) -> Result<String, Failure> {
     let log = app.vault.read(|vault| Log::load(vault, kept.committee))?;
     must_coordinate(app, &log)?;
-    must_be_same(&request.safety_number, typed_number)?;
     let asked = sealpost_protocol::invitation::JoinRequest::decode(&request.request)
         .map_err(|_| VaultError::Damaged("a join request does not read".to_owned()))?;
     must_be_free(&log, &request.handle)?;
@@ -253,21 +269,6 @@ pub fn save_admission(
         country: asked.country().to_string(),
     };
     outbox::save_intent(app, kept.committee, &intent)
-}
-
-fn must_be_same(shown: &str, typed: &str) -> Result<(), Failure> {
-    let typed = digits::only(typed).ok_or_else(|| {
-        Failure::new(Error::Usage, "A safety number is twenty digits").next("Type it as read out.")
-    })?;
-    if digits::only(shown).as_deref() == Some(typed.as_str()) {
-        return Ok(());
-    }
-    Err(Failure::new(Error::Verification, "The safety numbers differ")
-        .safe("Nobody was admitted.")
-        .next(
-            "Read it to each other again. If it still differs, somebody replaced the invitation \
-             or the card: cancel the invitation and make a new one over another channel.",
-        ))
 }
 
 fn must_be_free(log: &Log, handle: &str) -> Result<(), Failure> {

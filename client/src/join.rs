@@ -62,6 +62,8 @@ pub struct JoinOpening {
     pub handle: String,
     /// Whether the relay has confirmed that it holds the request.
     pub asked: bool,
+    /// An earlier request that still counts should the relay not take this one.
+    earlier: Option<Box<JoinOpening>>,
 }
 
 impl Opening {
@@ -233,21 +235,35 @@ pub struct Joining<'a> {
     pub country: Country,
 }
 
-/// Seals a join request and saves it. Asking again for a committee that is not open yet replaces
-/// the request.
+/// Seals a join request and saves it. Asking again in the same words sends the same request; in
+/// other words, or by another invitation, it is a request of its own, and the earlier one counts
+/// until the relay has taken it.
 pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, Failure> {
     let invitation = Invitation::from_text(joining.invitation)?;
+    let known = app.vault.read(|vault| vault.committee(&invitation.committee))?;
+    let earlier = match &known {
+        Some(known) => Some(earlier_request(known)?),
+        None => None,
+    };
+    let text = invitation.to_text();
+    let same = |earlier: &JoinOpening| {
+        earlier.invitation == text.as_str() && earlier.handle == joining.handle
+    };
+    if let (Some(known), true) = (known, earlier.as_ref().is_some_and(same)) {
+        return Ok(known);
+    }
     let card = app.device.card();
     let random = random::bytes()?;
     let handle = joining.handle.clone();
     let request = JoinRequest::new(card.as_bytes().to_vec(), random, handle, joining.country)?;
     let sealed = seal::seal_join_request(invitation.id, &invitation.secret, &request)?;
     let opening = Opening::Join(JoinOpening {
-        invitation: invitation.to_text().as_str().to_owned(),
+        invitation: text.as_str().to_owned(),
         request: HEXLOWER.encode(&codec::encode(&sealed)),
         safety_number: seal::safety_number(invitation.committee, &request),
         handle: joining.handle.clone(),
         asked: false,
+        earlier: earlier.map(Box::new),
     });
     let new = NewCommittee {
         id: invitation.committee,
@@ -258,7 +274,6 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
     };
     app.vault.write(|vault| {
         if let Some(known) = vault.committee(&new.id)? {
-            must_be_open_to_join(&known)?;
             vault.remove_unopened(known.no)?;
         }
         let no = vault.add_committee(&new)?;
@@ -266,9 +281,10 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
     })
 }
 
-fn must_be_open_to_join(known: &Committee) -> Result<(), Failure> {
-    if known.standing == Standing::Joining {
-        return Ok(());
+/// The request made before, or an error when this device is in already.
+fn earlier_request(known: &Committee) -> Result<JoinOpening, Failure> {
+    if let Some(Opening::Join(earlier)) = Opening::of(known)? {
+        return Ok(earlier);
     }
     let reference = names::committee_ref(&known.id);
     Err(Failure::new(Error::Failed, format!("This device is in {reference} already"))
@@ -290,12 +306,16 @@ pub async fn ask(
     match relay::ask(connection, &Request::Join(request)).await {
         Ok(_) => {}
         Err(AskError::Refused(code)) if is_final(code) => {
-            app.vault.write(|vault| vault.remove_unopened(no))?;
+            app.vault.write(|vault| match opening.earlier {
+                Some(earlier) => vault.set_opening(no, &Opening::Join(*earlier).to_json()),
+                None => vault.remove_unopened(no),
+            })?;
             return Err(dead(code));
         }
         Err(error) => return Err(error.into()),
     }
     opening.asked = true;
+    opening.earlier = None;
     let json = Opening::Join(opening).to_json();
     Ok(app.vault.write(|vault| vault.set_opening(no, &json))?)
 }

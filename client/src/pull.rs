@@ -35,8 +35,10 @@ pub struct Brought {
     pub received: u64,
     /// Drafts of this device that the log now has.
     pub sent: u64,
-    /// What did not open as it should, in words.
+    /// What did not open as it should, or cannot be explained, in words.
     pub faults: Vec<String>,
+    /// What the relay did not take, and why, in words.
+    pub refused: Vec<String>,
 }
 
 impl Brought {
@@ -45,6 +47,7 @@ impl Brought {
         self.received += other.received;
         self.sent += other.sent;
         self.faults.extend(other.faults);
+        self.refused.extend(other.refused);
     }
 }
 
@@ -123,11 +126,14 @@ fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Fai
     let App { vault, device, .. } = app;
     vault.write(|vault| {
         let mut brought = Brought::default();
+        let mut unknown = 0;
         for admitted in &extension.admitted {
             store_entry(vault, no, admitted)?;
             let from_here = vault.remove_sent(no, &admitted.entry.leaf())?;
+            let by_own = admitted.entry.header().author == own;
             brought.sent += u64::from(from_here);
-            brought.received += u64::from(admitted.entry.header().author != own);
+            brought.received += u64::from(!by_own);
+            unknown += u64::from(by_own && !from_here && admitted.index.0 > 0);
         }
         vault.put_nodes(no, tree::node_count(extension.from), &extension.nodes)?;
         let mut keys = Keys::new(device, no, &extension.fold);
@@ -137,9 +143,20 @@ fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Fai
         let gained = keys.gained().clone();
         catalog::open_again(vault, &mut keys, no, &gained)?;
         brought.faults = keys.into_faults();
+        if unknown > 0 {
+            brought.faults.push(not_from_here(unknown));
+        }
         store_position(vault, log, extension)?;
         Ok(brought)
     })
+}
+
+/// A vault put back from a backup meets what it wrote since: its chain goes on from the log's.
+fn not_from_here(count: u64) -> String {
+    format!(
+        "The log holds {count} entries signed by this device that this vault did not send. Was it \
+         put back from a backup? If not, somebody else has its keys."
+    )
 }
 
 fn store_entry(vault: &Write<'_>, no: CommitteeNo, admitted: &Admitted) -> Result<(), Failure> {

@@ -49,6 +49,7 @@ const ROUNDS_MAX: usize = 1_000;
 /// An entry on its way.
 struct InFlight {
     draft: DraftNo,
+    reference: String,
     leaf: Hash,
     bytes: Vec<u8>,
 }
@@ -65,7 +66,8 @@ pub async fn send(
         if batch.is_empty() {
             break;
         }
-        let accepted = push(app, connection, &log, &batch).await?;
+        brought.refused.clear();
+        let accepted = push(app, connection, &log, &batch, &mut brought.refused).await?;
         let followed = pull::follow(app, connection, no).await?;
         let (moved, sent) = (followed.received > 0, followed.sent > 0);
         brought.add(followed);
@@ -83,6 +85,7 @@ async fn push(
     connection: &Connection,
     log: &Log,
     batch: &[InFlight],
+    refused: &mut Vec<String>,
 ) -> Result<bool, FollowError> {
     let entries = batch.iter().map(|flying| ByteVec::from(flying.bytes.clone())).collect();
     let request = Request::Push(PushRequest { committee: log.known.id, entries });
@@ -105,6 +108,7 @@ async fn push(
         for (flying, result) in batch.iter().zip(&pushed.results) {
             if let PushResult::Refused(Refused { code }) = result {
                 vault.note_refusal(flying.draft, &refusal(*code, now))?;
+                refused.push(format!("{} refused: {}", flying.reference, code.name()));
             }
         }
         Ok::<_, VaultError>(())
@@ -161,7 +165,12 @@ fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlight>), Failu
 
 fn in_flight(draft: &Draft) -> Option<InFlight> {
     let signed = draft.signed.as_ref().filter(|_| draft.sending == Sending::Sending)?;
-    Some(InFlight { draft: draft.no, leaf: signed.leaf_hash, bytes: signed.entry.clone() })
+    Some(InFlight {
+        draft: draft.no,
+        reference: draft.new.reference.clone(),
+        leaf: signed.leaf_hash,
+        bytes: signed.entry.clone(),
+    })
 }
 
 fn next_in_chain(fold: &Fold, device: DeviceId) -> (AuthorSeq, Hash) {
@@ -254,7 +263,12 @@ impl Signer<'_> {
             vault.sign_draft(draft.no, &signed)?;
             self.next = (signed.author_seq.next(), signed.leaf_hash);
             bytes += signed.entry.len();
-            batch.push(InFlight { draft: draft.no, leaf: signed.leaf_hash, bytes: signed.entry });
+            batch.push(InFlight {
+                draft: draft.no,
+                reference: draft.new.reference,
+                leaf: signed.leaf_hash,
+                bytes: signed.entry,
+            });
             if kind == Kind::Roster || batch.len() == PUSH_ENTRIES {
                 break;
             }

@@ -28,6 +28,7 @@ use crate::transport::Connection;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::{Committee, CommitteeNo, Standing};
 use crate::vault::evidence::Cosigned;
+use crate::vault::outbox::{Draft, Sending};
 use crate::vault::{SyncLock, VaultError};
 
 /// How old this device's own cosignature may become before an unchanged log is vouched for again.
@@ -70,7 +71,7 @@ impl Report {
     /// The failure that decides the exit code: a lie before anything else, then what keeps this
     /// device out, then what is not delivered, then that nobody answered.
     pub fn into_result(self) -> Result<(), Failure> {
-        let Self { unsent, relays, failures, .. } = self;
+        let Self { unsent, relays, failures, brought } = self;
         let nobody = !relays.is_empty() && relays.iter().all(|relay| !relay.answered);
         let weight = |failure: &Failure| match failure.kind {
             Error::Verification => 0,
@@ -81,7 +82,7 @@ impl Report {
         let worst = failures.into_iter().min_by_key(weight);
         match worst {
             Some(failure) if weight(&failure) < 2 => Err(failure),
-            worst if unsent > 0 => Err(not_delivered(unsent, worst)),
+            worst if unsent > 0 => Err(not_delivered(unsent, worst, &brought.refused)),
             Some(failure) if failure.kind != Error::Unreachable || nobody => Err(failure),
             _ => Ok(()),
         }
@@ -94,10 +95,12 @@ impl Report {
     }
 }
 
-fn not_delivered(unsent: u64, why: Option<Failure>) -> Failure {
-    let what = match why {
-        Some(failure) => format!("{unsent} unsent: {}", failure.story()),
-        None => format!("{unsent} unsent"),
+fn not_delivered(unsent: u64, why: Option<Failure>, refused: &[String]) -> Failure {
+    let why = why.map(|failure| failure.story());
+    let reasons: Vec<String> = why.into_iter().chain(refused.iter().cloned()).collect();
+    let what = match reasons.as_slice() {
+        [] => format!("{unsent} unsent"),
+        reasons => format!("{unsent} unsent: {}", reasons.join("; ")),
     };
     Failure::new(Error::NotDelivered, what)
         .safe("What was written is in the vault.")
@@ -115,12 +118,15 @@ pub async fn round(app: &mut App, scope: Scope) -> Result<Report, Failure> {
                 Err(error) => report.failures.push(error.into()),
                 Ok(connection) => {
                     answered = true;
+                    note_answer(app, &committees, answered)?;
                     with_relay(app, &connection, &committees, &mut report).await?;
                     connection.close().await;
                 }
             },
         }
-        note_answer(app, &committees, answered)?;
+        if !answered {
+            note_answer(app, &committees, answered)?;
+        }
         report.relays.push(Asked { address, answered });
     }
     report.unsent = unsent(app, scope)?;
@@ -353,20 +359,36 @@ pub async fn deliver(
     id: &str,
     patience: Duration,
 ) -> Result<Delivery, Failure> {
+    let before = app.vault.read(|vault| vault.committee_no(no))?;
     let tried = timeout(patience, deliver_at_last(app, no, id)).await;
-    if app.vault.read(|vault| vault.draft(id))?.is_none() {
+    let Some(draft) = app.vault.read(|vault| vault.draft(id))? else {
         return Ok(Delivery::Accepted);
+    };
+    if draft.sending == Sending::Refused {
+        return Ok(Delivery::Waiting(never(&draft)));
     }
     match tried {
         Ok(Ok(Some(failure))) => Ok(Delivery::Waiting(failure)),
         Ok(Err(failure)) => Err(failure),
         Ok(Ok(None)) | Err(_) => {
-            let reference =
-                names::committee_ref(&app.vault.read(|vault| vault.committee_no(no))?.id);
-            let what = format!("The relay of {reference} did not take it in time");
+            let now = app.vault.read(|vault| vault.committee_no(no))?;
+            if now.asked == before.asked {
+                // Not even a handshake: whoever writes next need not wait for it.
+                note_answer(app, &[now], false)?;
+            }
+            let reference = names::committee_ref(&before.id);
+            let what = format!("the relay of {reference} did not take it in time");
             Ok(Delivery::Waiting(Failure::new(Error::NotDelivered, what)))
         }
     }
+}
+
+/// No log of this committee can ever admit it.
+fn never(draft: &Draft) -> Failure {
+    let why = draft.refusal.as_ref().map_or("", |refusal| refusal.why.as_str());
+    Failure::new(Error::NotAllowed, format!("{} can never be admitted: {why}", draft.new.reference))
+        .safe("It is kept in the vault.")
+        .next("sealpost status")
 }
 
 async fn deliver_at_last(

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::app::Session;
 use crate::error::Failure;
+use crate::invitations;
 use crate::names;
 use crate::ui::{table, time};
-use crate::vault::VaultError;
+use crate::vault::Read;
 use crate::vault::outbox::Draft;
 
 /// Shows this device, its committees, and what is not sent yet and since when.
@@ -19,16 +20,20 @@ struct Shown {
     handle: String,
     committees: Vec<Committee>,
     unsent: Vec<Unsent>,
+    asking: usize,
 }
 
 #[derive(Serialize)]
 struct Committee {
     #[serde(rename = "ref")]
     reference: String,
+    name: Option<String>,
     state: &'static str,
     size: u64,
     relay: String,
     relay_answered: Option<bool>,
+    relay_asked_at: Option<String>,
+    evidence: u64,
 }
 
 #[derive(Serialize)]
@@ -61,11 +66,13 @@ impl Status {
                 since: time::rfc3339(draft.new.made),
                 refusal: draft.refusal.map(|refusal| refusal.why),
             });
-            Ok::<_, VaultError>(Shown {
+            let shown = committees.iter().map(|known| Committee::of(vault, known));
+            Ok::<_, Failure>(Shown {
                 device,
                 handle: vault.own()?.handle,
                 unsent: unsent.collect(),
-                committees: committees.iter().map(Committee::of).collect(),
+                asking: invitations::asking_in(vault, None)?.len(),
+                committees: shown.collect::<Result<_, _>>()?,
             })
         })?;
         Ok(session.ui.result(&shown, &shown.words())?)
@@ -73,14 +80,17 @@ impl Status {
 }
 
 impl Committee {
-    fn of(known: &crate::vault::committees::Committee) -> Self {
-        Self {
+    fn of(vault: &Read<'_>, known: &crate::vault::committees::Committee) -> Result<Self, Failure> {
+        Ok(Self {
             reference: names::committee_ref(&known.id).to_string(),
+            name: names::label(known)?.map(|label| label.name),
             state: known.standing.as_str(),
             size: known.size.0,
             relay: known.relay.clone(),
             relay_answered: known.answered,
-        }
+            relay_asked_at: known.asked.map(time::rfc3339),
+            evidence: vault.evidence_count(known.no)?,
+        })
     }
 }
 
@@ -91,25 +101,35 @@ impl Shown {
         let committees: Vec<Vec<String>> = self.committees.iter().map(Committee::cells).collect();
         parts.push(match committees.as_slice() {
             [] => "No committee yet.".to_owned(),
-            rows => table(&["COMMITTEE", "STATE", "ENTRIES", "RELAY"], rows),
+            rows => table(&["COMMITTEE", "NAME", "STATE", "ENTRIES", "RELAY"], rows),
         });
         let unsent: Vec<Vec<String>> = self.unsent.iter().map(Unsent::cells).collect();
         parts.push(match unsent.as_slice() {
             [] => "Nothing is unsent.".to_owned(),
             rows => table(&["UNSENT", "KIND", "COMMITTEE", "STATE", "SINCE", "REFUSED"], rows),
         });
+        if self.asking > 0 {
+            parts.push(format!("{} ask to join: sealpost member list --asking", self.asking));
+        }
+        for known in self.committees.iter().filter(|known| known.evidence > 0) {
+            let audit = format!("sealpost committee audit {}", known.reference);
+            parts.push(format!("! {} pieces of evidence are kept: {audit}", known.evidence));
+        }
         parts.join("\n\n")
     }
 }
 
 impl Committee {
     fn cells(&self) -> Vec<String> {
+        let at = self.relay_asked_at.clone().unwrap_or_default();
         let relay = match self.relay_answered {
-            None => "not asked yet",
-            Some(true) => "answered",
-            Some(false) => "did not answer",
+            None => "not asked yet".to_owned(),
+            Some(true) => format!("answered {at}"),
+            Some(false) => format!("did not answer {at}"),
         };
-        vec![self.reference.clone(), self.state.into(), self.size.to_string(), relay.into()]
+        let name = self.name.clone().unwrap_or_default();
+        let size = self.size.to_string();
+        vec![self.reference.clone(), name, self.state.to_owned(), size, relay]
     }
 }
 

@@ -44,6 +44,9 @@ impl Sync {
         let _alone = SyncLock::take(app.vault.home())?;
         let report = relay::run(sync::round(&mut app, Scope::All))?;
         tell(session, &report)?;
+        for failure in report.failures.iter().filter(|_| report.failures.len() > 1) {
+            session.ui.talk(&failure.story());
+        }
         report.into_result()
     }
 }

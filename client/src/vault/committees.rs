@@ -61,6 +61,8 @@ pub struct Committee {
     pub label: Option<Vec<u8>>,
     /// Whether the relay answered when it was last asked.
     pub answered: Option<bool>,
+    /// When that was.
+    pub asked: Option<UnixMillis>,
 }
 
 /// How far a log is verified, and by what.
@@ -75,7 +77,7 @@ pub struct Position {
 }
 
 const COLUMNS: &str =
-    "SELECT no, id, relay, state, opening, made_ms, size, label, answered FROM committee";
+    "SELECT no, id, relay, state, opening, made_ms, size, label, answered, asked_ms FROM committee";
 
 impl Read<'_> {
     /// All committees, the oldest first.
@@ -202,5 +204,6 @@ fn committee_of(row: &Row<'_>) -> rusqlite::Result<Committee> {
         size: TreeSize(uint(row.get(6)?)),
         label: row.get(7)?,
         answered: row.get(8)?,
+        asked: row.get::<_, Option<i64>>(9)?.map(millis),
     })
 }

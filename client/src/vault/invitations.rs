@@ -115,7 +115,7 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Stores a join request. One that was seen before keeps its state and its first sight.
+    /// Stores a join request. One device may make several, in other words each; one that was seen before keeps its state and its first sight.
     pub fn put_join_request(&self, request: &JoinRequest) -> Result<(), VaultError> {
         self.transaction.execute(
             "INSERT OR IGNORE INTO join_request VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

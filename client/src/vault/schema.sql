@@ -127,7 +127,7 @@ CREATE TABLE join_request (
     safety_number TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('asking', 'admitted', 'refused')),
     seen_ms INTEGER NOT NULL,
-    PRIMARY KEY (device, invitation)
+    PRIMARY KEY (device, invitation, safety_number)
 ) STRICT;
 
 -- Who vouches for which size: the newest verified cosignature of each signer.

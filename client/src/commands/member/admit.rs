@@ -37,13 +37,13 @@ struct Admitted {
 impl Admit {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
-        let (kept, request) =
-            app.vault.read(|vault| invitations::asking_named(vault, &self.device))?;
+        let requests = app.vault.read(|vault| invitations::asking_named(vault, &self.device))?;
         let number = match self.safety_number {
             Some(number) => number,
-            None => input::ask(&format!("The safety number, as {} reads it out", request.handle))?,
+            None => input::ask("The safety number, as the other person reads it out")?,
         };
-        let id = invitations::save_admission(&mut app, &kept, &request, &number)?;
+        let (kept, request) = invitations::with_number(&requests, &number)?;
+        let id = invitations::save_admission(&mut app, kept, request)?;
         let delivery = relay::run(sync::deliver(&mut app, kept.committee, &id, CHANGE_PATIENCE))?;
         let state = match delivery {
             Delivery::Accepted => "admitted",
@@ -51,8 +51,8 @@ impl Admit {
         };
         let admitted = Admitted {
             reference: names::device_ref(&request.device).to_string(),
-            handle: request.handle,
-            role: kept.role,
+            handle: request.handle.clone(),
+            role: kept.role.clone(),
             state,
         };
         let words = format!(
