@@ -14,6 +14,7 @@
 //! as far as a word goes: `TooLarge` or `Codec(TooLarge` for `Codec(TooLarge { len: 9, max: 8 })`.
 //! The body is taken as bytes, as text or as hex; the test of the format says which. Only tests
 //! read files here: the crate itself has none.
+#![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests alone do this")]
 
 use std::fmt::Debug;
 use std::fs;

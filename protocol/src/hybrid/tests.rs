@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "vectors are files, and only tests read them")]
+
 use std::fs;
 use std::io::Read;
 use std::path::Path;

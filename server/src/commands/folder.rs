@@ -61,6 +61,7 @@ pub(super) fn perform(disk: &Arc<dyn Disk>, data: &Path, ask: &Ask) -> Result<An
         match Store::open(disk, data, Options::default()) {
             Ok(store) => return perform_in(&store, ask),
             Err(StoreError::LocalInUse(_)) if began.elapsed() < LOCAL_DEADLINE => {
+                #[expect(clippy::disallowed_methods, reason = "no runtime runs in this process")]
                 std::thread::sleep(LOOK_EVERY);
             }
             Err(StoreError::LocalInUse(_)) => return Err(ControlError::LocalStopping.into()),
