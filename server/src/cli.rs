@@ -74,7 +74,7 @@ pub fn run(disk: Arc<dyn Disk>, arguments: impl IntoIterator<Item = OsString>) -
     };
     let Globals { data, json, log, log_format } = cli.globals;
     logs::start(log_format, log);
-    let session = Session { disk, data, json };
+    let session = Session::new(disk, data, json);
     match cli.command.run(&session) {
         Ok(()) => 0,
         Err(failure) => {
@@ -94,6 +94,11 @@ pub fn grammar() -> clap::Command {
 }
 
 impl Session {
+    /// For a data folder on that disk.
+    pub fn new(disk: Arc<dyn Disk>, data: Option<PathBuf>, json: bool) -> Self {
+        Self { disk, data, json }
+    }
+
     /// The data folder.
     pub fn data(&self) -> Result<PathBuf, Failure> {
         self.data.clone().ok_or_else(|| {

@@ -33,6 +33,9 @@ pub mod stop;
 pub mod store;
 pub mod transport;
 
+#[cfg(test)]
+mod program;
+
 use store::disk::{Disk, RealDisk};
 
 /// Runs the program on the process's own arguments, streams and disk.
@@ -45,5 +48,6 @@ pub fn main_on(disk: Arc<dyn Disk>) -> ExitCode {
     // A crash must not put the relay's key into a file. Where that cannot be had the rest works.
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    logs::hush_panics();
     ExitCode::from(cli::run(disk, std::env::args_os()))
 }

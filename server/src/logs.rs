@@ -46,6 +46,15 @@ pub fn start(format: LogFormat, level: Level) {
     let _ = Registry::default().with(layer.with_filter(targets(level))).try_init();
 }
 
+/// Has a panic say where it was and no more: its message may hold what was being worked on.
+pub fn hush_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a panic: this is a defect, please report it");
+        tracing::debug!(%panic, "what it said");
+    }));
+}
+
 /// Which events are heard.
 pub(crate) fn targets(level: Level) -> Targets {
     let ours = match level {

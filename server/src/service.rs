@@ -416,4 +416,4 @@ fn note<T: minicbor::Encode<()>>(value: &T) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -44,6 +44,9 @@ pub struct Run {
     /// Take settings from this file instead of relay.toml in the data folder.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Sizes of the store: tests use smaller ones.
+    #[arg(skip)]
+    options: Options,
 }
 
 /// Sockets that are bound and do not answer yet.
@@ -67,6 +70,9 @@ impl Run {
             } else {
                 self.open(session, &data).await?
             };
+            if self.init {
+                session.line(&relay.address().to_string())?;
+            }
             relay.serve(session).await
         })
     }
@@ -86,8 +92,7 @@ impl Run {
             key::keep(disk.as_ref(), data, &key)?;
             Ok::<_, Failure>(bound.settings.keep(disk.as_ref(), data)?)
         };
-        let store = Store::create_with(disk, data, Options::default(), prepare)?;
-        session.line(&bound.address.to_string())?;
+        let store = Store::create_with(disk, data, self.options, prepare)?;
         Relay::new(data, store, key, bound).await
     }
 
@@ -96,7 +101,7 @@ impl Run {
         store::must_be_data_folder(disk.as_ref(), data)?;
         folder::must_be_ours(disk.as_ref(), data)?;
         let settings = self.settings(disk.as_ref(), Some(data))?;
-        let store = Store::open(disk, data, Options::default())?;
+        let store = Store::open(disk, data, self.options)?;
         let key = folder::key_of(disk.as_ref(), data)?;
         let bound = bind(settings, &key).await?;
         Relay::new(data, store, key, bound).await

@@ -19,8 +19,8 @@ use crate::store::disk::faulty::FaultyDisk;
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::{Options, Store};
 
-mod invitations;
-mod strangers;
+pub(crate) mod invitations;
+pub(crate) mod strangers;
 mod trouble;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);

@@ -237,6 +237,7 @@ impl Index {
     pub(super) fn close(&self) {
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = database.map(|database| database.flush()) {
+            let error = failed(&error);
             tracing::warn!(%error, "the index was not flushed: it will be brought up to date");
         }
     }
@@ -248,8 +249,15 @@ impl Index {
     }
 }
 
+/// In words of our own: sled's may quote what stands in the index.
 fn failed(error: &sled::Error) -> StoreError {
-    StoreError::StoreIndex(error.to_string())
+    StoreError::StoreIndex(match error {
+        sled::Error::Io(error) => error.to_string(),
+        sled::Error::Corruption { .. } => "it is damaged".to_owned(),
+        sled::Error::Unsupported(_)
+        | sled::Error::CollectionNotFound(_)
+        | sled::Error::ReportableBug(_) => "sled does not take it".to_owned(),
+    })
 }
 
 fn key(letter: u8, parts: &[&[u8]]) -> Vec<u8> {

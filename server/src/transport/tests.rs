@@ -17,8 +17,9 @@ use crate::stop::{self, Stopper};
 use peer::{Peer, Suite, close_code};
 
 mod closing;
+mod foreign;
 mod handshake;
-mod peer;
+pub(crate) mod peer;
 mod streams;
 
 /// Answers with what it can make up: enough to see every path of the transport.

@@ -46,6 +46,17 @@ impl Relay {
         Ok(Self { store, service, transport, control, metrics, scraped, address })
     }
 
+    /// Its store.
+    #[cfg(test)]
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The address that clients are given.
+    pub(super) fn address(&self) -> &RelayAddress {
+        &self.address
+    }
+
     /// Answers until SIGTERM or SIGINT; then lets what runs finish and closes the store.
     pub(super) async fn serve(self, session: &Session) -> Result<(), Failure> {
         let mut told = Signals::listen().map_err(|error| Failure::io("signals", &error))?;

@@ -13,7 +13,7 @@ fn secret(seed: u8) -> InvitationSecret {
     InvitationSecret::new([seed; 32].into())
 }
 
-pub(super) fn open_invitation(seed: u8, uses: u32) -> OpenInvitation {
+pub(crate) fn open_invitation(seed: u8, uses: u32) -> OpenInvitation {
     OpenInvitation {
         id: InvitationId(Hash::of(&[seed])),
         access_hash: secret(seed).access_hash(),

@@ -19,7 +19,7 @@ async fn found_another(fixture: &Fixture) -> TestDevice {
 
 /// Every request about a committee, in every form. Compiling it asks for a new one when there is a
 /// new request.
-fn requests(committee: CommitteeId, entry: &[u8], open: OpenInvitation) -> Vec<Request> {
+pub(crate) fn requests(committee: CommitteeId, entry: &[u8], open: OpenInvitation) -> Vec<Request> {
     let ask = |size| HeadAsk { committee, size: TreeSize(size) };
     let heads = |size| HeadsRequest { committees: vec![ask(size)] };
     let about = CommitteeRequest { committee };

@@ -14,7 +14,7 @@ use super::*;
 
 /// How a device comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Suite {
+pub(crate) enum Suite {
     /// As it should.
     Hybrid,
     /// With the classical key exchange only.
@@ -27,13 +27,13 @@ pub(super) enum Suite {
     Impostor,
 }
 
-pub(super) struct Peer {
-    pub(super) connection: Connection,
+pub(crate) struct Peer {
+    pub(crate) connection: Connection,
     endpoint: Endpoint,
 }
 
 impl Peer {
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         address: SocketAddr,
         relay: &SigningKey,
         suite: Suite,
@@ -46,7 +46,7 @@ impl Peer {
         Ok(Self { connection, endpoint })
     }
 
-    pub(super) async fn ask(&self, request: &Request) -> Vec<Reply> {
+    pub(crate) async fn ask(&self, request: &Request) -> Vec<Reply> {
         let mut answer = self.send(&frame::encode(request)).await;
         let mut replies = Vec::new();
         while let Some(reply) = answer.next().await.unwrap() {
@@ -56,7 +56,7 @@ impl Peer {
     }
 
     /// Sends these bytes as a whole stream.
-    pub(super) async fn send(&self, bytes: &[u8]) -> Answer {
+    pub(crate) async fn send(&self, bytes: &[u8]) -> Answer {
         let (mut send, answer) = self.open().await;
         // The relay may refuse before it has read all.
         let _ = send.write_all(bytes).await;
@@ -64,24 +64,24 @@ impl Peer {
         answer
     }
 
-    pub(super) async fn open(&self) -> (SendStream, Answer) {
+    pub(crate) async fn open(&self) -> (SendStream, Answer) {
         let (send, receive) = self.connection.open_bi().await.unwrap();
         (send, Answer { receive, reader: FrameReader::new(usize::MAX) })
     }
 
-    pub(super) async fn leave(self) {
+    pub(crate) async fn leave(self) {
         self.connection.close(VarInt::from_u32(0), b"");
         self.endpoint.wait_idle().await;
     }
 }
 
-pub(super) struct Answer {
+pub(crate) struct Answer {
     receive: quinn::RecvStream,
     reader: FrameReader,
 }
 
 impl Answer {
-    pub(super) async fn next(&mut self) -> Result<Option<Reply>, quinn::ReadError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Reply>, quinn::ReadError> {
         loop {
             if let Some(body) = self.reader.next_body().unwrap() {
                 return Ok(Some(frame::decode(&body).unwrap()));
@@ -94,7 +94,7 @@ impl Answer {
     }
 }
 
-pub(super) fn close_code(error: &ConnectionError) -> Option<CloseCode> {
+pub(crate) fn close_code(error: &ConnectionError) -> Option<CloseCode> {
     match error {
         ConnectionError::ApplicationClosed(close) => {
             CloseCode::from_number(close.error_code.into_inner())
