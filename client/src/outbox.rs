@@ -1,6 +1,7 @@
 //! What this device wants sent: checked, saved, and from then on never lost. [`crate::push`] sends
 //! it, now or at a later sync.
 
+use sealpost_protocol::change::Role;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, DeviceId, Epoch, UnixMillis};
 use sealpost_protocol::record::{Binding, RecordBody, RecordId, SALT_BYTES};
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::changes::Intent;
 use crate::error::{Failure, Kind as Error};
 use crate::kinds::{Class, Kind};
+use crate::log::Log;
 use crate::ui::time;
 use crate::vault::VaultError;
 use crate::vault::committees::CommitteeNo;
@@ -26,6 +28,16 @@ pub struct Saved {
     pub id: String,
     /// Required fields that nobody gave.
     pub unknown: Vec<String>,
+}
+
+/// An error when this device's member may only read, said before anything is typed.
+pub fn must_write(app: &App, committee: CommitteeNo) -> Result<(), Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, committee))?;
+    match log.fold().and_then(|fold| fold.roster().role_of(app.device.device_id())) {
+        Some(Role::Reader) => Err(Failure::new(Error::NotAllowed, "Readers post no records")
+            .next("Ask a coordinator: sealpost member list")),
+        _ => Ok(()),
+    }
 }
 
 /// Checks a record and saves it: on return it is on disk.

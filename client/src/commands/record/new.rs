@@ -55,6 +55,7 @@ impl New {
         let mut app = session.open()?;
         let committee =
             app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
+        outbox::must_write(&app, committee.no)?;
         let given = match &self.from {
             None => prompt::record(&kind)?,
             Some(source) => {
