@@ -229,6 +229,11 @@ impl Kind {
             .ok_or_else(|| UnknownKind { name: name.to_owned(), known: known() })
     }
 
+    /// Every field its records may have: those of all kinds, then its own.
+    pub fn all_fields(&self) -> impl Iterator<Item = &Field> {
+        self.envelope.iter().chain(&self.fields)
+    }
+
     /// The fields a person is asked for: required, and without a value of their own.
     pub fn typed_fields(&self) -> impl Iterator<Item = &Field> {
         let is_typed = |field: &&Field| {

@@ -80,7 +80,7 @@ impl Kind {
         }
         let asked_for = given.get("class").and_then(Value::as_str).and_then(class_of);
         check.class = asked_for.unwrap_or(self.class);
-        let known: Vec<&Field> = self.envelope.iter().chain(&self.fields).collect();
+        let known: Vec<&Field> = self.all_fields().collect();
         let fields = check.object("", &mut given, &known);
         if !check.errors.is_empty() {
             return Err(FieldErrors(check.errors));
