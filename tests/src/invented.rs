@@ -55,8 +55,13 @@ impl Invented {
 
     /// The founder's next record, signed and not sent.
     pub fn next_record(&self) -> Vec<u8> {
+        self.record_of(record_file())
+    }
+
+    /// The founder's next record, with a payload of one's own.
+    pub fn record_of(&self, payload: Vec<u8>) -> Vec<u8> {
         let header = self.world.record_header(&self.founder);
-        Entry::sign(header, record_file(), &self.founder.signing).encode()
+        Entry::sign(header, payload, &self.founder.signing).encode()
     }
 }
 

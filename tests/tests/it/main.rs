@@ -2,10 +2,16 @@
 
 use sealpost_tests::programs::Programs;
 
+mod imports;
+mod invitations;
 mod journey;
 mod lies;
+mod offline;
 mod power;
+mod spec;
+mod secrecy;
 mod strangers;
+mod watch;
 mod wycheproof;
 
 /// The programs under test.

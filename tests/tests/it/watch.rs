@@ -1,0 +1,58 @@
+//! `sync --watch` stays, says at once what comes, survives the relay, and ends when told to.
+
+use rustix::process::Signal;
+use sealpost_tests::process::Process;
+use sealpost_tests::scene::Scene;
+use serde_json::{Value, json};
+
+use crate::programs;
+
+/// The next round that is told of.
+#[track_caller]
+fn round(watching: &mut Process) -> Value {
+    let line = watching.line().expect("it stays");
+    let round: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    let members: Vec<&str> = round.as_object().into_iter().flatten().map(|(k, _)| &**k).collect();
+    assert_eq!(members, ["sent", "received", "unsent", "relays"], "{round}");
+    round
+}
+
+#[test]
+fn a_colleagues_record_comes_at_once_and_one_written_here_goes_out() {
+    let Scene { relay: _relay, isla, baran, committee } = Scene::new(&programs());
+    let mut watching = baran.start(&["sync", "--watch"]);
+    assert_eq!(round(&mut watching)["received"], 0, "the first round is told of in any case");
+
+    let written = isla.record_new("note", &committee, &json!({ "text": "Hearing on Monday." }));
+    assert_eq!(round(&mut watching)["received"], 1);
+    // The watch holds the vault for no one command.
+    let shown = baran.show(&written.reference);
+    assert_eq!(shown["record"]["text"], "Hearing on Monday.");
+    baran.record_later("note", &committee, &json!({ "text": "Thanks." }));
+    let sent = round(&mut watching);
+    assert_eq!((&sent["sent"], &sent["unsent"]), (&json!(1), &json!(0)));
+    assert_eq!(isla.sync()["received"], 1);
+
+    watching.signal(Signal::TERM);
+    let ended = watching.finish().exits(0);
+    assert_eq!(ended.stderr_text(), "", "{ended:?}");
+}
+
+#[test]
+fn a_relay_that_comes_back_is_followed_again() {
+    let Scene { mut relay, isla, baran, committee } = Scene::new(&programs());
+    let mut watching = baran.start(&["sync", "--watch"]);
+    round(&mut watching);
+    relay.kill();
+    relay.restart();
+    isla.record_new("note", &committee, &json!({ "text": "Hearing on Monday." }));
+    assert_eq!(round(&mut watching)["received"], 1);
+    // A graceful stop cuts watches off by itself.
+    relay.stop();
+    relay.restart();
+    isla.record_new("note", &committee, &json!({ "text": "And on Tuesday." }));
+    assert_eq!(round(&mut watching)["received"], 1);
+    watching.signal(Signal::INT);
+    let _ = watching.finish().exits(0);
+    assert_eq!(baran.records().len(), 2);
+}
