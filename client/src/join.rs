@@ -78,6 +78,13 @@ impl Opening {
     }
 }
 
+impl FoundOpening {
+    /// The signed founding entry.
+    pub(crate) fn entry_bytes(&self) -> Result<Vec<u8>, Failure> {
+        HEXLOWER.decode(self.entry.as_bytes()).map_err(|_| damaged())
+    }
+}
+
 impl JoinOpening {
     /// The size and root that whoever invited had verified.
     pub fn head(&self) -> Result<(TreeSize, Hash), Failure> {
@@ -177,9 +184,8 @@ pub async fn found(
     known: &Committee,
     opening: &FoundOpening,
 ) -> Result<(), FollowError> {
-    let entry = HEXLOWER.decode(opening.entry.as_bytes()).map_err(|_| damaged())?;
     let permit: PermitCode = permit::code_from_text(&opening.permit).map_err(|_| damaged())?;
-    let request = Request::Found(FoundRequest { permit, entry: entry.into() });
+    let request = Request::Found(FoundRequest { permit, entry: opening.entry_bytes()?.into() });
     let pushed = match relay::ask(connection, &request).await {
         Ok(Reply::Pushed(pushed)) => pushed,
         Ok(_) => return Err(relay::unexpected().into()),

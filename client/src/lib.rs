@@ -38,6 +38,9 @@ pub mod ui;
 pub mod vault;
 pub mod watch;
 
+#[cfg(test)]
+mod village;
+
 /// Runs the program on the process's own arguments and streams.
 pub fn main() -> ExitCode {
     // A crash must not put secrets into a file. Where that cannot be had the rest still works.

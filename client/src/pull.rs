@@ -20,6 +20,7 @@ use crate::lie::{Caught, FollowError, Lie};
 use crate::log::{Extension, Log, Mark, MarkBy, Pulled};
 use crate::relay::AskError;
 use crate::transport::{Connection, PeerError, TransportError};
+use crate::vault::ahead::Ahead;
 use crate::vault::committees::{CommitteeNo, Position, Standing};
 use crate::vault::entries::StoredEntry;
 use crate::vault::{Read, Write};
@@ -59,25 +60,47 @@ pub async fn follow(
 ) -> Result<Brought, FollowError> {
     let mut brought = Brought::default();
     loop {
-        let log = app.vault.read(|vault| Log::load(vault, no))?;
-        let from = log.size();
-        let pulled = receive(connection, log.known.id, from).await?;
-        let (extension, ahead) = app.vault.read(|vault| {
-            let marks = marks(vault, &log)?;
-            let extension = log.extend(vault, &pulled, &marks)?;
-            Ok::<_, FollowError>((extension, marks.iter().map(|mark| mark.size).max()))
-        })?;
-        let shown = extension.note.checkpoint().size;
-        let note = extension.note.text().to_owned();
-        brought.add(store(app, &log, &extension)?);
-        let Some(ahead) = ahead.filter(|ahead| *ahead > shown) else { return Ok(brought) };
-        if shown == from {
-            let lie = Lie::RolledBack { held: ahead, shown };
+        let known = app.vault.read(|vault| vault.committee_no(no))?;
+        let pulled = receive(connection, known.id, known.size).await?;
+        let (new, goal) = accept(app, no, &pulled)?;
+        brought.add(new);
+        if let Goal::Reached = goal {
+            return Ok(brought);
+        }
+    }
+}
+
+/// Whether a log was verified up to everything the relay has signed for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// It was.
+    Reached,
+    /// This pull ended before.
+    Ahead,
+}
+
+/// Verifies what was pulled and stores it. Without anything new it must lead to the goal.
+pub(crate) fn accept(
+    app: &mut App,
+    no: CommitteeNo,
+    pulled: &Pulled,
+) -> Result<(Brought, Goal), FollowError> {
+    let (log, extension, goal) = app.vault.read(|vault| {
+        let log = Log::load(vault, no)?;
+        let marks = marks(vault, &log)?;
+        let extension = log.extend(vault, pulled, &marks)?;
+        Ok::<_, FollowError>((log, extension, marks.iter().map(|mark| mark.size).max()))
+    })?;
+    let shown = extension.note.checkpoint().size;
+    let brought = store(app, &log, &extension)?;
+    match goal.filter(|goal| *goal > shown) {
+        None => Ok((brought, Goal::Reached)),
+        Some(_) if shown > log.size() => Ok((brought, Goal::Ahead)),
+        Some(held) => {
+            let caught = Caught::from(Lie::RolledBack { held, shown }).note(extension.note.text());
             let others = app.vault.read(|vault| vault.ahead(no))?;
-            let caught = others.iter().fold(Caught::from(lie).note(note), |caught, other| {
-                caught.note(other.note.as_bytes())
-            });
-            return Err(caught.into());
+            let with = |caught: Caught, other: Ahead| caught.note(other.note);
+            Err(others.into_iter().fold(caught, with).into())
         }
     }
 }
@@ -243,3 +266,6 @@ fn store_position(vault: &Write<'_>, log: &Log, extension: &Extension) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,11 +47,11 @@ const PUSH_ENTRIES: usize = 64;
 const ROUNDS_MAX: usize = 1_000;
 
 /// An entry on its way.
-struct InFlight {
+pub(crate) struct InFlight {
     draft: DraftNo,
     reference: String,
     leaf: Hash,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Sends what waits for committee `no`, whose log was followed to its head just before.
@@ -138,7 +138,7 @@ fn refusal(code: Code, at: UnixMillis) -> Refusal {
 
 /// Brings the outbox in step with the verified log, signs what can be signed, and says what to
 /// send now.
-fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlight>), Failure> {
+pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlight>), Failure> {
     let log = app.vault.read(|vault| Log::load(vault, no))?;
     let now = app.clock.now();
     let App { vault, device, .. } = app;
@@ -343,3 +343,6 @@ fn no_key() -> Failure {
         .safe("What was written is in the vault, and goes when the lock is here.")
         .next("Ask a coordinator to grant it, then sealpost sync")
 }
+
+#[cfg(test)]
+mod tests;

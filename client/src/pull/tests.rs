@@ -1,0 +1,297 @@
+//! A relay's lies, each beside the honest answer that is taken: exit 7, and the vault as before.
+
+use sealpost_protocol::checkpoint::{Checkpoint, Origin};
+use sealpost_protocol::entry::{Entry, Header, UnverifiedEntry};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{InvitationId, LeafIndex, Term, UnixMillis};
+use sealpost_protocol::invitation::{Invitation, InvitationSecret};
+use sealpost_protocol::sign::SigningKey;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::error::Kind as Error;
+use crate::village::{MemoryRelay, Person};
+
+/// Isla has founded, let Baran in and written four notes, of which Baran has seen one.
+fn scene() -> (MemoryRelay, Person, Person) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    isla.writes("one");
+    isla.sends(&mut relay).expect("sent");
+    baran.follows(&relay).expect("the honest case");
+    for text in ["two", "three", "four"] {
+        isla.writes(text);
+    }
+    isla.sends(&mut relay).expect("sent");
+    (relay, isla, baran)
+}
+
+/// Shows `baran` an answer that is a lie: he has what he had, keeps so many exhibits, and still
+/// takes the truth. Returns how the lie is named.
+fn caught(relay: &MemoryRelay, baran: &mut Person, pulled: &Pulled, exhibits: u64) -> String {
+    let before = baran.digest();
+    let error = baran.takes(pulled).expect_err("a lie");
+    let FollowError::Caught(caught) = error else { panic!("not caught: {error:?}") };
+    assert_eq!(baran.digest(), before, "nothing new was taken");
+    let lie = caught.lie.to_string();
+    let known = baran.app.vault.read(|vault| vault.committee_no(baran.no)).expect("known");
+    let failure = caught.told(&mut baran.app, &known);
+    assert_eq!(failure.kind, Error::Verification);
+    assert_eq!(baran.evidence(), exhibits, "{lie}");
+    baran.follows(relay).expect("the truth is still taken");
+    let read: Vec<_> = baran.reads().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(read, ["one", "two", "three", "four"]);
+    lie
+}
+
+/// An entry's header with its signature, over other payload bytes.
+fn with_payload(entry: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let decoded = UnverifiedEntry::decode(entry).expect("an entry");
+    let payload = decoded.payload().expect("a payload");
+    let mut changed = entry[..entry.len() - payload.len()].to_vec();
+    let mut payload = payload.to_vec();
+    change(&mut payload);
+    changed.extend(payload);
+    changed
+}
+
+fn root_of(note: &str) -> Hash {
+    UnverifiedCheckpoint::parse(note.as_bytes()).expect("a note").claimed().root
+}
+
+#[test]
+fn a_dropped_entry_is_caught() {
+    let (relay, _, mut baran) = scene();
+    let mut pulled = relay.pulled(baran.size());
+    pulled.entries.remove(1);
+    let lie = caught(&relay, &mut baran, &pulled, 2);
+    assert!(lie.contains("not those it signed for"), "{lie}");
+}
+
+#[test]
+fn reordered_and_doubled_entries_are_caught() {
+    let (relay, _, mut baran) = scene();
+    let honest = relay.pulled(baran.size());
+    let mut swapped = Pulled { entries: honest.entries.clone(), note: honest.note.clone() };
+    swapped.entries.swap(0, 1);
+    caught(&relay, &mut baran, &swapped, 2);
+    let (relay, _, mut baran) = scene();
+    let mut doubled = relay.pulled(baran.size());
+    doubled.entries.insert(0, doubled.entries[0].clone());
+    caught(&relay, &mut baran, &doubled, 2);
+}
+
+#[test]
+fn entries_that_were_reordered_under_a_signed_root_are_evidence() {
+    let (relay, _, mut baran) = scene();
+    let mut entries = relay.entries.clone();
+    let last = entries.len() - 1;
+    entries.swap(last, last - 1);
+    let from = usize::try_from(baran.size().0).expect("small");
+    let note = relay.note_over(&entries);
+    let pulled = Pulled { entries: entries[from..].to_vec(), note };
+    let lie = caught(&relay, &mut baran, &pulled, 2);
+    assert!(lie.contains("is not admissible") && lie.contains("chain"), "{lie}");
+}
+
+#[test]
+fn a_changed_payload_is_caught_and_one_that_is_left_out_too() {
+    let (relay, _, mut baran) = scene();
+    let mut pulled = relay.pulled(baran.size());
+    pulled.entries[1] = with_payload(&pulled.entries[1], |payload| payload[300] ^= 1);
+    let lie = caught(&relay, &mut baran, &pulled, 0);
+    assert!(lie.contains("SHA-256"), "{lie}");
+}
+
+#[test]
+fn garbage_in_place_of_an_entry_is_caught() {
+    let (relay, _, mut baran) = scene();
+    let mut pulled = relay.pulled(baran.size());
+    pulled.entries[0] = b"not an entry".to_vec();
+    let lie = caught(&relay, &mut baran, &pulled, 0);
+    assert!(lie.contains("is none"), "{lie}");
+}
+
+#[test]
+fn a_roll_back_is_caught_and_both_notes_are_kept() {
+    let (relay, _, mut baran) = scene();
+    let shown = usize::try_from(baran.size().0).expect("small") - 1;
+    let pulled = Pulled { entries: Vec::new(), note: relay.note_at(shown) };
+    let lie = caught(&relay, &mut baran, &pulled, 2);
+    assert!(lie.contains("shows 2 entries and has signed for 3"), "{lie}");
+}
+
+#[test]
+fn two_roots_for_one_size_are_caught_and_both_notes_are_kept() {
+    let (relay, _, mut baran) = scene();
+    let note = relay.note_of(baran.size(), Hash::of(b"another log"));
+    let lie = caught(&relay, &mut baran, &Pulled { entries: Vec::new(), note }, 2);
+    assert!(lie.contains("two different logs of 3 entries"), "{lie}");
+}
+
+#[test]
+fn a_fork_between_what_was_signed_for_and_what_is_shown_is_caught() {
+    let (relay, mut isla, mut baran) = scene();
+    // Baran was told of a log of four entries; then he is shown one that goes on differently.
+    let size = baran.size().next();
+    let note = relay.note_of(size, Hash::of(b"another log"));
+    baran.app.vault.write(|vault| vault.put_ahead(baran.no, &Ahead { size, note })).expect("kept");
+    isla.follows(&relay).expect("nobody told her");
+    let before = baran.digest();
+    let error = baran.takes(&relay.pulled(baran.size())).expect_err("a fork");
+    let FollowError::Caught(caught) = error else { panic!("not caught: {error:?}") };
+    assert!(matches!(caught.lie, Lie::TwoRoots(at) if at == size), "{}", caught.lie);
+    assert_eq!(caught.exhibits.len(), 2);
+    assert_eq!(baran.digest(), before);
+}
+
+#[test]
+fn what_was_acknowledged_must_be_shown() {
+    let (relay, mut isla, _) = scene();
+    // The relay signs for a note of Isla's and then behaves as if it had never come.
+    isla.writes("five");
+    let sent = isla.prepares();
+    let mut honest = relay.clone();
+    honest.append(&sent[0]).expect("admitted");
+    let size = TreeSize(honest.entries.len() as u64);
+    let ahead = Ahead { size, note: honest.note_at(honest.entries.len()) };
+    isla.app.vault.write(|vault| vault.put_ahead(isla.no, &ahead)).expect("kept");
+    let error = isla.takes(&relay.pulled(isla.size())).expect_err("acknowledged and dropped");
+    let FollowError::Caught(caught) = error else { panic!("not caught: {error:?}") };
+    assert!(matches!(caught.lie, Lie::RolledBack { .. }), "{}", caught.lie);
+    assert_eq!(caught.exhibits.len(), 2, "the receipt's note, and the one shown");
+    assert_eq!(isla.prepares(), sent, "the outbox has it still");
+    isla.follows(&honest).expect("the relay shows it after all");
+    assert!(isla.prepares().is_empty());
+}
+
+#[test]
+fn a_note_of_another_key_or_another_log_is_caught() {
+    let (relay, _, mut baran) = scene();
+    let mut impostor = relay.clone();
+    impostor.key = SigningKey::from_bytes(&[8; 32]);
+    let pulled = impostor.pulled(baran.size());
+    let lie = caught(&relay, &mut baran, &pulled, 0);
+    assert!(lie.contains("checkpoint is not sound"), "{lie}");
+    let (_, _, mut baran) = scene();
+    let mut elsewhere = MemoryRelay::new(9);
+    Person::founds("mira", &mut elsewhere);
+    let error = baran.takes(&elsewhere.pulled(TreeSize(0))).expect_err("another committee's note");
+    assert!(matches!(error, FollowError::Caught(Caught { lie: Lie::Note(_), .. })), "{error:?}");
+}
+
+#[test]
+fn an_entry_that_no_rule_admits_is_evidence_under_the_relays_root() {
+    let (relay, _, mut baran) = scene();
+    let stranger = SigningKey::from_bytes(&[7; 32]);
+    let last = UnverifiedEntry::decode(relay.entries.last().expect("some")).expect("an entry");
+    let header = Header { author: isla_not(&last), ..last.header().clone() };
+    let forged = Entry::sign(header, last.payload().expect("a payload").to_vec(), &stranger);
+    let mut entries = relay.entries.clone();
+    entries.push(forged.encode());
+    let from = usize::try_from(baran.size().0).expect("small");
+    let note = relay.note_over(&entries);
+    let pulled = Pulled { entries: entries[from..].to_vec(), note: note.clone() };
+    let lie = caught(&relay, &mut baran, &pulled, 2);
+    assert!(lie.contains("entry 6 is not admissible"), "{lie}");
+    assert_ne!(root_of(&note), root_of(&relay.pulled(TreeSize(0)).note));
+}
+
+/// A device id that is in no roster.
+fn isla_not(entry: &UnverifiedEntry) -> sealpost_protocol::id::DeviceId {
+    sealpost_protocol::id::DeviceId(Hash::of(entry.header().author.as_bytes()))
+}
+
+#[test]
+fn an_entry_of_a_newer_version_is_no_lie_and_nothing_is_taken() {
+    let (relay, _, mut baran) = scene();
+    let newer = std::fs::read_to_string("../protocol/testdata/entry/version_2").expect("a vector");
+    let hex: String = newer.split("\n\n").nth(1).expect("a body").split_whitespace().collect();
+    let bytes = data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex");
+    let mut tree = baran.log().fold().expect("pulled").frontier().clone();
+    let mut pulled = relay.pulled(baran.size());
+    for entry in &pulled.entries {
+        tree.append(UnverifiedEntry::decode(entry).expect("an entry").leaf());
+    }
+    let Err(sealpost_protocol::entry::PeerEntryError::UnknownVersion { leaf, .. }) =
+        UnverifiedEntry::decode(&bytes)
+    else {
+        panic!("the vector is of version 2");
+    };
+    tree.append(leaf);
+    pulled.entries.push(bytes);
+    pulled.note = relay.note_of(tree.size(), tree.root());
+    let before = baran.digest();
+    let error = baran.takes(&pulled).expect_err("too new");
+    let FollowError::Failed(failure) = error else { panic!("a lie: {error:?}") };
+    assert_eq!(failure.kind, Error::TooOld);
+    assert_eq!(baran.digest(), before);
+    // The same under a root that it does not make is a lie, newer or not.
+    pulled.note = relay.note_of(tree.size(), Hash::of(b"another"));
+    assert!(matches!(baran.takes(&pulled), Err(FollowError::Caught(_))));
+}
+
+/// A newcomer's first contact, by an invitation whose head is `head`.
+fn newcomer(relay: &MemoryRelay, isla: &mut Person, head: (TreeSize, Hash)) -> Person {
+    let mut shown = relay.clone();
+    let mut mira = Person::joins("mira", isla, &mut shown);
+    let invitation = Invitation {
+        address: relay.address(),
+        committee: isla.log().known.id,
+        head,
+        id: InvitationId(Hash::of(b"invitation")),
+        secret: InvitationSecret::new(Zeroizing::new([5; 32])),
+        expires: UnixMillis(u64::MAX),
+        uses: 1,
+    };
+    let opening = json!({
+        "by": "join", "invitation": invitation.to_text().as_str(), "request": "", "handle": "",
+        "safety_number": "", "asked": true, "earlier": null,
+    });
+    let opening = opening.to_string();
+    mira.app.vault.write(|vault| vault.set_opening(mira.no, &opening)).expect("stored");
+    mira.app.vault.write(|vault| vault.set_standing(mira.no, Standing::Joining)).expect("stored");
+    mira
+}
+
+#[test]
+fn a_newcomer_is_shown_the_log_that_the_inviter_had_verified_or_none() {
+    let (mut relay, mut isla, _) = scene();
+    let head = (isla.size(), root_of(&relay.note_at(relay.entries.len())));
+    let mut mira = newcomer(&relay, &mut isla, head);
+    // Her admission went to a copy of the log: bring it to the relay itself.
+    let admission = isla.app.vault.read(|vault| vault.entry(isla.no, LeafIndex(6)));
+    relay.append(&admission.expect("read").expect("there")).expect("admitted");
+    mira.follows(&relay).expect("the honest case");
+    assert_eq!(mira.reads().len(), 4, "history is open to whom it is linked");
+    let (relay, mut isla, _) = scene();
+    let head = (isla.size(), Hash::of(b"another log"));
+    let mut mira = newcomer(&relay, &mut isla, head);
+    let error = mira.takes(&relay.pulled(TreeSize(0))).expect_err("a poisoned first contact");
+    assert!(
+        matches!(error, FollowError::Caught(Caught { lie: Lie::InvitationHead, .. })),
+        "{error:?}"
+    );
+    assert_eq!(mira.size(), TreeSize(0));
+}
+
+#[test]
+fn another_founding_entry_under_the_committees_name_is_caught() {
+    let (relay, mut isla, _) = scene();
+    let head = (TreeSize(0), tree::empty_root());
+    let mut mira = newcomer(&relay, &mut isla, head);
+    let mut other = MemoryRelay::new(9);
+    Person::founds("eve", &mut other);
+    let origin = Origin { committee: isla.log().known.id, term: Term(1) };
+    let fold = other.fold.as_ref().expect("founded");
+    let checkpoint = Checkpoint { origin, size: fold.size(), root: fold.root() };
+    let note = checkpoint.sign(&other.key).text().to_owned();
+    let pulled = Pulled { entries: other.entries.clone(), note };
+    let error = mira.takes(&pulled).expect_err("another committee");
+    assert!(
+        matches!(error, FollowError::Caught(Caught { lie: Lie::OtherCommittee, .. })),
+        "{error:?}"
+    );
+}

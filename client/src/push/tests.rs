@@ -1,0 +1,173 @@
+//! What waits is sent once, in order, by the same bytes, and sealed anew when others were quicker.
+
+use super::*;
+use crate::village::{MemoryRelay, Person};
+
+fn scene() -> (MemoryRelay, Person, Person) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    baran.follows(&relay).expect("let in");
+    (relay, isla, baran)
+}
+
+fn texts(person: &Person) -> Vec<String> {
+    person.reads().into_iter().map(|(_, text)| text).collect()
+}
+
+#[test]
+fn what_was_signed_is_sent_byte_for_byte_until_the_log_has_it() {
+    let (mut relay, _, mut baran) = scene();
+    baran.writes("one");
+    baran.writes("two");
+    let sent = baran.prepares();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(baran.prepares(), sent);
+    baran.writes("three");
+    assert_eq!(baran.prepares(), sent, "what came later waits behind what is on its way");
+    for bytes in &sent {
+        relay.append(bytes).expect("one behind the other");
+    }
+    let brought = baran.follows(&relay).expect("followed");
+    assert_eq!((brought.sent, brought.received), (2, 0));
+    assert_eq!(baran.prepares().len(), 1);
+    baran.sends(&mut relay).expect("sent");
+    assert_eq!(texts(&baran), ["one", "two", "three"]);
+    assert!(baran.prepares().is_empty());
+}
+
+#[test]
+fn a_lock_that_came_first_has_what_waits_sealed_anew_and_sent_once() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let id = baran.writes("one");
+    let stale = baran.prepares();
+    isla.locks();
+    isla.sends(&mut relay).expect("locked");
+    assert!(relay.append(&stale[0]).is_err(), "the relay refuses the old lock");
+    baran.follows(&relay).expect("followed");
+    let fresh = baran.prepares();
+    assert_ne!(fresh, stale);
+    relay.append(&fresh[0]).expect("under the new lock");
+    baran.follows(&relay).expect("followed");
+    isla.follows(&relay).expect("followed");
+    assert_eq!((texts(&isla), texts(&baran)), (vec!["one".to_owned()], vec!["one".to_owned()]));
+    let record = isla.app.vault.read(|vault| vault.records_by_id(&id)).expect("read");
+    assert_eq!(record.len(), 1, "its id stayed the same");
+    assert_eq!(record[0].epoch.0, 2);
+}
+
+#[test]
+fn a_record_that_arrived_and_was_sealed_anew_is_there_once() {
+    let (mut relay, isla, mut baran) = scene();
+    let id = baran.writes("one");
+    let first = baran.prepares();
+    relay.append(&first[0]).expect("it arrives, and nobody tells");
+    // A defect of this program, or a vault put back: the draft lost its bytes.
+    let draft = baran.app.vault.read(|vault| vault.draft(&id)).expect("read").expect("waits");
+    let refusal = Refusal { why: "lost".to_owned(), at: UnixMillis(1) };
+    baran.app.vault.write(|vault| vault.unsign_draft(draft.no, &refusal)).expect("unsigned");
+    baran.follows(&relay).expect("followed");
+    assert!(baran.prepares().is_empty(), "the log has its id already");
+    assert_eq!(texts(&baran), ["one"]);
+    drop(isla);
+}
+
+#[test]
+fn what_the_relay_refuses_without_reason_stays_as_it_is() {
+    let (relay, _, mut baran) = scene();
+    baran.writes("one");
+    let sent = baran.prepares();
+    // The relay says no; the log says nothing that would explain it.
+    baran.follows(&relay).expect("nothing new");
+    assert_eq!(baran.prepares(), sent);
+    assert_eq!(baran.reads(), [("sending".to_owned(), "one".to_owned())]);
+}
+
+#[test]
+fn roster_changes_and_records_go_in_the_order_in_which_they_were_written() {
+    let (mut relay, mut isla, mut baran) = scene();
+    isla.writes("under lock 1");
+    isla.locks();
+    isla.writes("under lock 2");
+    isla.locks();
+    isla.writes("under lock 3");
+    for _ in 0..3 {
+        isla.sends(&mut relay).expect("sent");
+    }
+    assert!(isla.prepares().is_empty());
+    baran.follows(&relay).expect("followed");
+    assert_eq!(texts(&baran), ["under lock 1", "under lock 2", "under lock 3"]);
+    let epochs: Vec<u32> = baran
+        .app
+        .vault
+        .read(|vault| vault.records(baran.no))
+        .expect("read")
+        .iter()
+        .map(|record| record.epoch.0)
+        .collect();
+    assert_eq!(epochs, [1, 2, 3]);
+}
+
+#[test]
+fn a_newcomer_reads_back_through_the_links() {
+    let (mut relay, mut isla, _) = scene();
+    isla.writes("under lock 1");
+    isla.locks();
+    isla.writes("under lock 2");
+    for _ in 0..2 {
+        isla.sends(&mut relay).expect("sent");
+    }
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    mira.follows(&relay).expect("let in");
+    assert_eq!(texts(&mira), ["under lock 1", "under lock 2"]);
+}
+
+#[test]
+fn a_vault_put_back_from_a_backup_goes_on_from_the_log_and_says_so() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let copy = baran.copies();
+    baran.writes("written after the copy");
+    baran.sends(&mut relay).expect("sent");
+    let mut baran = baran.puts_back(&copy);
+    let brought = baran.follows(&relay).expect("followed");
+    assert!(brought.faults[0].contains("put back from a backup"), "{:?}", brought.faults);
+    baran.writes("after that");
+    baran.sends(&mut relay).expect("the chain goes on");
+    isla.follows(&relay).expect("followed");
+    assert_eq!(texts(&isla), ["written after the copy", "after that"]);
+}
+
+#[test]
+fn a_colleagues_record_is_not_pushed_aside_by_copying_its_id() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let id = baran.writes("mine");
+    // Isla, with the relay's help, knows the id and is first.
+    let copied = isla.writes("a copy");
+    let draft = isla.app.vault.read(|vault| vault.draft(&copied)).expect("read").expect("waits");
+    let forged = String::from_utf8(draft.new.draft.clone()).expect("JSON").replace(&copied, &id);
+    isla.app.vault.write(|vault| vault.remove_draft(draft.no)).expect("removed");
+    let new = crate::vault::outbox::NewDraft { draft: forged.into_bytes(), ..draft.new };
+    isla.app.vault.write(|vault| vault.save_draft(&new)).expect("saved");
+    isla.sends(&mut relay).expect("sent");
+    baran.follows(&relay).expect("followed");
+    baran.sends(&mut relay).expect("sent in spite of it");
+    isla.follows(&relay).expect("followed");
+    assert_eq!(texts(&baran), ["a copy", "mine"]);
+    assert_eq!(texts(&isla), ["a copy", "mine"]);
+}
+
+#[test]
+fn an_admission_that_somebody_else_made_is_done() {
+    let (mut relay, mut isla, _) = scene();
+    let card = isla.app.device.card();
+    let intent = Intent::Admit {
+        card: data_encoding::HEXLOWER.encode(card.as_bytes()),
+        role: changes::RoleName::Member,
+        handle: "isla".to_owned(),
+        country: "CH".to_owned(),
+    };
+    crate::outbox::save_intent(&mut isla.app, isla.no, &intent).expect("saved");
+    assert!(isla.prepares().is_empty(), "she is in the roster");
+    isla.sends(&mut relay).expect("nothing to send");
+    assert!(isla.app.vault.read(|vault| vault.unsent(isla.no)).expect("read").is_empty());
+}
