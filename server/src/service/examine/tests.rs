@@ -1,1 +1,117 @@
+use sealpost_protocol::change::Role;
+use sealpost_protocol::checkpoint::Checkpoint;
+use sealpost_protocol::id::AuthorSeq;
+use sealpost_protocol::sign::SigningKey;
+use sealpost_protocol::world::{TestDevice, World};
 
+use super::*;
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[90; 32])
+}
+
+/// A log of four entries.
+fn world() -> World {
+    let (founder, member) = (TestDevice::new(1), TestDevice::new(2));
+    let mut world = World::found(&founder);
+    world.admit(&founder, &member, Role::Member).unwrap();
+    world.record(&member).unwrap();
+    world.record(&founder).unwrap();
+    world
+}
+
+fn stored(bytes: &[u8]) -> StoredEntry {
+    let entry = UnverifiedEntry::decode(bytes).unwrap();
+    let header = entry.header();
+    StoredEntry {
+        leaf_hash: entry.leaf(),
+        author: header.author,
+        author_seq: header.author_seq,
+        bytes: bytes.to_vec().into(),
+    }
+}
+
+/// What is found in the log, by leaf index.
+fn examine(committee: CommitteeId, log: &[StoredEntry]) -> (Examiner, Vec<(u64, String)>) {
+    let mut examiner = Examiner::new(Some(key().verifying_key()));
+    let found = (0..)
+        .zip(log)
+        .filter_map(|(index, entry)| {
+            Some((index, examiner.entry(committee, LeafIndex(index), entry)?))
+        })
+        .collect();
+    (examiner, found)
+}
+
+#[test]
+fn a_sound_log_is_sound() {
+    let world = world();
+    let log: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
+    let (examiner, found) = examine(world.committee.id(), &log);
+    assert_eq!(found, []);
+    assert_eq!((examiner.entries(), examiner.logs()), (4, 1));
+}
+
+#[test]
+fn a_forged_missing_or_foreign_entry_is_found_once_and_what_follows_is_not_believed() {
+    let world = world();
+    let id = world.committee.id();
+    let sound: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
+    let other = World::found(&TestDevice::new(9));
+    type Spoil = fn(&mut Vec<StoredEntry>, &World);
+    let spoil: [(u64, Spoil); 6] = [
+        (2, |log, _| drop(log.remove(2))),
+        (1, |log, _| log.swap(1, 2)),
+        (2, |log, _| log[2].author_seq = AuthorSeq(7)),
+        (3, |log, _| log[3].leaf_hash = Hash::ZERO),
+        (2, |log, other| log[2] = stored(&other.log[0])),
+        (0, |log, other| log[0] = stored(&other.log[0])),
+    ];
+    for (at, spoil) in spoil {
+        let mut log = sound.clone();
+        spoil(&mut log, &other);
+        let (examiner, found) = examine(id, &log);
+        let places: Vec<u64> = found.iter().map(|(index, _)| *index).collect();
+        assert_eq!(places, [at], "{found:?}");
+        assert_eq!(examiner.entries(), at);
+    }
+}
+
+#[test]
+fn a_flip_of_any_byte_of_an_entry_is_found() {
+    let world = world();
+    let sound: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
+    let len = sound[2].bytes.len();
+    for byte in 0..len {
+        let mut log = sound.clone();
+        let mut bytes = log[2].bytes.to_vec();
+        bytes[byte] ^= 1;
+        log[2].bytes = bytes.into();
+        let (_, found) = examine(world.committee.id(), &log);
+        assert_eq!(found.len(), 1, "byte {byte}: {found:?}");
+        assert_eq!(found[0].0, 2, "byte {byte}: {found:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_must_be_over_this_log_by_this_relay() {
+    let world = world();
+    let id = world.committee.id();
+    let log: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
+    let (mut examiner, _) = examine(id, &log);
+    let (size, root) = (world.committee.size(), world.committee.root());
+    let origin = Origin { committee: id, term: world.committee.term() };
+    let sign = |size, root, key: &SigningKey| {
+        Checkpoint { origin, size, root }.sign(key).text().to_owned()
+    };
+    let sound = sign(size, root, &key());
+    assert_eq!(examiner.checkpoint(id, size, &sound), None);
+    for (what, size, note) in [
+        ("another root", size, sign(size, Hash::ZERO, &key())),
+        ("another size than recorded", TreeSize(3), sound.clone()),
+        ("another relay's", size, sign(size, root, &SigningKey::from_bytes(&[91; 32]))),
+        ("no note", size, "note".to_owned()),
+    ] {
+        assert!(examiner.checkpoint(id, size, &note).is_some(), "{what}");
+    }
+}

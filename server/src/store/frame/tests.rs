@@ -1,1 +1,120 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
 
+use super::*;
+
+const MARK: u64 = 0x0102_0304_0506_0708;
+
+fn committee(seed: u8) -> CommitteeId {
+    CommitteeId(Hash([seed; 32]))
+}
+
+fn entry(seed: u8, seq: u64, bytes: Vec<u8>) -> StoredEntry {
+    StoredEntry {
+        leaf_hash: Hash([seed ^ 0x55; 32]),
+        author: DeviceId(Hash([seed; 32])),
+        author_seq: AuthorSeq(seq),
+        bytes: bytes.into(),
+    }
+}
+
+fn change(key: Vec<u8>, value: Option<Vec<u8>>) -> NoteChange {
+    NoteChange { key, value: value.map(Bytes::from) }
+}
+
+/// Two entries and two notes.
+fn sample() -> (Bytes, Batch) {
+    let mut writer = FrameWriter::new(Vec::new());
+    let entries = [entry(1, 0, b"one".to_vec()), entry(2, 7, Vec::new())];
+    writer.append(committee(9), LeafIndex(4), &entries);
+    writer.notes(vec![
+        change(b"key".to_vec(), Some(b"value".to_vec())),
+        change(b"gone".to_vec(), None),
+    ]);
+    let (bytes, batch) = writer.finish(MARK, 3);
+    (Bytes::from(bytes), batch)
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        entries in vec((any::<u8>(), any::<u64>(), vec(any::<u8>(), 0..200)), 0..5),
+        notes in vec((vec(any::<u8>(), 0..20), proptest::option::of(vec(any::<u8>(), 0..50))), 0..5),
+        first in 0..u64::MAX - 10,
+        sequence: u64,
+    ) {
+        let entries: Vec<StoredEntry> =
+            entries.into_iter().map(|(seed, seq, bytes)| entry(seed, seq, bytes)).collect();
+        let notes: Vec<NoteChange> =
+            notes.into_iter().map(|(key, value)| change(key, value)).collect();
+        let mut writer = FrameWriter::new(b"a buffer used before".to_vec());
+        writer.append(committee(1), LeafIndex(first), &entries);
+        writer.notes(notes.clone());
+        let expected = ITEMS_AT + append_len(&entries) + notes_len(&notes);
+        prop_assert_eq!(writer.len(), expected);
+        let (bytes, batch) = writer.finish(MARK, sequence);
+        prop_assert_eq!(bytes.len(), expected);
+        let bytes = Bytes::from(bytes);
+        prop_assert_eq!(decode(&bytes, MARK), Some(batch.clone()));
+        let Item::Append(appended) = &batch.items[0] else { panic!("{batch:?}") };
+        for (index, (placed, entry)) in (first..).zip(appended.entries.iter().zip(&entries)) {
+            let at = placed.offset as usize;
+            let (head, len) = decode_entry(&bytes[at..], committee(1), LeafIndex(index)).unwrap();
+            prop_assert_eq!(len, placed.len as usize);
+            prop_assert_eq!(&bytes[at + ENTRY_HEAD_BYTES..at + len], &entry.bytes[..]);
+            prop_assert_eq!(head.leaf_hash, entry.leaf_hash);
+            prop_assert_eq!((head.author, head.author_seq), (entry.author, entry.author_seq));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_decoding_panic(bytes in vec(any::<u8>(), 0..300)) {
+        let bytes = Bytes::from(bytes);
+        prop_assert_eq!(decode(&bytes, MARK), None);
+        prop_assert!(decode_entry(&bytes, committee(1), LeafIndex(0)).is_none());
+    }
+}
+
+#[test]
+fn a_flip_of_any_bit_is_no_frame() {
+    let (whole, batch) = sample();
+    assert_eq!(decode(&whole, MARK), Some(batch));
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut bytes = whole.to_vec();
+            bytes[at] ^= 1 << bit;
+            assert_eq!(decode(&Bytes::from(bytes), MARK), None, "byte {at} bit {bit}");
+        }
+    }
+    for len in 0..whole.len() {
+        assert_eq!(decode(&whole.slice(..len), MARK), None, "{len} bytes");
+    }
+}
+
+#[test]
+fn a_frame_of_another_segment_is_no_frame_of_this_one() {
+    let (whole, _) = sample();
+    assert_eq!(verify(&whole, MARK), Some(3));
+    assert_eq!(verify(&whole, MARK + 1), None);
+}
+
+#[test]
+fn an_entry_is_read_only_as_what_it_was_written_as() {
+    let (whole, batch) = sample();
+    let Item::Append(appended) = &batch.items[0] else { panic!("{batch:?}") };
+    let at = appended.entries[0].offset as usize;
+    assert!(decode_entry(&whole[at..], committee(9), LeafIndex(4)).is_some());
+    assert!(decode_entry(&whole[at..], committee(8), LeafIndex(4)).is_none(), "another's");
+    assert!(decode_entry(&whole[at..], committee(9), LeafIndex(5)).is_none(), "another place");
+}
+
+#[test]
+fn zeros_end_the_journal_and_garbage_is_bad() {
+    assert_eq!(Head::decode(&[0; HEAD_BYTES]).unwrap_err(), NotAFrame::End);
+    let (whole, _) = sample();
+    let mut head = *whole.first_chunk().unwrap();
+    let len = Head::decode(&head).unwrap().frame_len();
+    assert_eq!(len, whole.len() as u64);
+    head[4] = TYPE_BATCH + 1;
+    assert_eq!(Head::decode(&head).unwrap_err(), NotAFrame::Bad);
+}
