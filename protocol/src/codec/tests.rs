@@ -1,5 +1,13 @@
-use super::*;
 use minicbor::bytes::ByteVec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::card::Card;
+use crate::change::Change;
+use crate::committee::Committee;
+use crate::entry::UnverifiedEntry;
+use crate::frame::{Reply, Request};
+use crate::world::{TestDevice, World};
 
 #[derive(Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -55,4 +63,36 @@ fn the_limit_comes_before_the_decoder() {
     // Not even looked at: as CBOR it is malformed.
     let noise = [0xff; 9];
     assert_eq!(super::decode::<Pair>(&noise, 8), Err(PeerCodecError::TooLarge { len: 9, max: 8 }));
+}
+
+/// Whatever a stranger sends is read by one of these.
+fn decode_all(bytes: &[u8]) {
+    let max = bytes.len();
+    let _ = UnverifiedEntry::decode(bytes);
+    let _ = Card::decode(bytes);
+    let _ = decode::<Change>(bytes, max);
+    let _ = decode::<Request>(bytes, max);
+    let _ = decode::<Reply>(bytes, max);
+    let _ = decode::<Committee>(bytes, max);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_decoding_panic(bytes: Vec<u8>) {
+        decode_all(&bytes);
+    }
+
+    /// Damaged entries and changes get deeper into the decoders than noise does.
+    #[test]
+    fn no_damage_makes_decoding_panic(at in any::<prop::sample::Index>(), byte: u8, cut in 0..3_usize) {
+        let founder = TestDevice::new(1);
+        let founding = &World::found(&founder).log[0];
+        let payload = UnverifiedEntry::decode(founding).unwrap().payload().unwrap().to_vec();
+        for mut bytes in [founding.clone(), payload, founder.card.as_bytes().to_vec()] {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes.drain(at..(at + cut).min(bytes.len()));
+            decode_all(&bytes);
+        }
+    }
 }

@@ -152,13 +152,32 @@ fn a_coefficient_above_the_modulus_is_refused() {
     assert_eq!(Recipient::try_from(&bytes), Err(PeerRecipientError::Key));
 }
 
+/// All u-coordinates below 2^255 whose points have small order, of the curve or of its twist.
+fn small_order() -> [[u8; 32]; 7] {
+    let number = |first: u8, middle: u8, last: u8| {
+        let mut bytes = [middle; 32];
+        (bytes[0], bytes[31]) = (first, last);
+        bytes
+    };
+    let order_8 = |hex: &[u8]| data_encoding::HEXLOWER.decode(hex).unwrap().try_into().unwrap();
+    [
+        number(0, 0, 0),
+        number(1, 0, 0),
+        order_8(b"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+        order_8(b"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+        // p − 1, p, p + 1.
+        number(0xec, 0xff, 0x7f),
+        number(0xed, 0xff, 0x7f),
+        number(0xee, 0xff, 0x7f),
+    ]
+}
+
 #[test]
 fn a_recipient_of_small_order_is_refused() {
     let mut bytes = identity(1).recipient().to_bytes();
-    for point in [0, 1] {
-        bytes.0[1_184..].fill(0);
-        bytes.0[1_184] = point;
-        assert_eq!(Recipient::try_from(&bytes), Err(PeerRecipientError::Key), "{point}");
+    for point in small_order() {
+        bytes.0[1_184..].copy_from_slice(&point);
+        assert_eq!(Recipient::try_from(&bytes), Err(PeerRecipientError::Key), "{point:?}");
     }
 }
 
@@ -170,10 +189,12 @@ fn a_share_of_small_order_is_refused() {
     let stanza = &mut stanzas[0];
     assert!(matches!(age::Identity::unwrap_stanza(&identity, stanza), Some(Ok(_))));
     let mut share = BASE64_NOPAD.decode(stanza.args[0].as_bytes()).unwrap();
-    share[1_088..].fill(0);
-    stanza.args[0] = BASE64_NOPAD.encode(&share);
-    let refused = age::Identity::unwrap_stanza(&identity, stanza);
-    assert!(matches!(refused, Some(Err(DecryptError::InvalidHeader))));
+    for point in small_order() {
+        share[1_088..].copy_from_slice(&point);
+        stanza.args[0] = BASE64_NOPAD.encode(&share);
+        let refused = age::Identity::unwrap_stanza(&identity, stanza);
+        assert!(matches!(refused, Some(Err(DecryptError::InvalidHeader))), "{point:?}");
+    }
 }
 
 /// The check comes before the key does: a reader whom the stanza is not for refuses it too.
