@@ -3,6 +3,7 @@
 use sealpost_tests::programs::Programs;
 
 mod imports;
+mod hygiene;
 mod invitations;
 mod journey;
 mod lies;
