@@ -35,14 +35,16 @@ fn is_test(path: &str) -> bool {
     names.contains(&"tests") || path.starts_with("protocol/src/vectors")
 }
 
-/// Whether the code of `source`, comments left out, names `path` as a whole.
+/// Whether the code of `source`, comments left out, names `path` as a whole, or what lies below it
+/// when it ends with `::`.
 fn names(source: &str, path: &str) -> bool {
     let part_of_a_word = |char: char| char.is_alphanumeric() || char == '_';
     source.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|code| {
         code.match_indices(path).any(|(at, _)| {
             let before = code[..at].chars().next_back();
             let after = code[at + path.len()..].chars().next();
-            !before.is_some_and(part_of_a_word) && !after.is_some_and(part_of_a_word)
+            let ends = path.ends_with(':') || !after.is_some_and(part_of_a_word);
+            ends && !before.is_some_and(part_of_a_word)
         })
     })
 }
@@ -71,6 +73,8 @@ fn a_name_is_found_in_code_and_not_in_comments_or_longer_names() {
     assert!(!names("/// Like [`std::fs`].", "std::fs"));
     assert!(!names("let unsettled = std::fsync;", "std::fs"));
     assert!(!names("let unsettled = 1;", "sled"));
+    assert!(names("use sealpost::cli;", "sealpost::"));
+    assert!(!names("use sealpost_protocol::code;", "sealpost::"));
 }
 
 #[test]
