@@ -131,11 +131,21 @@ fn open(
     let binding = Binding { committee, author, epoch: header.epoch };
     Ok(match plain::Record::open(&plaintext, &binding, &header.content) {
         Ok(record) => {
-            let text = String::from_utf8_lossy(&plaintext).trim_end().to_owned();
-            Ok((record, text))
+            let json = as_shown(&record, &plaintext, keys);
+            Ok((record, json))
         }
         Err(error) => Err(error.to_string()),
     })
+}
+
+/// A record's plaintext. The part for named readers stands in clear in `sealed` if this device is
+/// one of them; else it stays the sealed text that it is for everybody else.
+fn as_shown(record: &plain::Record, plaintext: &[u8], keys: &Keys<'_>) -> String {
+    let text = String::from_utf8_lossy(plaintext).trim_end().to_owned();
+    let Ok(inner) = record.open_named(keys.device().hybrid()) else { return text };
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(&text) else { return text };
+    fields.insert(plain::SEALED.to_owned(), Value::Object(inner.fields));
+    Value::Object(fields).to_string()
 }
 
 /// Puts a record into the catalog.

@@ -35,6 +35,11 @@ impl<'a> Keys<'a> {
         Self { device, no, fold, ready, gained, faults }
     }
 
+    /// This device.
+    pub fn device(&self) -> &DeviceIdentity {
+        self.device
+    }
+
     /// The keys of an epoch, if this device holds it.
     pub fn of(&mut self, vault: &Read<'_>, epoch: Epoch) -> Result<Option<&EpochKeys>, Failure> {
         if !self.ready.contains_key(&epoch) {

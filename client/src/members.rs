@@ -7,9 +7,9 @@ use sealpost_protocol::seal::Label;
 use serde::Serialize;
 
 use crate::changes::RoleName;
-use crate::error::Failure;
+use crate::error::{Failure, Kind as Error};
 use crate::log::Log;
-use crate::names;
+use crate::names::{self, Wanted};
 use crate::vault::Read;
 use crate::vault::committees::CommitteeNo;
 
@@ -60,6 +60,36 @@ pub fn list(vault: &Read<'_>, no: CommitteeNo, own: DeviceId) -> Result<Vec<Memb
         }
     };
     Ok(fold.roster().members().map(member).collect())
+}
+
+/// The members that `typed` names, each by handle or by the REF of a device.
+pub fn named(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    typed: &[String],
+) -> Result<Vec<MemberNumber>, Failure> {
+    if typed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let log = Log::load(vault, no)?;
+    let fold = log.pulled()?;
+    let label = names::label(&log.known)?;
+    typed.iter().map(|typed| one(fold, label.as_ref(), typed)).collect()
+}
+
+fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, Failure> {
+    let handle = typed.trim();
+    let mut members = label.into_iter().flat_map(|label| &label.members);
+    if let Some((number, _)) = members.find(|(_, member)| member.handle == handle) {
+        return Ok(*number);
+    }
+    let Ok(wanted) = Wanted::parse(typed, "DV") else {
+        let what = format!("Nobody in this committee is called {handle}");
+        return Err(Failure::new(Error::NotFound, what).next("sealpost member list"));
+    };
+    let full = |(id, _): &(DeviceId, &Device)| id.to_string();
+    let device = wanted.one_of(fold.roster().devices(), full, |(id, _)| names::device_ref(id))?;
+    Ok(device.1.member)
 }
 
 fn devices(fold: &Fold, number: MemberNumber, own: DeviceId) -> Vec<MemberDevice> {

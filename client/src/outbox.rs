@@ -3,8 +3,9 @@
 
 use sealpost_protocol::change::Role;
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, DeviceId, Epoch, UnixMillis};
-use sealpost_protocol::record::{Binding, RecordBody, RecordId, SALT_BYTES};
+use sealpost_protocol::id::{CommitteeId, DeviceId, Epoch, MemberNumber, UnixMillis};
+use sealpost_protocol::limits;
+use sealpost_protocol::record::{Binding, RecordBody, RecordId, SALT_BYTES, SEALED};
 use sealpost_protocol::reference::Ref;
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
@@ -12,12 +13,15 @@ use ulid::Ulid;
 use crate::app::App;
 use crate::changes::Intent;
 use crate::error::{Failure, Kind as Error};
-use crate::kinds::{Class, Kind};
+use crate::kinds::Kind;
 use crate::log::Log;
 use crate::ui::time;
 use crate::vault::VaultError;
 use crate::vault::committees::CommitteeNo;
 use crate::vault::outbox::{NewDraft, What};
+
+/// In a draft: the members whom its part apart will be sealed to.
+pub(crate) const READERS: &str = "readers";
 
 /// A record that was saved.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Saved {
     pub id: String,
     /// Required fields that nobody gave.
     pub unknown: Vec<String>,
+    /// Whether a part of it is for named readers.
+    pub is_apart: bool,
 }
 
 /// An error when this device's member may only read, said before anything is typed.
@@ -40,33 +46,36 @@ pub fn must_write(app: &App, committee: CommitteeNo) -> Result<(), Failure> {
     }
 }
 
-/// Checks a record and saves it: on return it is on disk.
+/// Checks a record and saves it: on return it is on disk. What of it is strict will be sealed to
+/// `readers`, members of the committee, and to the author's own member.
 pub fn save_record(
     app: &mut App,
     committee: CommitteeNo,
     kind: &Kind,
     given: Value,
+    readers: &[MemberNumber],
 ) -> Result<Saved, Failure> {
     let checked = kind.check(given, app.clock.timestamp())?;
-    if checked.class > Class::H1 {
-        return Err(needs_named_readers(checked.class));
+    if checked.apart.is_empty() && !readers.is_empty() {
+        return Err(nothing_for_readers());
     }
     let made = app.clock.now();
     let id = new_id(made)?;
     let reference = Ref::new(&kind.prefix, id.to_string().as_bytes());
     let body = body(kind, made, checked.fields);
-    must_be_sealable(&body, &id)?;
+    must_be_sealable(&body, &checked.apart, &id)?;
+    let is_apart = !checked.apart.is_empty();
     let new = NewDraft {
         committee,
         what: What::Record,
         id: id.to_string(),
         reference: reference.to_string(),
         kind: kind.kind.clone(),
-        draft: draft_json(&id, body).into_bytes(),
+        draft: draft_json(&id, body, checked.apart, readers).into_bytes(),
         made,
     };
     app.vault.write(|vault| vault.save_draft(&new))?;
-    Ok(Saved { reference, id: new.id, unknown: checked.unknown })
+    Ok(Saved { reference, id: new.id, unknown: checked.unknown, is_apart })
 }
 
 /// Saves what is wanted of the roster, and returns its ULID.
@@ -100,18 +109,43 @@ fn body(kind: &Kind, made: UnixMillis, given: Map<String, Value>) -> RecordBody 
     RecordBody { fields }
 }
 
-fn draft_json(id: &RecordId, body: RecordBody) -> String {
+/// The draft as it is kept and shown: the part for named readers stands in clear in `sealed`.
+fn draft_json(
+    id: &RecordId,
+    body: RecordBody,
+    apart: Map<String, Value>,
+    readers: &[MemberNumber],
+) -> String {
     let mut record = Map::new();
     record.insert("id".to_owned(), json!(id.to_string()));
     record.extend(body.fields);
+    if !apart.is_empty() {
+        record.insert(SEALED.to_owned(), Value::Object(apart));
+        let readers: Vec<u32> = readers.iter().map(|member| member.0).collect();
+        record.insert(READERS.to_owned(), json!(readers));
+    }
     Value::Object(record).to_string()
 }
 
 /// Binds it as sending will, to nowhere: what could never be sealed must not be saved.
-fn must_be_sealable(body: &RecordBody, id: &RecordId) -> Result<(), Failure> {
+fn must_be_sealable(
+    body: &RecordBody,
+    apart: &Map<String, Value>,
+    id: &RecordId,
+) -> Result<(), Failure> {
     let author = DeviceId(Hash::ZERO);
     let nowhere = Binding { committee: CommitteeId::NONE, author, epoch: Epoch(u32::MAX) };
-    let bound = body.bind(&nowhere, id, &[0; SALT_BYTES]);
+    let inner = RecordBody { fields: apart.clone() }.bind(&nowhere, id, &[0; SALT_BYTES]);
+    let bound = inner.and_then(|inner| {
+        let mut outer = body.clone();
+        if !apart.is_empty() {
+            // As long as the longest that it can become: base64 takes four bytes for three.
+            let stanzas = limits::NAMED_READERS_MAX * limits::STANZA_BYTES_MAX;
+            let sealed = "A".repeat((inner.plaintext.len() + stanzas) * 4 / 3);
+            outer.fields.insert(SEALED.to_owned(), Value::String(sealed));
+        }
+        outer.bind(&nowhere, id, &[0; SALT_BYTES])
+    });
     bound.map(|_| ()).map_err(|error| {
         Failure::new(Error::Usage, "The record cannot be sealed")
             .because(error)
@@ -127,14 +161,10 @@ pub(crate) fn new_id(made: UnixMillis) -> Result<RecordId, Failure> {
     Ok(ulid.parse().expect("a ULID prints as one"))
 }
 
-fn needs_named_readers(class: Class) -> Failure {
-    let what = format!(
-        "This record is of class {class}: it must be sealed to named readers, which this version \
-         cannot do yet"
-    );
-    Failure::new(Error::Failed, what)
+fn nothing_for_readers() -> Failure {
+    Failure::new(Error::Usage, "Nothing in this record is for named readers")
         .safe("Nothing was saved; the input is as it was.")
-        .next("Leave out what makes it so, or keep it elsewhere until then.")
+        .next("Give it \"class\": \"H2\", or leave --reader out.")
 }
 
 #[cfg(test)]

@@ -15,9 +15,10 @@ use sealpost_protocol::committee::Committee as Fold;
 use sealpost_protocol::entry::{Entry, Header, Kind, UnverifiedEntry, VERSION};
 use sealpost_protocol::frame::{PushRequest, PushResult, Pushed, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{AuthorSeq, DeviceId, UnixMillis};
+use sealpost_protocol::hybrid::Recipient;
+use sealpost_protocol::id::{AuthorSeq, DeviceId, MemberNumber, UnixMillis};
 use sealpost_protocol::identity::DeviceIdentity;
-use sealpost_protocol::record::{Binding, Fields, RecordBody, RecordId};
+use sealpost_protocol::record::{Binding, Fields, LocalRecordError, RecordBody, RecordId, SEALED};
 use sealpost_protocol::seal::Label;
 use sealpost_protocol::{codec, tree};
 use serde_json::Value;
@@ -29,6 +30,7 @@ use crate::keys::Keys;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::Log;
 use crate::names;
+use crate::outbox::READERS;
 use crate::pull::{self, Brought};
 use crate::random;
 use crate::relay;
@@ -306,14 +308,30 @@ impl Signer<'_> {
         let epoch = self.fold.roster().epoch();
         let author = self.device.device_id();
         let binding = Binding { committee: self.fold.id(), author, epoch };
-        let (id, body) = body_of(draft)?;
         let salt = random::secret()?;
-        let bound = body.bind(&binding, &id, &salt).map_err(|error| {
-            Failure::new(Error::Failed, format!("{} cannot be sealed", draft.new.reference))
-                .because(error)
-        })?;
+        let WrittenRecord { id, mut body, apart } = record_of(draft)?;
+        if let Some((inner, readers)) = apart {
+            let recipients = self.recipients(&readers)?;
+            let own_salt = random::secret()?;
+            let sealed = inner.seal_named(&binding, &id, &own_salt, &recipients);
+            let sealed = sealed.map_err(|error| cannot_seal(draft, error))?;
+            body.fields.insert(SEALED.to_owned(), Value::String(sealed));
+        }
+        let bound = body.bind(&binding, &id, &salt).map_err(|error| cannot_seal(draft, error))?;
         let keys = self.keys.of(vault, epoch)?.ok_or_else(no_key)?;
         Ok((Kind::Record, keys.seal_record(&bound.plaintext)?, bound.content))
+    }
+
+    /// The active devices of the named members and of the author's own.
+    fn recipients(&self, readers: &[MemberNumber]) -> Result<Vec<Recipient>, Failure> {
+        let roster = self.fold.roster();
+        let own = roster.device(self.device.device_id()).map(|device| device.member);
+        let reads = |member| own == Some(member) || readers.contains(&member);
+        let devices = roster.devices().map(|(_, device)| device);
+        devices
+            .filter(|device| device.is_active() && reads(device.member))
+            .map(|device| Ok(Recipient::from_bytes(&device.card.recipient().0)?))
+            .collect()
     }
 
     fn build_change(
@@ -329,13 +347,36 @@ impl Signer<'_> {
     }
 }
 
-/// A draft's record: its id, and the fields to be sealed.
-fn body_of(draft: &Draft) -> Result<(RecordId, RecordBody), Failure> {
+/// A draft's record.
+struct WrittenRecord {
+    id: RecordId,
+    body: RecordBody,
+    /// What is for named readers, and for whom.
+    apart: Option<(RecordBody, Vec<MemberNumber>)>,
+}
+
+fn record_of(draft: &Draft) -> Result<WrittenRecord, Failure> {
     let damaged = || VaultError::Damaged("a record in the outbox does not read".to_owned());
     let mut fields: Fields = serde_json::from_slice(&draft.new.draft).map_err(|_| damaged())?;
     let id = fields.shift_remove("id");
     let id = id.as_ref().and_then(Value::as_str).and_then(|id| id.parse().ok());
-    Ok((id.ok_or_else(damaged)?, RecordBody { fields }))
+    let readers = fields.shift_remove(READERS);
+    let apart = match fields.shift_remove(SEALED) {
+        None => None,
+        Some(Value::Object(inner)) => {
+            let readers: Vec<u32> = readers
+                .and_then(|readers| serde_json::from_value(readers).ok())
+                .ok_or_else(damaged)?;
+            let readers = readers.into_iter().map(MemberNumber).collect();
+            Some((RecordBody { fields: inner }, readers))
+        }
+        Some(_) => return Err(damaged().into()),
+    };
+    Ok(WrittenRecord { id: id.ok_or_else(damaged)?, body: RecordBody { fields }, apart })
+}
+
+fn cannot_seal(draft: &Draft, error: LocalRecordError) -> Failure {
+    Failure::new(Error::Failed, format!("{} cannot be sealed", draft.new.reference)).because(error)
 }
 
 fn no_key() -> Failure {

@@ -190,7 +190,8 @@ impl Person {
 
     pub(crate) fn writes(&mut self, text: &str) -> String {
         let kind = Kind::named("note").expect("a kind");
-        let saved = outbox::save_record(&mut self.app, self.no, &kind, json!({ "text": text }));
+        let saved =
+            outbox::save_record(&mut self.app, self.no, &kind, json!({ "text": text }), &[]);
         saved.expect("saved").id
     }
 

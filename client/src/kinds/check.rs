@@ -1,5 +1,6 @@
 //! Checks a record's fields against its kind, and fills in what has a value of its own.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use sealpost_protocol::reference::{Ref, RefError};
@@ -22,8 +23,11 @@ const OWN_FIELDS: &[&str] = &[
     "salt",
     "content",
     "sealed",
+    "readers",
     "attachments",
 ];
+/// What stays outside when the rest of a record is for named readers: how it is to be handled.
+const HANDLING_FIELDS: &[&str] = &["lang", "status", "class"];
 const DAY_MILLIS: i64 = 86_400_000;
 
 /// Fields that passed.
@@ -31,6 +35,8 @@ const DAY_MILLIS: i64 = 86_400_000;
 pub struct Checked {
     /// The fields, defaults filled in.
     pub fields: Map<String, Value>,
+    /// Those of them that are for named readers alone.
+    pub apart: Map<String, Value>,
     /// The handling class that they ask for.
     pub class: Class,
     /// Required fields that had no value and are `unknown` now.
@@ -69,7 +75,14 @@ impl Kind {
     /// Checks `given`, an object of this kind's fields and the envelope's. `now` is what dates
     /// that have a default count from.
     pub fn check(&self, given: Value, now: jiff::Timestamp) -> Result<Checked, FieldErrors> {
-        let mut check = Check { now, class: self.class, unknown: Vec::new(), errors: Vec::new() };
+        let mut check = Check {
+            now,
+            class: self.class,
+            top: String::new(),
+            apart: BTreeSet::new(),
+            unknown: Vec::new(),
+            errors: Vec::new(),
+        };
         let Value::Object(mut given) = given else {
             check.wrong("record", "is not an object", "a JSON object of the kind's fields");
             return Err(FieldErrors(check.errors));
@@ -80,15 +93,21 @@ impl Kind {
         }
         let asked_for = given.get("class").and_then(Value::as_str).and_then(class_of);
         check.class = asked_for.unwrap_or(self.class);
+        let whole = check.class >= Class::H2;
         let known: Vec<&Field> = self.all_fields().collect();
         let fields = check.object("", &mut given, &known);
         if !check.errors.is_empty() {
             return Err(FieldErrors(check.errors));
         }
-        let Check { class, unknown, .. } = check;
-        let mut fields = fields;
+        let Check { class, unknown, apart: strict, .. } = check;
+        let is_apart = |name: &String| {
+            let all = whole || strict.contains(ALL_FIELDS);
+            (all && !HANDLING_FIELDS.contains(&name.as_str())) || strict.contains(name)
+        };
+        let (apart, mut fields): (Map<_, _>, Map<_, _>) =
+            fields.into_iter().partition(|(name, _)| is_apart(name));
         fields.insert("class".to_owned(), json!(class.to_string()));
-        Ok(Checked { fields, class, unknown })
+        Ok(Checked { fields, apart, class, unknown })
     }
 
     fn names(&self) -> String {
@@ -96,9 +115,16 @@ impl Kind {
     }
 }
 
+/// In [`Check::apart`]: a value that makes the whole record one for named readers.
+const ALL_FIELDS: &str = "*";
+
 struct Check {
     now: jiff::Timestamp,
     class: Class,
+    /// The field of the record itself that is being checked.
+    top: String,
+    /// Fields of the record itself that are for named readers.
+    apart: BTreeSet<String>,
     unknown: Vec<String>,
     errors: Vec<FieldError>,
 }
@@ -109,10 +135,11 @@ impl Check {
         self.errors.push(FieldError { field, wrong, allowed });
     }
 
-    /// What is for named readers makes the whole record so; what is milder changes nothing.
-    fn raise(&mut self, class: Class) {
+    /// What is for named readers goes apart, `what` of it; what is milder changes nothing.
+    fn raise(&mut self, class: Class, what: String) {
         if class >= Class::H2 {
             self.class = self.class.max(class);
+            self.apart.insert(what);
         }
     }
 
@@ -134,6 +161,9 @@ impl Check {
         for field in known {
             let at =
                 if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
+            if path.is_empty() {
+                self.top.clone_from(&field.name);
+            }
             let value = given.remove(&field.name).filter(|value| !is_empty(value));
             let wanted = field.when.as_ref().is_none_or(|when| {
                 checked.get(&when.field).and_then(Value::as_str) == Some(when.is.as_str())
@@ -180,7 +210,7 @@ impl Check {
         if value == UNKNOWN {
             return Some(value);
         }
-        self.raise(field.class);
+        self.raise(field.class, self.top.clone());
         if field.value != Type::List {
             return self.single(at, value, field, field.value);
         }
@@ -245,7 +275,8 @@ impl Check {
     fn choice(&mut self, at: &str, value: Value, field: &Field) -> Option<Value> {
         let chosen = field.values.iter().find(|choice| value == choice.value());
         if let Some(choice) = chosen {
-            self.raise(choice.class());
+            // A word like `hiv` tells by its presence alone: the record is apart as a whole.
+            self.raise(choice.class(), ALL_FIELDS.to_owned());
             return Some(value);
         }
         let other = value.get("other").and_then(Value::as_str).is_some_and(|text| !text.is_empty())

@@ -167,3 +167,27 @@ fn typed_answers_become_values() {
     assert_eq!(from_typed(role, "9"), json!("9"), "refused by the check, with what is allowed");
     assert_eq!(from_typed(role, ""), json!("unknown"));
 }
+
+#[test]
+fn what_is_strict_goes_apart_and_the_rest_stays() {
+    let apart = |kind: &str, given: Value| {
+        let checked = check(kind, given).expect("sound");
+        let names = |fields: &serde_json::Map<String, Value>| fields.keys().cloned().collect();
+        let both: (Vec<String>, Vec<String>) = (names(&checked.apart), names(&checked.fields));
+        both
+    };
+    let (inside, outside) = apart("trial-note", json!({"what_happened": "x", "lawyer_only": "y"}));
+    assert_eq!(inside, ["lawyer_only"]);
+    assert!(outside.contains(&"what_happened".to_owned()));
+    let (inside, outside) = apart("note", json!({"text": "x", "source": {"identity": "y"}}));
+    assert_eq!(inside, ["source"]);
+    assert!(outside.contains(&"text".to_owned()));
+    let (inside, outside) = apart("note", json!({"text": "x", "class": "H3"}));
+    assert_eq!(outside, ["lang", "status", "class"]);
+    assert_eq!(inside, ["text", "expires"]);
+    let flagged = json!({"summary": "x", "sensitive_flags": ["hiv"]});
+    let (inside, outside) = apart("health-report", flagged);
+    assert_eq!(outside, ["lang", "status", "class"]);
+    assert!(inside.contains(&"summary".to_owned()));
+    assert_eq!(apart("note", json!({"text": "x"})).0, [""; 0]);
+}

@@ -14,7 +14,7 @@ fn app() -> (tempfile::TempDir, App, CommitteeNo) {
 }
 
 fn save(app: &mut App, no: CommitteeNo, kind: &str, given: Value) -> Result<Saved, Failure> {
-    save_record(app, no, &Kind::named(kind).expect("a known kind"), given)
+    save_record(app, no, &Kind::named(kind).expect("a known kind"), given, &[])
 }
 
 #[test]
@@ -48,13 +48,17 @@ fn a_record_survives_the_process() {
 }
 
 #[test]
-fn what_needs_named_readers_is_refused_and_not_saved() {
+fn what_is_for_named_readers_stands_apart_in_the_draft() {
     let (_dir, mut app, no) = app();
     let given = json!({"what_happened": "x", "lawyer_only": "y"});
-    let failure = save(&mut app, no, "trial-note", given).expect_err("class H3");
-    assert_eq!(failure.kind, Error::Failed);
-    assert!(failure.what.contains("class H3"), "{}", failure.what);
-    assert_eq!(list(&app, None).expect("listed").len(), 0);
+    let saved = save(&mut app, no, "trial-note", given).expect("class H3");
+    assert!(saved.is_apart);
+    let shown = show(&app, &saved.id).expect("shown").record;
+    assert_eq!((&shown["what_happened"], &shown["lawyer_only"]), (&json!("x"), &Value::Null));
+    assert_eq!(shown["sealed"], json!({"lawyer_only": "y"}));
+    let kind = Kind::named("note").expect("a kind");
+    let open = save_record(&mut app, no, &kind, json!({"text": "x"}), &[MemberNumber(1)]);
+    assert_eq!(open.expect_err("nothing is apart").kind, Error::Usage);
 }
 
 #[test]

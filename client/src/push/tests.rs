@@ -171,3 +171,29 @@ fn an_admission_that_somebody_else_made_is_done() {
     isla.sends(&mut relay).expect("nothing to send");
     assert!(isla.app.vault.read(|vault| vault.unsent(isla.no)).expect("read").is_empty());
 }
+
+#[test]
+fn what_is_for_named_readers_opens_for_them_and_stays_sealed_to_the_rest() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    isla.follows(&relay).expect("followed");
+    let readers =
+        isla.app.vault.read(|vault| crate::members::named(vault, isla.no, &["baran".to_owned()]));
+    let kind = crate::kinds::Kind::named("trial-note").expect("a kind");
+    let given = serde_json::json!({"what_happened": "for all", "lawyer_only": "for few"});
+    let readers = readers.expect("baran is known");
+    crate::outbox::save_record(&mut isla.app, isla.no, &kind, given, &readers).expect("saved");
+    isla.sends(&mut relay).expect("sent");
+    for (person, reads) in [(&mut isla, true), (&mut baran, true), (&mut mira, false)] {
+        person.follows(&relay).expect("followed");
+        let rows = crate::catalog::list(&person.app, None).expect("listed");
+        let shown = crate::catalog::show(&person.app, &rows[0].reference).expect("shown").record;
+        assert_eq!(shown["what_happened"], "for all");
+        assert_eq!(shown["sealed"]["lawyer_only"] == "for few", reads);
+        assert_eq!(shown["sealed"].is_string(), !reads);
+        assert_eq!(shown.get("readers"), None, "nobody is told who reads");
+    }
+    let unknown =
+        isla.app.vault.read(|vault| crate::members::named(vault, isla.no, &["robin".to_owned()]));
+    assert_eq!(unknown.expect_err("nobody").kind, Error::NotFound);
+}

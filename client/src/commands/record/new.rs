@@ -9,6 +9,7 @@ use crate::app::{App, Session};
 use crate::commands::delivered;
 use crate::error::{Failure, Kind as Error};
 use crate::kinds::Kind;
+use crate::members;
 use crate::names;
 use crate::outbox::{self, Saved};
 use crate::relay;
@@ -35,6 +36,10 @@ pub struct New {
     /// Read the fields, a JSON object, from this file, or from stdin with -.
     #[arg(long, value_name = "FILE|-")]
     from: Option<TextSource>,
+    /// A member who may read what is sealed to named readers: a handle, or the REF of a device.
+    /// May be given several times; the author always can.
+    #[arg(long = "reader", value_name = "HANDLE|REF")]
+    readers: Vec<String>,
     /// Only save; the next sync sends it.
     #[arg(long)]
     later: bool,
@@ -63,7 +68,13 @@ impl New {
                 serde_json::from_str(&text).map_err(|error| not_json(&error))?
             }
         };
-        let saved = outbox::save_record(&mut app, committee.no, &kind, given)?;
+        let readers = app.vault.read(|vault| members::named(vault, committee.no, &self.readers))?;
+        let saved = outbox::save_record(&mut app, committee.no, &kind, given, &readers)?;
+        if saved.is_apart && readers.is_empty() {
+            session.ui.talk(
+                "What is sealed to named readers only you can read: name others with --reader.",
+            );
+        }
         if !saved.unknown.is_empty() {
             session.ui.talk(&format!("Not given, so unknown: {}", saved.unknown.join(", ")));
         }
