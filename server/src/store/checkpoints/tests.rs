@@ -107,3 +107,12 @@ fn a_note_longer_than_any_is_refused() {
     let recorded = checkpoints.record(committee(1), TreeSize(1), &long);
     assert!(matches!(recorded, Err(StoreError::StoreIo { .. })), "{recorded:?}");
 }
+
+#[test]
+fn the_checkpoint_of_the_spec_comes_out() {
+    let bytes = encode(committee(0xc0), TreeSize(8), "note\n");
+    assert_eq!(
+        data_encoding::HEXLOWER.encode(&bytes),
+        "eab6d4630000000000000008000000056e6f74650a"
+    );
+}

@@ -118,3 +118,28 @@ fn zeros_end_the_journal_and_garbage_is_bad() {
     head[4] = TYPE_BATCH + 1;
     assert_eq!(Head::decode(&head).unwrap_err(), NotAFrame::Bad);
 }
+
+#[test]
+fn the_frame_of_the_spec_comes_out() {
+    let mut writer = FrameWriter::new(Vec::new());
+    let entry = StoredEntry {
+        leaf_hash: Hash([0x1e; 32]),
+        author: DeviceId(Hash([0xd0; 32])),
+        author_seq: AuthorSeq(0),
+        bytes: Bytes::from_static(b"entry"),
+    };
+    writer.append(committee(0xc0), LeafIndex(7), &[entry]);
+    writer.notes(vec![change(b"k".to_vec(), Some(b"v".to_vec())), change(b"gone".to_vec(), None)]);
+    let (bytes, _) = writer.finish(0x6d6d_6d6d_6d6d_6d6d, 2);
+    let hex = data_encoding::HEXLOWER.encode(&bytes);
+    let example = "\
+        000000ac01877c76cb6d6d6d6d6d6d6d6d0000000000000002\
+        01c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0\
+        000000000000000700000001\
+        00d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0\
+        0000000000000000\
+        1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e\
+        0000000580b8aa71656e747279\
+        0200000002010001000000016b7602000400000000676f6e65";
+    assert_eq!(hex, example);
+}

@@ -151,3 +151,12 @@ fn a_flip_of_any_byte_of_a_header_is_refused() {
     }
     open(&disk).unwrap();
 }
+
+#[test]
+fn the_segment_header_of_the_spec_comes_out() {
+    let example = "\
+        7365616c706f73742d6a6f75726e616c\
+        000000010000000100000000000000016d6d6d6d6d6d6d6d5b1cd769";
+    let header = segment::encode_header(1, 1, 0x6d6d_6d6d_6d6d_6d6d);
+    assert_eq!(data_encoding::HEXLOWER.encode(&header), example);
+}

@@ -105,3 +105,10 @@ fn a_flip_of_any_byte_is_made_good_from_the_leaves() {
         assert_eq!(disk.contents(&path).unwrap(), whole, "byte {byte}");
     }
 }
+
+#[test]
+fn the_node_of_the_spec_comes_out() {
+    let committee = CommitteeId(Hash([0xc0; 32]));
+    let node = encode_node(committee, 2, &Hash([0x1e; 32]));
+    assert_eq!(data_encoding::HEXLOWER.encode(&node), format!("{}b017d75a", "1e".repeat(32)));
+}
