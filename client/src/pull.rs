@@ -20,6 +20,7 @@ use crate::lie::{Caught, FollowError, Lie};
 use crate::log::{Extension, Log, Mark, MarkBy, Pulled};
 use crate::relay::AskError;
 use crate::transport::{Connection, PeerError, TransportError};
+use crate::ui::progress::Progress;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::{CommitteeNo, Position, Standing};
 use crate::vault::entries::StoredEntry;
@@ -59,9 +60,13 @@ pub async fn follow(
     no: CommitteeNo,
 ) -> Result<Brought, FollowError> {
     let mut brought = Brought::default();
+    let (known, ahead) =
+        app.vault.read(|vault| Ok::<_, Failure>((vault.committee_no(no)?, vault.ahead(no)?)))?;
+    let goal = ahead.last().map_or(0, |ahead| ahead.size.0);
+    let progress = Progress::of("pulling", goal.saturating_sub(known.size.0));
     loop {
-        let known = app.vault.read(|vault| vault.committee_no(no))?;
-        let pulled = receive(connection, known.id, known.size).await?;
+        let from = app.vault.read(|vault| vault.committee_no(no))?.size;
+        let pulled = receive(connection, known.id, from, &progress).await?;
         let (new, goal) = accept(app, no, &pulled)?;
         brought.add(new);
         if let Goal::Reached = goal {
@@ -110,6 +115,7 @@ async fn receive(
     connection: &Connection,
     committee: CommitteeId,
     from: TreeSize,
+    progress: &Progress,
 ) -> Result<Pulled, AskError> {
     let request = Request::Pull(PullRequest { committee, from });
     let mut replies = connection.request(&request).await?.at_most(ANSWER_BYTES_MAX);
@@ -117,7 +123,10 @@ async fn receive(
     loop {
         let reply = replies.next().await?;
         match reply.ok_or(TransportError::Lied(PeerError::Incomplete))? {
-            Reply::Entries(more) => entries.extend(more.into_iter().map(Vec::from)),
+            Reply::Entries(more) => {
+                progress.advance(more.len() as u64);
+                entries.extend(more.into_iter().map(Vec::from));
+            }
             Reply::End(end) => return Ok(Pulled { entries, note: end.checkpoint }),
             Reply::Refused(Refused { code }) => return Err(AskError::Refused(code)),
             _ => return Err(TransportError::Lied(PeerError::Unexpected).into()),

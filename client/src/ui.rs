@@ -14,6 +14,7 @@ pub mod display;
 pub mod input;
 mod json;
 pub mod passphrase;
+pub mod progress;
 pub mod prompt;
 pub mod time;
 

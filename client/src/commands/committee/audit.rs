@@ -50,17 +50,22 @@ impl Audit {
         let mut app = session.open()?;
         let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
         let asked = relay::run(ask(&mut app, known.no));
-        let answered = match asked {
-            Ok(()) => true,
+        let (answered, lie) = match asked {
+            Ok(()) => (true, None),
             Err(failure) if failure.kind == Kind::Unreachable => {
                 session.ui.talk(&format!("{}: shown as it was last known.", failure.story()));
-                false
+                (false, None)
             }
+            // What was verified before is what must be compared now.
+            Err(failure) if failure.kind == Kind::Verification => (true, Some(failure)),
             Err(failure) => return Err(failure),
         };
         let looked = audit::look(&app, known.no)?;
         let shown = Shown::of(&looked, answered);
         session.ui.result(&shown, &shown.words())?;
+        if let Some(lie) = lie {
+            return Err(lie);
+        }
         match looked.vouches.iter().find(|vouch| vouch.agrees == Agrees::Contradicts) {
             Some(vouch) => Err(contradiction(vouch)),
             None => Ok(()),
