@@ -3,6 +3,7 @@
 use sealpost_tests::programs::Programs;
 
 mod imports;
+mod backups;
 mod hygiene;
 mod invitations;
 mod journey;
@@ -13,6 +14,7 @@ mod spec;
 mod secrecy;
 mod strangers;
 mod watch;
+mod weather;
 mod wycheproof;
 
 /// The programs under test.
