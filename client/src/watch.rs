@@ -50,6 +50,8 @@ pub async fn watch(
     let mut pause = PAUSE_MIN;
     let mut first = true;
     loop {
+        // Before the round: what is written while it runs may have come too late for it.
+        let before = app.vault.changes()?;
         let report = alone_round(app).await?;
         let failed = !report.failures.is_empty();
         if let Some(at) = report.failures.iter().position(stops) {
@@ -67,7 +69,7 @@ pub async fn watch(
         let (news, mut heard) = mpsc::channel(1);
         let mut watchers = watchers(app, &news)?;
         let due = if failed { pause } else { ASK_AGAIN };
-        let stop = wait(app, &mut signals, &mut heard, Instant::now() + due).await?;
+        let stop = wait(app, before, &mut signals, &mut heard, Instant::now() + due).await?;
         watchers.abort_all();
         if stop {
             return Ok(());
@@ -91,11 +93,11 @@ async fn alone_round(app: &mut App) -> Result<Report, Failure> {
 /// Waits until a round is due. Whether to stop instead.
 async fn wait(
     app: &App,
+    before: i64,
     signals: &mut Signals,
     heard: &mut mpsc::Receiver<()>,
     again: Instant,
 ) -> Result<bool, Failure> {
-    let before = app.vault.changes()?;
     loop {
         let due = tokio::select! {
             () = signals.caught() => Due::Stop,
