@@ -125,6 +125,44 @@ fn records_of_every_kind_travel_both_ways() {
 }
 
 #[test]
+fn what_is_strict_opens_for_named_readers_alone() {
+    let programs = programs();
+    let Scene { relay: _relay, isla, baran, committee } = Scene::new(&programs);
+    let miriam = Home::in_country(&programs, "miriam", "DE");
+    isla.let_in(&committee, &miriam);
+    let mut fields = trial_note();
+    fields["lawyer_only"] = json!("What the client told in confidence.");
+    let arguments = [
+        "record",
+        "new",
+        "trial-note",
+        "--committee",
+        &committee,
+        "--from",
+        "-",
+        "--reader",
+        "baran",
+    ];
+    let written = isla.run_with(&arguments, fields.to_string().as_bytes()).exits(0).field("ref");
+    for home in [&baran, &miriam] {
+        home.sync();
+        let shown = home.show(&written);
+        assert_eq!(shown["verified"], true);
+        assert_eq!(shown["record"]["what_happened"], fields["what_happened"]);
+    }
+    for home in [&isla, &baran] {
+        let sealed = &home.show(&written)["record"]["sealed"];
+        assert_eq!(sealed["lawyer_only"], fields["lawyer_only"], "{sealed}");
+    }
+    let shown = miriam.show(&written)["record"].to_string();
+    assert!(!shown.contains("confidence") && !shown.contains("lawyer_only"), "{shown}");
+    // Nobody of that name: nothing is saved.
+    let nobody = ["record", "new", "trial-note", "--from", "-", "--reader", "nobody"];
+    let _ = isla.run_with(&nobody, fields.to_string().as_bytes()).fails(6, "not-found");
+    assert_eq!(isla.records().len(), 1);
+}
+
+#[test]
 fn a_records_text_comes_from_a_file_too() {
     let Scene { relay: _relay, isla, committee, .. } = Scene::new(&programs());
     let file = isla.file("note.json", note("From a file.").to_string().as_bytes());

@@ -2,16 +2,16 @@
 
 use sealpost_tests::programs::Programs;
 
-mod imports;
 mod backups;
 mod hygiene;
+mod imports;
 mod invitations;
 mod journey;
 mod lies;
 mod offline;
 mod power;
-mod spec;
 mod secrecy;
+mod spec;
 mod strangers;
 mod watch;
 mod weather;
