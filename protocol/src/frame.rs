@@ -4,7 +4,8 @@
 //! and the frames of its answer. Transports move frames and know nothing of their content.
 
 use minicbor::bytes::{ByteArray, ByteVec};
-use minicbor::{Decode, Encode};
+use minicbor::decode::Error as DecodeError;
+use minicbor::{Decode, Decoder, Encode};
 
 use crate::code::Code;
 use crate::codec::{self, PeerCodecError, tagged};
@@ -183,7 +184,17 @@ pub struct PushRequest {
     pub committee: CommitteeId,
     /// In this order; at most [`limits::PUSH_ENTRIES_MAX`].
     #[n(1)]
+    #[cbor(decode_with = "decode_pushed")]
     pub entries: Vec<ByteVec>,
+}
+
+/// At most [`limits::PUSH_ENTRIES_MAX`], checked before anything is read: an empty entry is one
+/// byte on the wire and two dozen in memory.
+fn decode_pushed<'b, C>(d: &mut Decoder<'b>, context: &mut C) -> Result<Vec<ByteVec>, DecodeError> {
+    let at = d.position();
+    let claimed = d.array()?.filter(|length| *length <= limits::PUSH_ENTRIES_MAX as u64);
+    let length = claimed.ok_or_else(|| DecodeError::message("too many entries").at(at))?;
+    (0..length).map(|_| Decode::decode(d, context)).collect()
 }
 
 tagged! {

@@ -397,8 +397,8 @@ fn store_code(error: &StoreError) -> Code {
     match error {
         StoreError::StoreFull => Code::Full,
         StoreError::StoreBusy => Code::Busy,
-        // Said when it stopped.
-        StoreError::StoreStopped => Code::Stopped,
+        // The store said so itself, once.
+        StoreError::StoreStopped | StoreError::StoreDamaged { .. } => Code::Stopped,
         _ => {
             tracing::error!(%error, "the store failed");
             Code::Stopped

@@ -36,6 +36,22 @@ fn a_stream_that_ends_in_a_frame_is_cut_off() {
 }
 
 #[test]
+fn a_push_of_too_many_entries_is_refused_before_they_are_read() {
+    let push = |count| {
+        let entries = vec![ByteVec::from(Vec::new()); count];
+        let committee = CommitteeId(Hash::of(b"c"));
+        codec::encode(&Request::Push(PushRequest { committee, entries }))
+    };
+    assert!(decode::<Request>(&push(limits::PUSH_ENTRIES_MAX)).is_ok());
+    let mut more = push(limits::PUSH_ENTRIES_MAX + 1);
+    assert!(decode::<Request>(&more).is_err());
+    // Refused for what it claims: the entries need not be there.
+    more.truncate(more.len() - limits::PUSH_ENTRIES_MAX);
+    let refused = decode::<Request>(&more).unwrap_err().to_string();
+    assert!(refused.contains("too many entries"), "{refused}");
+}
+
+#[test]
 fn every_code_has_one_number() {
     let mut numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
     numbers.sort_unstable();

@@ -44,6 +44,8 @@ struct State {
     /// An append failed: the fold holds what the disk does not, and admits nothing more. Says what
     /// to answer.
     broken: Option<Code>,
+    /// A dispute was said: its author could go on for ever.
+    disputed: bool,
 }
 
 /// What admission made of one entry of a push.
@@ -123,6 +125,7 @@ impl Log {
             in_flight: HashMap::new(),
             roots: HashMap::new(),
             broken: None,
+            disputed: false,
         };
         Self {
             state: Mutex::new(state),
@@ -375,7 +378,9 @@ impl State {
                 Outcome::At(index)
             }
             Err(AdmitError::Refused(refusal)) => {
-                if let Refusal::Disputed(seen) = &refusal {
+                if let Refusal::Disputed(seen) = &refusal
+                    && !std::mem::replace(&mut self.disputed, true)
+                {
                     tracing::warn!(size = seen.size.0, "an author saw another log of this size");
                 }
                 Outcome::Refused(Code::from(&refusal))

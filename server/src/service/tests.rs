@@ -225,6 +225,36 @@ async fn a_pushed_record_is_pulled_and_proven() {
 }
 
 #[tokio::test]
+async fn a_pull_ends_in_time_with_a_checkpoint_of_what_it_brought() {
+    let fixture = Fixture::new().await;
+    let member = TestDevice::new(MEMBER);
+    let mut header = fixture.world.record_header(&member);
+    let file = [record_file(), vec![7; 1_000_000]].concat();
+    let mut leaves = fixture.world.committee.frontier().clone();
+    let mut roots = HashMap::new();
+    for _ in 0..12 {
+        let mut entries = Vec::new();
+        for _ in 0..3 {
+            let entry = Entry::sign(header.clone(), file.clone(), &member.signing);
+            header.author_seq = header.author_seq.next();
+            header.author_prev = entry.leaf();
+            leaves.append(entry.leaf());
+            roots.insert(leaves.size(), leaves.root());
+            entries.push(entry.encode());
+        }
+        assert_eq!(accepted(&fixture.push(login(&member), entries).await).len(), 3);
+    }
+    let (first, head) = fixture.pull(login(&member), 0).await;
+    let bytes: usize = first.iter().map(Vec::len).sum();
+    assert!((1..=1_010_000).contains(&(bytes - limits::PULL_BYTES_MAX)), "{bytes}");
+    let Checkpoint { size, root, .. } = *head.checkpoint();
+    assert_eq!((size, root), (TreeSize(first.len() as u64), roots[&size]));
+    let (rest, head) = fixture.pull(login(&member), size.0).await;
+    assert_eq!((first.len() + rest.len(), head.checkpoint().size), (38, TreeSize(38)));
+    assert_eq!(head.checkpoint().root, leaves.root());
+}
+
+#[tokio::test]
 async fn an_entry_pushed_again_finds_its_place() {
     let mut fixture = Fixture::new().await;
     let member = TestDevice::new(MEMBER);

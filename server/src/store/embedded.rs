@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -78,6 +79,8 @@ pub(super) struct Inner {
     checkpoints: Checkpoints,
     queue: Queue,
     view: RwLock<View>,
+    /// The index is marked as doubtful, and that was said.
+    doubted: AtomicBool,
 }
 
 /// What is durable, and is held in memory.
@@ -335,6 +338,9 @@ impl Inner {
 
     /// Has the index made anew at the next start: it, not the journal, may be what is wrong.
     fn distrust_index(&self) {
+        if self.doubted.swap(true, Ordering::Relaxed) {
+            return;
+        }
         tracing::error!("an entry is not where the index says: the next start makes it anew");
         let durable = self.index.last_sequence();
         if let Err(error) = Opening::begin(self.segments.disk(), &self.root, durable) {

@@ -40,9 +40,10 @@ impl Relay {
     ) -> Result<Self, Failure> {
         let Bound { transport, metrics, scraped, address, settings: _ } = bound;
         let store = Arc::new(store);
+        let service = Arc::new(Service::open(store.clone(), key, clock::now).await?);
+        // Only now: who finds a socket waits for an answer, who finds none tries again.
         let control = store.host_folder(data).map(|folder| Control::bind(&folder)).transpose();
         let control = control.map_err(|error| Failure::io("making control.sock", &error))?;
-        let service = Arc::new(Service::open(store.clone(), key, clock::now).await?);
         Ok(Self { store, service, transport, control, metrics, scraped, address })
     }
 

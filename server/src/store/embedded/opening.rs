@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 use super::super::StoreError;
@@ -143,6 +144,7 @@ pub(super) fn open(
         checkpoints,
         queue: Queue::new(sizes),
         view: RwLock::new(view),
+        doubted: AtomicBool::new(false),
     };
     Ok((inner, journal, lock))
 }
