@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -287,20 +288,22 @@ impl Check<'_> {
     fn index(&mut self, segments: &Segments) -> Result<(), StoreError> {
         let folder = self.disk.host_folder(&self.root.join("index"));
         let Some(folder) = folder.filter(|folder| folder.exists()) else { return Ok(()) };
-        let opened = std::panic::catch_unwind(|| {
-            let index = Index::open(Some(&folder))?;
-            Ok::<_, StoreError>((index.contents()?, index))
-        });
-        let (contents, index) = match opened {
-            Ok(Ok((Some(contents), index))) => (contents, index),
-            Ok(Ok((None, index))) => {
-                index.close();
-                return Ok(());
+        // sled panics on some damage, when it is opened or later.
+        let compared = catch_unwind(AssertUnwindSafe(|| self.open_index(segments, &folder)));
+        match compared {
+            Ok(Err(StoreError::StoreIndex(_))) | Err(_) => {
+                self.find("index".to_owned(), 0, Fault::Cache("it cannot be read"));
+                Ok(())
             }
-            Ok(Err(_)) | Err(_) => {
-                self.find("index".to_owned(), 0, Fault::Cache("it does not open"));
-                return Ok(());
-            }
+            Ok(compared) => compared,
+        }
+    }
+
+    fn open_index(&mut self, segments: &Segments, folder: &PathBuf) -> Result<(), StoreError> {
+        let index = Index::open(Some(folder))?;
+        let Some(contents) = index.contents()? else {
+            index.close();
+            return Ok(());
         };
         let fits = contents.mark.map(|mark| segments.holds(&mark)).transpose();
         if matches!(fits, Ok(Some(true))) {
