@@ -5,4 +5,5 @@
 //! short ones, `cargo run --release -p sealpost-tests --bin campaign` longer ones.
 
 pub mod disk;
+pub mod kills;
 pub mod power;

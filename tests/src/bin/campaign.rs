@@ -1,11 +1,14 @@
-//! Long campaigns: `campaign power|kills [--seed S] [--rounds N]`.
+//! Long campaigns: `campaign power|kills [--seed S] [--rounds N]`, after
+//! `cargo build --release -p sealpost-tests --bins`.
 //!
 //! Each prints its seed first, ends by itself after its rounds and fails if anything was amiss.
 //! Without a seed it draws one.
 
 use std::process::ExitCode;
 
+use sealpost_tests::campaign::kills::Office;
 use sealpost_tests::campaign::power::{Scene, Syncs};
+use sealpost_tests::programs::Programs;
 
 const USAGE: &str = "usage: campaign power|kills [--seed S] [--rounds N]";
 const ROUNDS: u64 = 1_000;
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     println!("{} --seed {} --rounds {}", asked.what, asked.seed, asked.rounds);
     let amiss = match asked.what.as_str() {
         "power" => power(&asked),
+        "kills" => kills(&asked),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -59,4 +63,23 @@ fn power(asked: &Asked) -> Vec<String> {
     });
     println!("{} cuts met unfinished pushes", told.unfinished);
     told.amiss
+}
+
+/// So many kills of relays and so many of clients. What is amiss ends it with a panic.
+fn kills(asked: &Asked) -> Vec<String> {
+    let here = std::env::current_exe().expect("Linux knows what runs");
+    let beside = |name: &str| here.with_file_name(name);
+    let programs =
+        Programs { client: beside("sealpost-tested"), relay: beside("sealpost-relay-dying") };
+    let mut office = Office::open(&programs, asked.seed);
+    let relays = office.kill_relays(asked.rounds);
+    println!("{relays:?} of relays");
+    let clients = office.kill_clients(asked.rounds);
+    println!("{clients:?} of clients");
+    office.audit();
+    [relays, clients]
+        .iter()
+        .filter(|told| told.kills < asked.rounds)
+        .map(|told| format!("only {} kills", told.kills))
+        .collect()
 }

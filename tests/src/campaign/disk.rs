@@ -1,10 +1,11 @@
 //! A disk around another one, where something happens to the files of the journal.
 
 use std::fmt::Debug;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Signal, getpid, kill_process};
 use sealpost_relay::store::disk::{Disk, DiskFile, DiskLock};
@@ -22,13 +23,28 @@ pub trait Mishap: Debug + Send + Sync + 'static {
     }
 }
 
-/// Kills this very process (SIGKILL) at one write to the journal: before it, in its middle, behind
+/// The environment variable that names the file with a relay's orders.
+pub const ORDERS: &str = "SEALPOST_TESTS_ORDERS";
+
+/// Kills this very process (SIGKILL) at a write to the journal: before it, in its middle, behind
 /// it, or on either side of the sync that follows it.
+///
+/// Which write and which moment stands in a file, two numbers; the file is read, and removed, at
+/// the next write after it has appeared.
 #[derive(Debug)]
-pub struct KillAt {
-    write: u64,
+pub struct KillWhenTold {
+    file: PathBuf,
+    order: Mutex<Option<Order>>,
+}
+
+/// Moments at a write at which a relay can be killed.
+pub const MOMENTS: u64 = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Order {
+    /// So many more writes, this one included.
+    writes: u64,
     moment: Moment,
-    writes: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +56,53 @@ enum Moment {
     Synced,
 }
 
-const MOMENTS: [Moment; 5] =
-    [Moment::BeforeWrite, Moment::HalfWritten, Moment::Written, Moment::BeforeSync, Moment::Synced];
+impl Order {
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split_whitespace().map(str::parse);
+        let (Some(Ok(writes)), Some(Ok(moment))) = (numbers.next(), numbers.next()) else {
+            return None;
+        };
+        let moment = match moment {
+            0 => Moment::BeforeWrite,
+            1 => Moment::HalfWritten,
+            2 => Moment::Written,
+            3 => Moment::BeforeSync,
+            4 => Moment::Synced,
+            MOMENTS.. => return None,
+        };
+        Some(Self { writes, moment })
+    }
+}
 
-impl KillAt {
-    /// At the `write`-th write, counted from 1; `moment` chooses one of the five moments.
-    pub fn new(write: u64, moment: usize) -> Self {
-        Self { write, moment: MOMENTS[moment % MOMENTS.len()], writes: AtomicU64::new(0) }
+impl KillWhenTold {
+    /// Takes its orders from `file`, whenever there is one.
+    pub fn new(file: PathBuf) -> Self {
+        Self { file, order: Mutex::default() }
+    }
+
+    /// Orders the relay that looks at `file` to die at the `writes`-th write from now.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn order(file: &Path, writes: u64, moment: u64) {
+        // Renamed into place, so that half an order is never read.
+        let draft = file.with_extension("draft");
+        fs::write(&draft, format!("{writes} {moment}")).expect("the folder is ours");
+        fs::rename(&draft, file).expect("the folder is ours");
+    }
+
+    fn begin_write(&self) {
+        let mut order = self.lock();
+        if let Ok(text) = fs::read_to_string(&self.file) {
+            *order = Order::parse(&text);
+            let _ = fs::remove_file(&self.file);
+        } else if let Some(order) = order.as_mut() {
+            order.writes = order.writes.saturating_sub(1);
+        }
     }
 
     fn is_due(&self, moment: Moment) -> bool {
-        moment == self.moment && self.writes.load(Ordering::SeqCst) == self.write
+        *self.lock() == Some(Order { writes: 1, moment })
     }
 
     fn reach(&self, moment: Moment) {
@@ -59,11 +111,15 @@ impl KillAt {
             let _ = kill_process(getpid(), Signal::KILL);
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Order>> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Mishap for KillAt {
+impl Mishap for KillWhenTold {
     fn write_at(&self, file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.begin_write();
         self.reach(Moment::BeforeWrite);
         if self.is_due(Moment::HalfWritten) {
             file.write_at(&bytes[..bytes.len() / 2], offset)?;

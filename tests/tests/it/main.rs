@@ -3,12 +3,15 @@
 use sealpost_tests::programs::Programs;
 
 mod backups;
+mod demo;
 mod hygiene;
 mod imports;
 mod invitations;
 mod journey;
+mod kills;
 mod lies;
 mod offline;
+mod operator;
 mod power;
 mod secrecy;
 mod spec;
