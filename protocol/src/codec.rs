@@ -4,7 +4,7 @@
 //! On the way in they are decoded, encoded again and compared, so that a longer integer, an
 //! unknown key, keys out of order or trailing bytes are refused in one place.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode};
 
 /// Why bytes are not an acceptable encoding. Always the fault of whoever made them.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -41,7 +41,7 @@ where
     if bytes.len() > max {
         return Err(PeerCodecError::TooLarge { len: bytes.len(), max });
     }
-    let mut decoder = minicbor::Decoder::new(bytes);
+    let mut decoder = Decoder::new(bytes);
     let value: T =
         decoder.decode().map_err(|error| PeerCodecError::Malformed(error.to_string()))?;
     if decoder.position() != bytes.len() {
@@ -53,11 +53,31 @@ where
     Ok(value)
 }
 
+/// Decodes an array of at most `MAX` values. More are refused before any is read: the smallest value
+/// takes a byte or three on the wire and dozens in memory.
+pub(crate) fn at_most<'b, C, T: Decode<'b, C>, const MAX: usize>(
+    d: &mut Decoder<'b>,
+    context: &mut C,
+) -> Result<Vec<T>, minicbor::decode::Error> {
+    let at = d.position();
+    let claimed = d.array()?.and_then(|length| usize::try_from(length).ok());
+    let length = claimed
+        .filter(|length| *length <= MAX)
+        .ok_or_else(|| minicbor::decode::Error::message("too many values").at(at))?;
+    (0..length).map(|_| T::decode(d, context)).collect()
+}
+
 /// Defines an enum that encodes as `[tag, body]`, one body type a tag. An unknown tag is malformed.
+/// A body that is a list names after `by` what decodes it within its limit.
 macro_rules! tagged {
+    (@body $d:ident $context:ident) => { minicbor::Decode::decode($d, $context) };
+    (@body $d:ident $context:ident $decode:path) => { $decode($d, $context) };
     (
         $(#[$meta:meta])*
-        $vis:vis enum $name:ident { $( $(#[$vmeta:meta])* $tag:literal => $variant:ident($body:ty), )+ }
+        $vis:vis enum $name:ident { $(
+            $(#[$vmeta:meta])*
+            $tag:literal => $variant:ident($body:ty) $(by $decode:path)?,
+        )+ }
     ) => {
         $(#[$meta])*
         $vis enum $name { $( $(#[$vmeta])* $variant($body), )+ }
@@ -88,7 +108,10 @@ macro_rules! tagged {
                     return Err(minicbor::decode::Error::message("expected [tag, body]").at(at));
                 }
                 match d.u8()? {
-                    $( $tag => Ok(Self::$variant(minicbor::Decode::decode(d, context)?)), )+
+                    $( $tag => {
+                        let body = tagged!(@body d context $($decode)?)?;
+                        Ok(Self::$variant(body))
+                    } )+
                     tag => Err(minicbor::decode::Error::unknown_variant(tag.into()).at(at)),
                 }
             }

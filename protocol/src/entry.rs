@@ -175,6 +175,7 @@ struct EntryWire {
     #[n(0)]
     header: ByteVec,
     #[n(1)]
+    #[cbor(decode_with = "codec::at_most::<_, _, { limits::SIGNATURES_MAX }>")]
     signatures: Vec<SignatureWire>,
     #[n(2)]
     payload: Option<ByteVec>,

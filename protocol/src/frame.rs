@@ -4,8 +4,7 @@
 //! and the frames of its answer. Transports move frames and know nothing of their content.
 
 use minicbor::bytes::{ByteArray, ByteVec};
-use minicbor::decode::Error as DecodeError;
-use minicbor::{Decode, Decoder, Encode};
+use minicbor::{Decode, Encode};
 
 use crate::code::Code;
 use crate::codec::{self, PeerCodecError, tagged};
@@ -59,9 +58,9 @@ tagged! {
         /// The version both speak.
         1 => Hello(HelloReply),
         /// One state for each committee asked for, in that order.
-        3 => Heads(Vec<HeadState>),
+        3 => Heads(Vec<HeadState>) by codec::at_most::<_, _, { limits::HEADS_COMMITTEES_MAX }>,
         /// Some entries, in order.
-        4 => Entries(Vec<ByteVec>),
+        4 => Entries(Vec<ByteVec>) by codec::at_most::<_, _, { limits::PULL_FRAME_ENTRIES_MAX }>,
         /// No more entries, and the checkpoint that covers them.
         5 => End(Checkpointed),
         /// What became of each entry pushed, in order.
@@ -184,17 +183,8 @@ pub struct PushRequest {
     pub committee: CommitteeId,
     /// In this order; at most [`limits::PUSH_ENTRIES_MAX`].
     #[n(1)]
-    #[cbor(decode_with = "decode_pushed")]
+    #[cbor(decode_with = "codec::at_most::<_, _, { limits::PUSH_ENTRIES_MAX }>")]
     pub entries: Vec<ByteVec>,
-}
-
-/// At most [`limits::PUSH_ENTRIES_MAX`], checked before anything is read: an empty entry is one
-/// byte on the wire and two dozen in memory.
-fn decode_pushed<'b, C>(d: &mut Decoder<'b>, context: &mut C) -> Result<Vec<ByteVec>, DecodeError> {
-    let at = d.position();
-    let claimed = d.array()?.filter(|length| *length <= limits::PUSH_ENTRIES_MAX as u64);
-    let length = claimed.ok_or_else(|| DecodeError::message("too many entries").at(at))?;
-    (0..length).map(|_| Decode::decode(d, context)).collect()
 }
 
 tagged! {
@@ -226,6 +216,7 @@ pub struct Accepted {
 pub struct Pushed {
     /// One for each entry, in order.
     #[n(0)]
+    #[cbor(decode_with = "codec::at_most::<_, _, { limits::PUSH_ENTRIES_MAX }>")]
     pub results: Vec<PushResult>,
     /// Covers every accepted one.
     #[n(1)]

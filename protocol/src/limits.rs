@@ -2,6 +2,8 @@
 
 /// A header: 14 small fields and the blob list take 300 to 900 bytes.
 pub const HEADER_BYTES_MAX: usize = 4 * 1024;
+/// Signatures of an entry, in every version: version 1 has one.
+pub const SIGNATURES_MAX: usize = 16;
 /// Blobs one entry may name.
 pub const BLOBS_MAX: usize = 16;
 /// A record's padded plaintext (SPEC.md §14).
@@ -49,6 +51,8 @@ pub const FRAME_READ_STEP_BYTES: usize = 64 * 1024;
 pub const PUSH_ENTRIES_MAX: usize = 1_024;
 /// Entry bytes a relay puts into one frame of a pull.
 pub const PULL_FRAME_BYTES: usize = 512 * 1024;
+/// Entries in one frame of a pull: the smallest takes 300 bytes.
+pub const PULL_FRAME_ENTRIES_MAX: usize = 4_096;
 /// Entry bytes after which a pull ends, with a checkpoint of what it brought: who pulls holds them
 /// in memory until their root is verified, and pulls again for the rest.
 pub const PULL_BYTES_MAX: usize = 32 * 1024 * 1024;

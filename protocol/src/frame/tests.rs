@@ -48,7 +48,24 @@ fn a_push_of_too_many_entries_is_refused_before_they_are_read() {
     // Refused for what it claims: the entries need not be there.
     more.truncate(more.len() - limits::PUSH_ENTRIES_MAX);
     let refused = decode::<Request>(&more).unwrap_err().to_string();
-    assert!(refused.contains("too many entries"), "{refused}");
+    assert!(refused.contains("too many values"), "{refused}");
+}
+
+#[test]
+fn an_answer_has_no_more_values_than_its_question_asks_for() {
+    let reply = |reply: &Reply| decode::<Reply>(&codec::encode(reply)).is_ok();
+    let heads = |count| Reply::Heads(vec![HeadState::Same(Empty {}); count]);
+    assert!(reply(&heads(limits::HEADS_COMMITTEES_MAX)));
+    assert!(!reply(&heads(limits::HEADS_COMMITTEES_MAX + 1)));
+    let entries = |count| Reply::Entries(vec![ByteVec::from(Vec::new()); count]);
+    assert!(reply(&entries(limits::PULL_FRAME_ENTRIES_MAX)));
+    assert!(!reply(&entries(limits::PULL_FRAME_ENTRIES_MAX + 1)));
+    let pushed = |count| {
+        let results = vec![PushResult::Refused(Refused { code: Code::Busy }); count];
+        Reply::Pushed(Pushed { results, checkpoint: String::new() })
+    };
+    assert!(reply(&pushed(limits::PUSH_ENTRIES_MAX)));
+    assert!(!reply(&pushed(limits::PUSH_ENTRIES_MAX + 1)));
 }
 
 #[test]
