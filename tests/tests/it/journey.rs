@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sealpost::kinds::{Kind, Type};
 use sealpost_protocol::entry::UnverifiedEntry;
 use sealpost_protocol::frame::Reply;
 use sealpost_tests::home::Home;
@@ -308,6 +309,44 @@ fn status_and_device_show_say_who_and_where_one_is() {
     assert_ne!(theirs, device.field("ref"));
     let members = baran.run(&["member", "list"]).exits(0).stdout_text();
     assert!(members.contains(&theirs) && members.contains(&device.field("ref")), "{members}");
+}
+
+#[test]
+fn every_kind_can_be_typed_and_what_nobody_knows_is_unknown() {
+    let Scene { relay: _relay, isla, committee, .. } = Scene::new(&programs());
+    for kind in Kind::all() {
+        let arguments = ["record", "new", &kind.kind, "--committee", &committee];
+        let mut terminal = isla.unlocked_at_terminal(&arguments);
+        let (mut typed, mut first) = (Vec::new(), true);
+        for field in kind.typed_fields() {
+            terminal.expect(&field.ask);
+            // The first question of each kind is left open.
+            let answer = match field.value {
+                _ if std::mem::take(&mut first) && field.value != Type::Md => String::new(),
+                Type::Date => "2026-03-11".to_owned(),
+                Type::Enum => "1".to_owned(),
+                _ => format!("words about {}", field.name),
+            };
+            terminal.type_line(&answer);
+            if field.value == Type::Md {
+                terminal.type_line(".");
+            }
+            typed.push((field, answer));
+        }
+        let (status, shown) = terminal.finish();
+        assert!(status.success(), "{}: {shown}", kind.kind);
+        let prefix = format!("{}-", kind.prefix);
+        let reference = shown.split_whitespace().find(|word| word.starts_with(&prefix));
+        let record = isla.show(reference.unwrap_or_else(|| panic!("no REF in {shown}")));
+        for (field, answer) in typed {
+            let expected = match field.value {
+                _ if answer.is_empty() => "unknown",
+                Type::Enum => field.values[0].value(),
+                _ => &answer,
+            };
+            assert_eq!(text_of(&record, &field.name).trim(), expected, "{}", field.name);
+        }
+    }
 }
 
 #[test]

@@ -156,6 +156,22 @@ fn a_dropped_entry_is_noticed() {
 }
 
 #[test]
+fn a_tail_that_is_left_out_is_noticed() {
+    let pulling = Pulling::new();
+    pulling.write("one");
+    pulling.write("two");
+    // No author's chain shows that the last one is missing: only the root does.
+    pulling.caught(|_, reply| match reply {
+        Reply::Entries(mut entries) => {
+            entries.pop();
+            Reply::Entries(entries)
+        }
+        other => other,
+    });
+    pulling.recovers(3);
+}
+
+#[test]
 fn exchanged_entries_are_noticed() {
     let pulling = Pulling::new();
     pulling.write("one");
