@@ -104,7 +104,7 @@ fn signatures(entry: &Entry) {
     say("signature_missing", "no signature", vec![]);
     say("two_signatures", "the same signature twice", vec![one(), one()]);
     let many = with_signatures((0..17).map(|_| (1, ByteVec::from(vec![]))).collect());
-    let expect = r#"Codec(Malformed("decode error at position 278: too many values"#;
+    let expect = r#"Codec(Malformed("decode error at position 279: too many values"#;
     refuse("signatures_17", expect, "17 signatures", many);
     say("signature_short", "a signature of 63 bytes", vec![(1, signature[..63].to_vec().into())]);
 }
