@@ -18,6 +18,7 @@ use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::invitation::{Invitation, JoinRequest, SealedJoinRequest};
 use sealpost_protocol::seal::{self, EpochKeys, EpochSecret, Label, LabelMember, seal_grant};
 use sealpost_protocol::{permit, tree};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -70,11 +71,11 @@ impl Opening {
     /// What the vault holds of a committee that is not open yet.
     pub fn of(known: &Committee) -> Result<Option<Self>, Failure> {
         let Some(json) = &known.opening else { return Ok(None) };
-        Ok(Some(serde_json::from_str(json).map_err(|_| damaged())?))
+        Ok(Some(serde_json::from_str(json.expose_secret()).map_err(|_| damaged())?))
     }
 
-    fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("plain strings")
+    fn to_json(&self) -> SecretString {
+        serde_json::to_string(self).expect("plain strings").into()
     }
 }
 
@@ -255,8 +256,8 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
     let same = |earlier: &JoinOpening| {
         earlier.invitation == text.as_str() && earlier.handle == joining.handle
     };
-    if let (Some(known), true) = (known, earlier.as_ref().is_some_and(same)) {
-        return Ok(known);
+    if let (Some(known), true) = (&known, earlier.as_ref().is_some_and(same)) {
+        return Ok(known.clone());
     }
     let card = app.device.card();
     let random = random::bytes()?;
@@ -271,18 +272,24 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
         asked: false,
         earlier: earlier.map(Box::new),
     });
-    let new = NewCommittee {
-        id: invitation.committee,
-        relay: invitation.address.to_string(),
-        standing: Standing::Joining,
-        opening: Some(opening.to_json()),
-        made: app.clock.now(),
-    };
+    let relay = invitation.address.to_string();
+    let made = app.clock.now();
     app.vault.write(|vault| {
-        if let Some(known) = vault.committee(&new.id)? {
-            vault.remove_unopened(known.no)?;
-        }
-        let no = vault.add_committee(&new)?;
+        let no = match known {
+            Some(known) => {
+                // What may be here of its log already stays, and the evidence too.
+                vault.set_relay(known.no, &relay)?;
+                vault.set_opening(known.no, &opening.to_json())?;
+                known.no
+            }
+            None => vault.add_committee(&NewCommittee {
+                id: invitation.committee,
+                relay,
+                standing: Standing::Joining,
+                opening: Some(opening.to_json()),
+                made,
+            })?,
+        };
         Ok(vault.committee_no(no)?)
     })
 }
@@ -339,3 +346,6 @@ fn dead(code: Code) -> Failure {
         .safe("Nothing of you was kept at the relay.")
         .next("Ask for a new invitation.")
 }
+
+#[cfg(test)]
+mod tests;

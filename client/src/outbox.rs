@@ -15,9 +15,10 @@ use crate::changes::Intent;
 use crate::error::{Failure, Kind as Error};
 use crate::kinds::Kind;
 use crate::log::Log;
+use crate::names;
+use crate::random;
 use crate::ui::time;
-use crate::vault::VaultError;
-use crate::vault::committees::CommitteeNo;
+use crate::vault::committees::{Committee, CommitteeNo, Standing};
 use crate::vault::outbox::{NewDraft, What};
 
 /// In a draft: the members whom its part apart will be sealed to.
@@ -36,14 +37,27 @@ pub struct Saved {
     pub is_apart: bool,
 }
 
-/// An error when this device's member may only read, said before anything is typed.
+/// An error when this device is not in yet or its member may only read, said before anything is
+/// typed.
 pub fn must_write(app: &App, committee: CommitteeNo) -> Result<(), Failure> {
     let log = app.vault.read(|vault| Log::load(vault, committee))?;
+    must_be_in(&log.known)?;
     match log.fold().and_then(|fold| fold.roster().role_of(app.device.device_id())) {
         Some(Role::Reader) => Err(Failure::new(Error::NotAllowed, "Readers post no records")
             .next("Ask a coordinator: sealpost member list")),
         _ => Ok(()),
     }
+}
+
+/// A founding or joining may still fail, and what was written for it would hang in the air.
+fn must_be_in(known: &Committee) -> Result<(), Failure> {
+    if !matches!(known.standing, Standing::Founding | Standing::Joining) {
+        return Ok(());
+    }
+    let what = format!("This device is not in {} yet", names::committee_ref(&known.id));
+    Err(Failure::new(Error::NotAllowed, what)
+        .safe("Nothing was saved; the input is as it was.")
+        .next("sealpost sync, and write it once sealpost status shows it as active"))
 }
 
 /// Checks a record and saves it: on return it is on disk. What of it is strict will be sealed to
@@ -74,7 +88,10 @@ pub fn save_record(
         draft: draft_json(&id, body, checked.apart, readers).into_bytes(),
         made,
     };
-    app.vault.write(|vault| vault.save_draft(&new))?;
+    app.vault.write(|vault| {
+        must_be_in(&vault.committee_no(committee)?)?;
+        Ok::<_, Failure>(vault.save_draft(&new)?)
+    })?;
     Ok(Saved { reference, id: new.id, unknown: checked.unknown, is_apart })
 }
 
@@ -155,9 +172,7 @@ fn must_be_sealable(
 }
 
 pub(crate) fn new_id(made: UnixMillis) -> Result<RecordId, Failure> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| VaultError::Random(error.to_string()))?;
-    let ulid = Ulid::from_parts(made.0, u128::from_be_bytes(random)).to_string();
+    let ulid = Ulid::from_parts(made.0, u128::from_be_bytes(random::bytes()?)).to_string();
     Ok(ulid.parse().expect("a ULID prints as one"))
 }
 

@@ -7,6 +7,7 @@ use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
 use sealpost_protocol::codec;
 use sealpost_protocol::entry::{Admitted, Kind};
 use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
+use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, TreeSize};
 use sealpost_protocol::limits;
 use sealpost_protocol::tree;
@@ -144,8 +145,7 @@ fn marks(vault: &Read<'_>, log: &Log) -> Result<Vec<Mark>, FollowError> {
         let root = parsed.claimed().root;
         marks.push(Mark { size: ahead.size, root, by: MarkBy::Relay(ahead.note) });
     }
-    if let Some(Opening::Join(join)) = Opening::of(&log.known)? {
-        let (size, root) = join.head()?;
+    if let Some((size, root)) = inviter_head(log)? {
         marks.push(Mark { size, root, by: MarkBy::Inviter });
     }
     Ok(marks)
@@ -270,10 +270,20 @@ fn store_position(vault: &Write<'_>, log: &Log, extension: &Extension) -> Result
     };
     vault.set_position(no, &position)?;
     vault.drop_ahead(no, size)?;
-    if matches!(log.known.standing, Standing::Founding | Standing::Joining) {
+    let opening = matches!(log.known.standing, Standing::Founding | Standing::Joining);
+    // Before that, a newcomer's log is not yet held against what whoever invited had verified.
+    if opening && size >= inviter_head(log)?.map_or(TreeSize(0), |(size, _)| size) {
         vault.set_standing(no, Standing::Active)?;
     }
     Ok(())
+}
+
+/// What whoever invited this device had verified, while it is being let in.
+fn inviter_head(log: &Log) -> Result<Option<(TreeSize, Hash)>, Failure> {
+    match Opening::of(&log.known)? {
+        Some(Opening::Join(join)) => Ok(Some(join.head()?)),
+        _ => Ok(None),
+    }
 }
 
 #[cfg(test)]

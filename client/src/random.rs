@@ -1,24 +1,23 @@
-//! Randomness of the operating system. The only place that draws it, besides the age crate.
+//! Randomness of the operating system. The only place that draws it, besides the age crate and TLS.
 
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::vault::VaultError;
 
 /// `N` fresh random bytes that are secret.
-pub fn secret<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
+pub fn secret<const N: usize>() -> Result<Zeroizing<[u8; N]>, VaultError> {
     let mut bytes = Zeroizing::new([0; N]);
     fill(bytes.as_mut_slice())?;
     Ok(bytes)
 }
 
 /// `N` fresh random bytes.
-pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
+pub fn bytes<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0; N];
     fill(&mut bytes)?;
     Ok(bytes)
 }
 
-fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
-    getrandom::fill(bytes)
-        .map_err(|error| crate::vault::VaultError::Random(error.to_string()).into())
+fn fill(bytes: &mut [u8]) -> Result<(), VaultError> {
+    getrandom::fill(bytes).map_err(|error| VaultError::Random(error.to_string()))
 }

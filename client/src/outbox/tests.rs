@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::catalog::{list, show};
 use crate::clock::Clock;
-use crate::vault::fixture;
+use crate::vault::{VaultError, fixture};
 
 fn app() -> (tempfile::TempDir, App, CommitteeNo) {
     let (dir, home) = fixture::home();
@@ -70,4 +70,21 @@ fn a_record_that_could_never_be_sealed_is_refused_before_it_is_saved() {
     let failure = save(&mut app, no, "note", json!({"text": "x", "about": about}));
     assert_eq!(failure.expect_err("too many values").kind, Error::Usage);
     assert_eq!(list(&app, None).expect("listed").len(), 0);
+}
+
+#[test]
+fn nothing_is_written_for_a_committee_that_may_never_come_to_be() {
+    let (_dir, mut app, no) = app();
+    for standing in [Standing::Founding, Standing::Joining] {
+        app.vault.write(|vault| vault.set_standing(no, standing)).expect("set");
+        assert_eq!(must_write(&app, no).expect_err("not in yet").kind, Error::NotAllowed);
+        let failure = save(&mut app, no, "note", json!({"text": "heron"})).expect_err("not in yet");
+        assert_eq!(failure.kind, Error::NotAllowed);
+    }
+    app.vault.write(|vault| vault.set_standing(no, Standing::Active)).expect("set");
+    must_write(&app, no).expect("in");
+    save(&mut app, no, "note", json!({"text": "heron"})).expect("in");
+    let removed: Result<(), VaultError> = app.vault.write(|vault| vault.remove_unopened(no));
+    removed.expect_err("what was written is never removed along with it");
+    assert_eq!(list(&app, None).expect("listed").len(), 1);
 }

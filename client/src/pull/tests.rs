@@ -250,7 +250,7 @@ fn newcomer(relay: &MemoryRelay, isla: &mut Person, head: (TreeSize, Hash)) -> P
         "by": "join", "invitation": invitation.to_text().as_str(), "request": "", "handle": "",
         "safety_number": "", "asked": true, "earlier": null,
     });
-    let opening = opening.to_string();
+    let opening = opening.to_string().into();
     mira.app.vault.write(|vault| vault.set_opening(mira.no, &opening)).expect("stored");
     mira.app.vault.write(|vault| vault.set_standing(mira.no, Standing::Joining)).expect("stored");
     mira
@@ -275,6 +275,32 @@ fn a_newcomer_is_shown_the_log_that_the_inviter_had_verified_or_none() {
         "{error:?}"
     );
     assert_eq!(mira.size(), TreeSize(0));
+}
+
+#[test]
+fn a_newcomer_who_is_shown_the_log_piece_by_piece_still_holds_it_to_the_inviters_head() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    baran.follows(&relay).expect("let in");
+    let mut fork = relay.clone();
+    isla.writes("to all");
+    isla.sends(&mut relay).expect("sent");
+    baran.writes("to the newcomer alone");
+    baran.sends(&mut fork).expect("sent");
+    let head = (TreeSize(3), root_of(&relay.note_at(3)));
+    let piece = Pulled { entries: relay.entries[..2].to_vec(), note: relay.note_at(2) };
+    let nothing = Pulled { entries: Vec::new(), note: relay.note_at(2) };
+    let mut mira = newcomer(&relay, &mut isla, head);
+    let goal = accept(&mut mira.app, mira.no, &piece).expect("what both logs begin with").1;
+    assert_eq!(goal, Goal::Ahead);
+    let short = mira.takes(&nothing).expect_err("less than was promised");
+    assert!(matches!(short, FollowError::Caught(Caught { lie: Lie::RolledBack { .. }, .. })));
+    let forked = mira.takes(&fork.pulled(TreeSize(2))).expect_err("another log");
+    assert!(matches!(forked, FollowError::Caught(Caught { lie: Lie::InvitationHead, .. })));
+    mira.follows(&relay).expect("the honest case");
+    let known = mira.app.vault.read(|vault| vault.committee_no(mira.no)).expect("known");
+    assert_eq!((known.size, known.standing), (TreeSize(3), Standing::Active));
 }
 
 #[test]

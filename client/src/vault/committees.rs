@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, TreeSize, UnixMillis};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::sql::{int, millis, uint, words};
 use super::{Read, VaultError, Write};
@@ -34,8 +35,8 @@ pub struct NewCommittee {
     pub relay: String,
     /// Founding or joining.
     pub standing: Standing,
-    /// What that still needs, as JSON.
-    pub opening: Option<String>,
+    /// What that still needs, as JSON: a permit or an invitation is in it.
+    pub opening: Option<SecretString>,
     /// When.
     pub made: UnixMillis,
 }
@@ -51,8 +52,8 @@ pub struct Committee {
     pub relay: String,
     /// How far this device is in.
     pub standing: Standing,
-    /// What founding or joining still needs, as JSON.
-    pub opening: Option<String>,
+    /// What founding or joining still needs, as JSON: a permit or an invitation is in it.
+    pub opening: Option<SecretString>,
     /// When it was founded or joined here.
     pub made: UnixMillis,
     /// How many entries are verified.
@@ -115,10 +116,11 @@ impl Read<'_> {
 impl Write<'_> {
     /// Adds a committee.
     pub fn add_committee(&self, new: &NewCommittee) -> Result<CommitteeNo, VaultError> {
+        let opening = new.opening.as_ref().map(ExposeSecret::expose_secret);
         self.transaction.execute(
             "INSERT INTO committee (id, relay, state, opening, made_ms)
              VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![new.id.as_bytes(), new.relay, new.standing, new.opening, int(new.made.0)],
+            params![new.id.as_bytes(), new.relay, new.standing, opening, int(new.made.0)],
         )?;
         Ok(CommitteeNo(self.transaction.last_insert_rowid()))
     }
@@ -140,15 +142,24 @@ impl Write<'_> {
     }
 
     /// Stores what a founding or joining still needs.
-    pub fn set_opening(&self, no: CommitteeNo, opening: &str) -> Result<(), VaultError> {
-        self.transaction
-            .execute("UPDATE committee SET opening = ?2 WHERE no = ?1", params![no.0, opening])?;
+    pub fn set_opening(&self, no: CommitteeNo, opening: &SecretString) -> Result<(), VaultError> {
+        self.transaction.execute(
+            "UPDATE committee SET opening = ?2 WHERE no = ?1",
+            params![no.0, opening.expose_secret()],
+        )?;
         Ok(())
     }
 
-    /// Removes a committee that never came to be for this device: nothing of its log is held.
+    /// Stores another relay address to reach a committee by.
+    pub fn set_relay(&self, no: CommitteeNo, relay: &str) -> Result<(), VaultError> {
+        self.transaction
+            .execute("UPDATE committee SET relay = ?2 WHERE no = ?1", params![no.0, relay])?;
+        Ok(())
+    }
+
+    /// Removes a committee that never came to be for this device: nothing of its log is held, and
+    /// nothing was written for it.
     pub fn remove_unopened(&self, no: CommitteeNo) -> Result<(), VaultError> {
-        self.transaction.execute("DELETE FROM outbox WHERE committee = ?1", [no.0])?;
         self.transaction.execute("DELETE FROM ahead WHERE committee = ?1", [no.0])?;
         self.transaction.execute("DELETE FROM evidence WHERE committee = ?1", [no.0])?;
         let removed = self.transaction.execute(
@@ -199,7 +210,7 @@ fn committee_of(row: &Row<'_>) -> rusqlite::Result<Committee> {
         id: CommitteeId(Hash(row.get(1)?)),
         relay: row.get(2)?,
         standing: row.get(3)?,
-        opening: row.get(4)?,
+        opening: row.get::<_, Option<String>>(4)?.map(SecretString::from),
         made: millis(row.get(5)?),
         size: TreeSize(uint(row.get(6)?)),
         label: row.get(7)?,

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::VaultError;
 use super::database::Key;
+use crate::random;
 
 /// scrypt's log2 N. Fixed, not measured: a slow machine must not get a weak file, nor a fast one a
 /// file that a slow one cannot open.
@@ -37,12 +38,8 @@ pub struct Secrets {
 impl Secrets {
     /// Fresh ones, from the system's randomness.
     pub fn generate() -> Result<Self, VaultError> {
-        let random = |error: getrandom::Error| VaultError::Random(error.to_string());
-        let mut vault_key = Key::default();
-        getrandom::fill(vault_key.as_mut_slice()).map_err(random)?;
-        let mut seeds = Zeroizing::new([0; 96]);
-        getrandom::fill(seeds.as_mut_slice()).map_err(random)?;
-        Ok(Self { device: DeviceIdentity::generate(&seeds), vault_key })
+        let device = DeviceIdentity::generate(&*random::secret()?);
+        Ok(Self { device, vault_key: random::secret()? })
     }
 
     fn to_text(&self) -> Zeroizing<String> {
