@@ -47,7 +47,25 @@ struct State {
     stopped: bool,
     /// The last write was refused for want of room.
     full: bool,
+    /// The operator was told that the disk is full.
+    said_full: bool,
     closing: bool,
+}
+
+impl State {
+    /// Once, until there is room again.
+    fn say_full(&mut self) {
+        if !std::mem::replace(&mut self.said_full, true) {
+            tracing::warn!("the disk is full: writes are refused, reads go on");
+        }
+    }
+
+    fn say_room(&mut self) {
+        self.full = false;
+        if std::mem::take(&mut self.said_full) {
+            tracing::info!("there is room on the disk again: writes are taken");
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -114,11 +132,10 @@ impl Queue {
         let mut state = self.state();
         let more = if state.full { self.sizes.segment_bytes } else { 0 };
         if free < self.sizes.reserve_bytes.saturating_add(more) {
+            state.say_full();
             return Err(StoreError::StoreFull);
         }
-        if std::mem::take(&mut state.full) {
-            tracing::info!("there is room on the disk again: writes are taken");
-        }
+        state.say_room();
         Ok(())
     }
 
@@ -194,7 +211,7 @@ impl Queue {
     fn done(&self, group: Vec<Job>, publish: impl FnOnce()) {
         {
             let mut state = self.state();
-            state.full = false;
+            state.say_room();
             publish();
             for job in &group {
                 state.bytes -= job.bytes;
@@ -221,8 +238,9 @@ impl Queue {
         let behind = {
             let mut state = self.state();
             state.stopped |= stop;
-            if matches!(error, StoreError::StoreFull) && !std::mem::replace(&mut state.full, true) {
-                tracing::warn!("the disk is full: writes are refused, reads go on");
+            if matches!(error, StoreError::StoreFull) {
+                state.full = true;
+                state.say_full();
             }
             state.bytes = 0;
             state.sizes.clear();
