@@ -75,6 +75,9 @@ impl Order {
 }
 
 impl KillWhenTold {
+    /// The moment at which half of a frame is written.
+    pub const HALF_WRITTEN: u64 = 1;
+
     /// Takes its orders from `file`, whenever there is one.
     pub fn new(file: PathBuf) -> Self {
         Self { file, order: Mutex::default() }

@@ -3,13 +3,16 @@
 use sealpost_tests::programs::Programs;
 
 mod backups;
+mod damage;
 mod demo;
+mod faults;
 mod hygiene;
 mod imports;
 mod invitations;
 mod journey;
 mod kills;
 mod lies;
+mod members;
 mod offline;
 mod operator;
 mod power;
