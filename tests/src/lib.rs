@@ -23,6 +23,7 @@ pub mod proxy;
 pub mod pty;
 pub mod ran;
 pub mod relay;
+pub mod rogue;
 pub mod scan;
 pub mod scene;
 pub mod seed;
