@@ -77,6 +77,23 @@ fn a_forged_missing_or_foreign_entry_is_found_once_and_what_follows_is_not_belie
     }
 }
 
+/// The leaf hash covers the signature, so this is no flip: somebody signed with another key.
+#[test]
+fn an_entry_that_its_author_did_not_sign_is_found() {
+    let world = world();
+    let author = TestDevice::new(2);
+    let header = world.record_header(&author);
+    let file = sealpost_protocol::world::record_file();
+    let sign = |key: &SigningKey| {
+        sealpost_protocol::entry::Entry::sign(header.clone(), file.clone(), key).encode()
+    };
+    for (key, found) in [(&author.signing, 0), (&TestDevice::new(1).signing, 1)] {
+        let mut log: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
+        log.push(stored(&sign(key)));
+        assert_eq!(examine(world.committee.id(), &log).1.len(), found);
+    }
+}
+
 #[test]
 fn a_flip_of_any_byte_of_an_entry_is_found() {
     let world = world();

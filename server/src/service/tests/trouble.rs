@@ -14,7 +14,7 @@ async fn troubled() -> (FaultyDisk, Fixture) {
 /// Two records of the member, of which a segment holds one.
 fn large_records(fixture: &Fixture) -> [Vec<u8>; 2] {
     let member = TestDevice::new(MEMBER);
-    let file = [record_file(), vec![7; 40 * 1024]].concat();
+    let file = [record_file(), vec![7; 32 * 1024]].concat();
     let mut header = fixture.world.record_header(&member);
     let first = Entry::sign(header.clone(), file.clone(), &member.signing);
     header.author_seq = header.author_seq.next();
@@ -42,6 +42,13 @@ async fn a_full_disk_refuses_writes_by_name_and_reads_go_on_until_there_is_room(
     // Nobody knows yet: it is found out when the next segment does not fit.
     fixture.service.store().ready().unwrap();
     assert_eq!(pushed(&fixture, vec![second.clone()]).await, refused(Code::Full));
+    // Who still holds the log as it was before adds nothing to what did not reach the disk.
+    let service = &fixture.service;
+    let stale = service.log(fixture.committee()).unwrap();
+    assert!(stale.head().broken.is_some());
+    let entry = UnverifiedEntry::decode(&second).unwrap();
+    let late = stale.push(&service.store, &service.key, vec![entry]).err();
+    assert_eq!(late, Some(Code::Full));
     assert_reads(&fixture, 3).await;
     // Now it is known, and nothing is admitted in vain.
     assert!(matches!(fixture.service.store().ready(), Err(StoreError::StoreFull)));
@@ -87,11 +94,29 @@ async fn what_cannot_be_signed_for_durably_is_not_signed_and_reads_go_on() {
     assert_reads(&fixture, 2).await;
 }
 
+/// A second committee that the founder is in.
+async fn found_beside(fixture: &Fixture) -> CommitteeId {
+    let other = TestDevice::new(40);
+    let mut world = World::found(&other);
+    world.admit(&other, &TestDevice::new(FOUNDER), MemberRole::Member).unwrap();
+    permit::issue(fixture.service.store().as_ref(), &[5; 16].into(), None, NOW).await.unwrap();
+    let entry = world.log[0].clone().into();
+    let found = Request::Found(FoundRequest { permit: [5; 16].into(), entry });
+    accepted(&ask(&fixture.service, login(&other), found).await);
+    let committee = world.committee.id();
+    let entries = vec![world.log[1].clone().into()];
+    let push = Request::Push(PushRequest { committee, entries });
+    accepted(&ask(&fixture.service, login(&other), push).await);
+    committee
+}
+
 #[tokio::test]
 async fn a_watch_ends_when_its_log_is_folded_again() {
     let (disk, fixture) = troubled().await;
     let watched = HeadAsk { committee: fixture.committee(), size: TreeSize(2) };
-    let watch = || Request::Watch(HeadsRequest { committees: vec![watched] });
+    // Beside one that goes on: the watch must end all the same.
+    let beside = HeadAsk { committee: found_beside(&fixture).await, size: TreeSize(2) };
+    let watch = || Request::Watch(HeadsRequest { committees: vec![watched, beside] });
     let founder = login(&TestDevice::new(FOUNDER));
     let mut before = stream(&fixture.service, founder, watch());
     let [first, second] = large_records(&fixture);
