@@ -163,6 +163,14 @@ fn a_join_request_file_has_a_limit_both_ways() {
     assert!(matches!(refused, Err(PeerCodecError::Malformed(_))), "{refused:?}");
 }
 
+#[test]
+fn a_text_longer_than_any_invitation_is_none() {
+    let text = |len: usize| format!("{PREFIX}{}", "q".repeat(len - PREFIX.len()));
+    let max = INVITATION_TEXT_BYTES_MAX;
+    assert_eq!(error_of(&text(max)), Some(InvitationError::MistypedCharacter));
+    assert_eq!(error_of(&text(max + 1)), Some(InvitationError::NotAnInvitation));
+}
+
 proptest! {
     #[test]
     fn what_is_made_reads_back(
