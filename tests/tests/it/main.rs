@@ -1,5 +1,7 @@
 //! All scenarios over the real binaries, in one test binary.
 
+#![allow(clippy::unwrap_used, reason = "everything here is a test: a panic is its failing")]
+
 use sealpost_tests::programs::Programs;
 
 mod backups;

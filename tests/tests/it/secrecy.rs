@@ -100,7 +100,7 @@ fn write_it_all(markers: &Markers, isla: &Home, baran: &Home, address: &str, per
         let file = file.to_str().expect("a plain path");
         let mut arguments =
             vec!["record", "new", &kind.kind, "--committee", &committee, "--from", file];
-        if kind.all_fields().any(|field| strict(field)) {
+        if kind.all_fields().any(strict) {
             arguments.extend(["--reader", &reader]);
         }
         let reference = isla.run(&arguments).exits(0).field("ref");
