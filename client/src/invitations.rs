@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sealpost_protocol::card::Card;
 use sealpost_protocol::change::Role;
 use sealpost_protocol::frame::{
     CommitteeRequest, InviteAction, InviteRequest, JoinOf, OpenInvitation, Reply, Request,
 };
 use sealpost_protocol::hash::Hash;
+use sealpost_protocol::hybrid::Recipient;
 use sealpost_protocol::id::{DeviceId, InvitationId, UnixMillis};
 use sealpost_protocol::invitation::{Invitation, InvitationSecret};
-use sealpost_protocol::limits::INVITATION_USES_MAX;
+use sealpost_protocol::limits::{INVITATION_USES_MAX, JOIN_REQUESTS_MAX};
 use sealpost_protocol::seal::{self, OpenedJoinRequest};
 
 use crate::app::App;
@@ -153,20 +155,36 @@ pub async fn fetch_asking(
         return Err(relay::unexpected().into());
     };
     let seen_before = app.vault.read(Read::join_requests)?;
-    let mut asking = Vec::new();
-    for join in &joins {
-        let kept = made.iter().find(|kept| kept.id == join.invitation);
+    let new: Vec<JoinRequest> =
+        made.iter().flat_map(|kept| new_on(app, known, kept, &joins, &seen_before)).collect();
+    app.vault.write(|vault| new.iter().try_for_each(|request| vault.put_join_request(request)))?;
+    settle(app, known)
+}
+
+/// Who asks on one invitation and was not seen before. A safety number is dear to compute: once a
+/// request, and for no more of them than an honest relay keeps waiting.
+fn new_on(
+    app: &App,
+    known: &Committee,
+    kept: &Kept,
+    joins: &[JoinOf],
+    seen_before: &[JoinRequest],
+) -> Vec<JoinRequest> {
+    let waits = |seen: &&JoinRequest| seen.invitation == kept.id && seen.asking == Asking::Asking;
+    let room = JOIN_REQUESTS_MAX.saturating_sub(seen_before.iter().filter(waits).count());
+    let mut new: Vec<JoinRequest> = Vec::new();
+    for join in joins.iter().filter(|join| join.invitation == kept.id).take(JOIN_REQUESTS_MAX) {
+        if new.len() == room {
+            break;
+        }
         // What does not open was not made with the invitation: nobody to be shown.
-        let Some(opened) = kept.and_then(|kept| open(kept, join)) else { continue };
+        let Some(opened) = open(kept, join) else { continue };
         let request = opened.request.encode();
-        // A safety number is dear to compute: once a request.
-        if !seen_before.iter().any(|seen| seen.request == request) {
-            asking.push(seen(app, known, join.invitation, &opened));
+        if !seen_before.iter().chain(&new).any(|seen| seen.request == request) {
+            new.push(seen(app, known, kept.id, &opened));
         }
     }
-    app.vault
-        .write(|vault| asking.iter().try_for_each(|request| vault.put_join_request(request)))?;
-    settle(app, known)
+    new
 }
 
 fn open(kept: &Kept, join: &JoinOf) -> Option<OpenedJoinRequest> {
@@ -198,7 +216,7 @@ fn settle(app: &mut App, known: &Committee) -> Result<(), FollowError> {
     app.vault.write(|vault| {
         for (_, asking) in asking_in(vault, Some(known.no))? {
             if fold.roster().device(asking.device).is_some() {
-                vault.set_asking(&asking.device, Asking::Admitted)?;
+                vault.set_asking(known.no, &asking.device, Asking::Admitted)?;
             }
         }
         Ok::<_, VaultError>(())
@@ -261,26 +279,40 @@ pub fn save_admission(
     must_coordinate(app, &log)?;
     let asked = sealpost_protocol::invitation::JoinRequest::decode(&request.request)
         .map_err(|_| VaultError::Damaged("a join request does not read".to_owned()))?;
-    must_be_free(&log, &request.handle)?;
+    let handle = free_handle(&log, &request.handle)?;
+    // What cannot be sealed to would hold up everything written after it.
+    Recipient::from_bytes(&Card::decode(asked.card()).map_err(|_| unusable_card())?.recipient().0)
+        .map_err(|_| unusable_card())?;
     let intent = Intent::Admit {
         card: data_encoding::HEXLOWER.encode(asked.card()),
         role: RoleName::of(&kept.role)?,
-        handle: request.handle.clone(),
+        handle,
         country: asked.country().to_string(),
     };
     outbox::save_intent(app, kept.committee, &intent)
 }
 
-fn must_be_free(log: &Log, handle: &str) -> Result<(), Failure> {
-    let label = names::label(&log.known)?;
-    let taken = label.is_some_and(|label| {
-        label.members.values().any(|member| member.handle.eq_ignore_ascii_case(handle))
-    });
-    if !taken {
-        return Ok(());
+/// The handle in its one spelling, unless it is somebody's in the committee or hides something.
+fn free_handle(log: &Log, asked: &str) -> Result<String, Failure> {
+    let other = |what: &str| {
+        Failure::new(Error::Failed, what)
+            .safe("Nobody was admitted.")
+            .next("Have them ask again: sealpost join --handle OTHER")
+    };
+    let handle = names::handle(asked)
+        .map_err(|_| other("The handle they ask for holds characters that cannot be seen"))?;
+    let members = names::label(&log.known)?.map(|label| label.members).unwrap_or_default();
+    if members.values().any(|member| names::is_same_handle(&member.handle, &handle)) {
+        return Err(other("Somebody in the committee has that handle already"));
     }
-    let what = "Somebody in the committee has that handle already";
-    Err(Failure::new(Error::Failed, what)
-        .safe("Nobody was admitted.")
-        .next("Have them ask again: sealpost join --handle OTHER"))
+    Ok(handle)
 }
+
+fn unusable_card() -> Failure {
+    Failure::new(Error::Verification, "Nothing can be sealed to the device that asks")
+        .safe("Nobody was admitted.")
+        .next("Have them ask again from a vault made by sealpost init.")
+}
+
+#[cfg(test)]
+mod tests;

@@ -182,5 +182,11 @@ pub fn handle(typed: &str) -> Result<String, Failure> {
     Err(Failure::new(Kind::Usage, format!("The handle {wrong}")).next("Choose another handle."))
 }
 
+/// Whether two handles are one to whoever reads or says them.
+pub fn is_same_handle(one: &str, other: &str) -> bool {
+    let folded = |handle: &str| handle.trim().nfc().collect::<String>().to_lowercase();
+    folded(one) == folded(other)
+}
+
 #[cfg(test)]
 mod tests;

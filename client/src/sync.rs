@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! by relay: connect ── found, join what is not open yet ── heads of all committees at once
-//!   by committee: follow ── join requests ── send ── cosign
+//!   by committee: follow ── send ── cosign ── join requests
 //! ```
 
 use std::collections::BTreeMap;
@@ -278,9 +278,10 @@ async fn one(
     if behind {
         brought.add(pull::follow(app, connection, known.no).await?);
     }
-    invitations::fetch_asking(app, connection, known).await?;
     brought.add(push::send(app, connection, known.no).await?);
-    vouch(app, connection, known.no).await
+    vouch(app, connection, known.no).await?;
+    // Last: nothing of it may keep back what is to be sent.
+    invitations::fetch_asking(app, connection, known).await
 }
 
 fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {

@@ -60,3 +60,10 @@ fn a_vaults_own_trouble_is_no_missing_committee() {
     let failure = Failure::from(VaultError::Busy);
     assert_eq!(failure.kind, Kind::Busy);
 }
+
+#[test]
+fn handles_that_read_the_same_are_the_same() {
+    assert!(is_same_handle("s\u{327}irin", " \u{15f}irin"));
+    assert!(is_same_handle("Örn", "örn"));
+    assert!(!is_same_handle("baran", "barân"));
+}

@@ -115,7 +115,8 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Stores a join request. One device may make several, in other words each; one that was seen before keeps its state and its first sight.
+    /// Stores a join request. One device may make several, in other words each; one that was seen
+    /// before keeps its state and its first sight.
     pub fn put_join_request(&self, request: &JoinRequest) -> Result<(), VaultError> {
         self.transaction.execute(
             "INSERT OR IGNORE INTO join_request VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -132,11 +133,17 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Stores what became of a device's requests.
-    pub fn set_asking(&self, device: &DeviceId, asking: Asking) -> Result<(), VaultError> {
+    /// Stores what became of a device's requests to one committee.
+    pub fn set_asking(
+        &self,
+        committee: CommitteeNo,
+        device: &DeviceId,
+        asking: Asking,
+    ) -> Result<(), VaultError> {
         self.transaction.execute(
-            "UPDATE join_request SET state = ?2 WHERE device = ?1",
-            params![device.as_bytes(), asking],
+            "UPDATE join_request SET state = ?3 WHERE device = ?2 AND invitation IN
+             (SELECT id FROM invitation WHERE committee = ?1)",
+            params![committee.0, device.as_bytes(), asking],
         )?;
         Ok(())
     }

@@ -386,6 +386,11 @@ fn invitations_requests_and_marks_come_back_as_they_were() {
         made: UnixMillis(8),
         state: InvitationState::Making,
     };
+    let elsewhere = Invitation {
+        id: InvitationId(Hash::of(b"elsewhere")),
+        committee: fixture::add_committee(&mut vault, 8),
+        ..invitation.clone()
+    };
     let request = JoinRequest {
         device: DeviceId(Hash::of(b"isla")),
         invitation: invitation.id,
@@ -410,7 +415,9 @@ fn invitations_requests_and_marks_come_back_as_they_were() {
                 ..invitation.clone()
             })?;
             write.put_join_request(&request)?;
-            write.set_asking(&request.device, Asking::Admitted)?;
+            write.put_invitation(&elsewhere)?;
+            write.put_join_request(&JoinRequest { invitation: elsewhere.id, ..request.clone() })?;
+            write.set_asking(no, &request.device, Asking::Admitted)?;
             write.put_join_request(&request)?;
             write.put_cosignature(no, &mark(5))?;
             write.put_cosignature(no, &mark(4))?;
@@ -419,8 +426,18 @@ fn invitations_requests_and_marks_come_back_as_they_were() {
         .expect("stored");
     vault
         .read(|read| {
-            assert_eq!(read.invitations()?[0].state, InvitationState::Open);
-            assert_eq!(read.join_requests()?[0].asking, Asking::Admitted);
+            let states = read.invitations()?.into_iter().map(|kept| (kept.id, kept.state));
+            assert!(states.into_iter().any(|kept| kept == (invitation.id, InvitationState::Open)));
+            let of = |no| {
+                read.join_requests().map(|all| {
+                    let invitation =
+                        if no == elsewhere.committee { elsewhere.id } else { invitation.id };
+                    let found = all.into_iter().find(|request| request.invitation == invitation);
+                    found.expect("kept").asking
+                })
+            };
+            assert_eq!(of(no)?, Asking::Admitted);
+            assert_eq!(of(elsewhere.committee)?, Asking::Asking, "asks there still");
             assert_eq!(read.cosignatures(no)?, [mark(5)], "an older mark replaces none");
             assert_eq!(read.evidence_count(no)?, 1);
             Ok::<_, VaultError>(())

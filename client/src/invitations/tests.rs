@@ -1,0 +1,102 @@
+use sealpost_protocol::card::{RECIPIENT_BYTES, RecipientBytes};
+use sealpost_protocol::identity::DeviceIdentity;
+use sealpost_protocol::invitation::JoinRequest as Request;
+
+use super::*;
+use crate::village::{MemoryRelay, Person};
+
+const WISH: Wish = Wish { role: RoleName::Member, uses: 100, lives: Duration::from_secs(3_600) };
+
+/// Isla's committee, and an invitation to it that her vault holds.
+fn scene() -> (Person, Committee, Kept) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let (_, kept) = make(&isla.app, isla.no, WISH, UnixMillis(1)).expect("made");
+    isla.app.vault.write(|vault| vault.put_invitation(&kept)).expect("kept");
+    let known = isla.app.vault.read(|vault| vault.committee_no(isla.no)).expect("known");
+    (isla, known, kept)
+}
+
+fn device(seed: u8) -> DeviceIdentity {
+    let mut seeds = [seed; 96];
+    seeds[..32].fill(seed.wrapping_add(100));
+    DeviceIdentity::generate(&seeds)
+}
+
+/// A request on that invitation, as the relay keeps it.
+fn asks(kept: &Kept, card: &Card, random: u8, handle: &str) -> JoinOf {
+    let invitation = Invitation::from_text(&kept.text).expect("an invitation");
+    let country = "NO".parse().expect("a country");
+    let request = Request::new(card.as_bytes().to_vec(), [random; 16], handle.to_owned(), country);
+    let sealed =
+        seal::seal_join_request(invitation.id, &invitation.secret, &request.expect("sound"));
+    JoinOf { invitation: invitation.id, request: sealed.expect("sealed").into_kept() }
+}
+
+fn keep(isla: &mut Person, new: &[JoinRequest]) {
+    let kept = isla
+        .app
+        .vault
+        .write(|vault| new.iter().try_for_each(|request| vault.put_join_request(request)));
+    kept.expect("kept");
+}
+
+#[test]
+fn a_request_costs_its_safety_number_once_however_often_it_is_shown() {
+    let (mut isla, known, kept) = scene();
+    let card = device(3).card();
+    let join = asks(&kept, &card, 1, "baran");
+    let shown = vec![join.clone(), join.clone(), join];
+    let new = new_on(&isla.app, &known, &kept, &shown, &[]);
+    assert_eq!(new.len(), 1);
+    keep(&mut isla, &new);
+    assert!(new_on(&isla.app, &known, &kept, &shown, &new).is_empty());
+}
+
+#[test]
+fn no_more_requests_are_taken_than_an_honest_relay_keeps_waiting() {
+    let (isla, known, kept) = scene();
+    let card = device(3).card();
+    let first = new_on(&isla.app, &known, &kept, &[asks(&kept, &card, 1, "baran")], &[]);
+    let waiting = |count: usize| vec![first[0].clone(); count];
+    let another = [asks(&kept, &card, 2, "baran")];
+    let taken = |held: &[JoinRequest]| new_on(&isla.app, &known, &kept, &another, held).len();
+    assert_eq!(taken(&waiting(JOIN_REQUESTS_MAX - 1)), 1);
+    assert_eq!(taken(&waiting(JOIN_REQUESTS_MAX)), 0);
+    let (_, other) = make(&isla.app, isla.no, WISH, UnixMillis(1)).expect("made");
+    let garbage = JoinOf { invitation: kept.id, ..asks(&other, &card, 3, "eve") };
+    let crowd = [vec![garbage; JOIN_REQUESTS_MAX], another.to_vec()].concat();
+    assert_eq!(new_on(&isla.app, &known, &kept, &crowd, &[]).len(), 0, "none is even opened");
+}
+
+#[test]
+fn nobody_is_admitted_under_a_handle_that_is_taken_or_hides_something() {
+    let (mut isla, known, kept) = scene();
+    for (handle, admitted) in
+        [("isla", false), (" ISLA ", false), ("is\u{200b}la", false), ("isl\u{61}\u{301}", true)]
+    {
+        let random = u8::try_from(handle.len()).expect("short");
+        let card = device(random).card();
+        let new = new_on(&isla.app, &known, &kept, &[asks(&kept, &card, random, handle)], &[]);
+        let saved = save_admission(&mut isla.app, &kept, &new[0]);
+        assert_eq!(saved.is_ok(), admitted, "{handle:?}: {saved:?}");
+    }
+    let drafts = isla.app.vault.read(Read::drafts).expect("read");
+    let intent = String::from_utf8(drafts[0].new.draft.clone()).expect("JSON");
+    assert!(intent.contains("isl\u{e1}"), "kept in its one spelling: {intent}");
+}
+
+#[test]
+fn a_device_that_nothing_can_be_sealed_to_is_not_admitted() {
+    let (mut isla, known, kept) = scene();
+    let device = device(3);
+    // No coefficient of an ML-KEM key is that large.
+    let unusable = RecipientBytes(Box::new([0xff; RECIPIENT_BYTES]));
+    let card = Card::sign(device.signing_key(), device.login_key(), &unusable);
+    let new = new_on(&isla.app, &known, &kept, &[asks(&kept, &card, 1, "eve")], &[]);
+    let failure = save_admission(&mut isla.app, &kept, &new[0]).expect_err("refused");
+    assert_eq!(failure.kind, Error::Verification);
+    assert!(isla.app.vault.read(Read::drafts).expect("read").is_empty());
+    let new = new_on(&isla.app, &known, &kept, &[asks(&kept, &device.card(), 2, "eve")], &[]);
+    save_admission(&mut isla.app, &kept, &new[0]).expect("the honest case");
+}
