@@ -249,9 +249,18 @@ impl Signer<'_> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         for draft in waiting {
-            let (kind, payload, content) = match draft.new.what {
-                What::Record => self.seal_record(vault, &draft)?,
-                What::Roster => self.build_change(vault, &draft)?,
+            let made = match draft.new.what {
+                What::Record => self.seal_record(vault, &draft),
+                What::Roster => self.build_change(vault, &draft),
+            };
+            let Payload { kind, bytes: payload, content } = match made {
+                Ok(payload) => payload,
+                Err(failure) if can_never_be_sealed(&failure) => {
+                    let refusal = Refusal { why: failure.story(), at: self.now };
+                    vault.refuse_draft(draft.no, &refusal)?;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             };
             let entry = self.sign_entry(kind, payload, content);
             let signed = Signed {
@@ -300,11 +309,7 @@ impl Signer<'_> {
         Entry::sign(header, payload, self.device.signing_key())
     }
 
-    fn seal_record(
-        &mut self,
-        vault: &Read<'_>,
-        draft: &Draft,
-    ) -> Result<(Kind, Vec<u8>, Hash), Failure> {
+    fn seal_record(&mut self, vault: &Read<'_>, draft: &Draft) -> Result<Payload, Failure> {
         let epoch = self.fold.roster().epoch();
         let author = self.device.device_id();
         let binding = Binding { committee: self.fold.id(), author, epoch };
@@ -319,7 +324,8 @@ impl Signer<'_> {
         }
         let bound = body.bind(&binding, &id, &salt).map_err(|error| cannot_seal(draft, error))?;
         let keys = self.keys.of(vault, epoch)?.ok_or_else(no_key)?;
-        Ok((Kind::Record, keys.seal_record(&bound.plaintext)?, bound.content))
+        let bytes = keys.seal_record(&bound.plaintext)?;
+        Ok(Payload { kind: Kind::Record, bytes, content: bound.content })
     }
 
     /// The active devices of the named members and of the author's own.
@@ -334,17 +340,26 @@ impl Signer<'_> {
             .collect()
     }
 
-    fn build_change(
-        &mut self,
-        vault: &Read<'_>,
-        draft: &Draft,
-    ) -> Result<(Kind, Vec<u8>, Hash), Failure> {
+    fn build_change(&mut self, vault: &Read<'_>, draft: &Draft) -> Result<Payload, Failure> {
         let intent = intent_of(draft)?;
         let keys = self.keys.of(vault, self.fold.roster().epoch())?.ok_or_else(no_key)?;
         let label = self.label.as_ref().ok_or_else(no_key)?;
         let change = changes::build(&intent, self.fold, keys, label)?;
-        Ok((Kind::Roster, codec::encode(&change), Hash::ZERO))
+        Ok(Payload { kind: Kind::Roster, bytes: codec::encode(&change), content: Hash::ZERO })
     }
+}
+
+/// What an entry is to carry, and what its header says of it.
+struct Payload {
+    kind: Kind,
+    bytes: Vec<u8>,
+    content: Hash,
+}
+
+/// Whether it is the draft that is at fault, or a card it is to be sealed to: such a draft is set
+/// aside, or it would keep back everything written after it.
+fn can_never_be_sealed(failure: &Failure) -> bool {
+    matches!(failure.kind, Error::Usage | Error::Verification)
 }
 
 /// A draft's record.
@@ -376,7 +391,7 @@ fn record_of(draft: &Draft) -> Result<WrittenRecord, Failure> {
 }
 
 fn cannot_seal(draft: &Draft, error: LocalRecordError) -> Failure {
-    Failure::new(Error::Failed, format!("{} cannot be sealed", draft.new.reference)).because(error)
+    Failure::new(Error::Usage, format!("{} cannot be sealed", draft.new.reference)).because(error)
 }
 
 fn no_key() -> Failure {

@@ -197,3 +197,27 @@ fn what_is_for_named_readers_opens_for_them_and_stays_sealed_to_the_rest() {
         isla.app.vault.read(|vault| crate::members::named(vault, isla.no, &["robin".to_owned()]));
     assert_eq!(unknown.expect_err("nobody").kind, Error::NotFound);
 }
+
+#[test]
+fn what_can_never_be_sealed_is_set_aside_and_keeps_nothing_back() {
+    let (mut relay, mut isla, _) = scene();
+    let device = &isla.app.device;
+    let unusable = sealpost_protocol::card::RecipientBytes(Box::new([0xff; 1_216]));
+    let other = DeviceIdentity::generate(&std::array::from_fn(|at| u8::try_from(at).unwrap_or(0)));
+    assert_ne!(device.device_id(), other.device_id());
+    let card =
+        sealpost_protocol::card::Card::sign(other.signing_key(), other.login_key(), &unusable);
+    let intent = Intent::Admit {
+        card: data_encoding::HEXLOWER.encode(card.as_bytes()),
+        role: changes::RoleName::Member,
+        handle: "eve".to_owned(),
+        country: "CH".to_owned(),
+    };
+    let id = crate::outbox::save_intent(&mut isla.app, isla.no, &intent).expect("saved");
+    isla.writes("after it");
+    isla.sends(&mut relay).expect("sent");
+    assert_eq!(texts(&isla), ["after it"]);
+    let draft = isla.app.vault.read(|vault| vault.draft(&id)).expect("read").expect("kept");
+    assert_eq!(draft.sending, Sending::Refused);
+    assert!(draft.refusal.expect("says why").why.contains("card"));
+}
