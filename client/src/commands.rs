@@ -73,7 +73,10 @@ fn delivered(delivery: Delivery, what: &str) -> Result<(), Failure> {
     let Delivery::Waiting(failure) = delivery else { return Ok(()) };
     match failure.kind {
         // Not a matter of the network: what keeps it back is said as it is.
-        Kind::Verification | Kind::TooOld | Kind::NotAllowed | Kind::DiskFull => Err(failure),
+        Kind::Verification | Kind::TooOld | Kind::NotAllowed => Err(failure),
+        Kind::DiskFull => Err(failure
+            .safe(format!("{what} is saved in the vault."))
+            .next("Free some space, then sealpost sync")),
         _ => {
             let what = format!("{what} is saved and not sent yet: {}", failure.story());
             Err(Failure::new(Kind::NotDelivered, what)
@@ -82,3 +85,6 @@ fn delivered(delivery: Delivery, what: &str) -> Result<(), Failure> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

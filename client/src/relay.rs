@@ -23,7 +23,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| TransportError::Local(error.to_string()))?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // A look-up of a name that nobody waits for any longer must not hold up the command.
+    runtime.shutdown_background();
+    done
 }
 
 /// Connects to a relay and logs in as this device.
@@ -77,3 +80,6 @@ pub fn address_of(text: &str) -> Result<RelayAddress, Failure> {
             .next("sealpost status")
     })
 }
+
+#[cfg(test)]
+mod tests;

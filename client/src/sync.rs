@@ -353,8 +353,12 @@ pub enum Delivery {
 }
 
 /// Tries to send the draft `id` of committee `no`, for at most `patience`. Another sync that runs
-/// may take it along.
-pub async fn deliver(
+/// may take it along. Whatever fails, the draft is saved.
+pub fn deliver(app: &mut App, no: CommitteeNo, id: &str, patience: Duration) -> Delivery {
+    relay::run(attempt(app, no, id, patience)).unwrap_or_else(Delivery::Waiting)
+}
+
+async fn attempt(
     app: &mut App,
     no: CommitteeNo,
     id: &str,
@@ -411,3 +415,6 @@ async fn deliver_at_last(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,6 @@ use crate::keys::Keys;
 use crate::log::Log;
 use crate::names;
 use crate::outbox;
-use crate::relay;
 use crate::sync;
 use crate::ui::input;
 use crate::vault::committees::Committee;
@@ -69,7 +68,7 @@ fn change(session: &mut Session, app: &mut App, known: &Committee) -> Result<(),
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     invitations::must_coordinate(app, &log)?;
     let id = outbox::save_intent(app, known.no, &Intent::Lock)?;
-    let delivery = relay::run(sync::deliver(app, known.no, &id, CHANGE_PATIENCE))?;
+    let delivery = sync::deliver(app, known.no, &id, CHANGE_PATIENCE);
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     let epoch = log.pulled()?.roster().epoch().0;
     let reference = names::committee_ref(&known.id).to_string();

@@ -7,7 +7,6 @@ use crate::commands::{CHANGE_PATIENCE, delivered};
 use crate::error::Failure;
 use crate::invitations;
 use crate::names;
-use crate::relay;
 use crate::sync::{self, Delivery};
 use crate::ui::display::Untrusted;
 use crate::ui::input;
@@ -44,7 +43,7 @@ impl Admit {
         };
         let (kept, request) = invitations::with_number(&requests, &number)?;
         let id = invitations::save_admission(&mut app, kept, request)?;
-        let delivery = relay::run(sync::deliver(&mut app, kept.committee, &id, CHANGE_PATIENCE))?;
+        let delivery = sync::deliver(&mut app, kept.committee, &id, CHANGE_PATIENCE);
         let state = match delivery {
             Delivery::Accepted => "admitted",
             Delivery::Waiting(_) => "saved",

@@ -12,7 +12,6 @@ use crate::kinds::Kind;
 use crate::members;
 use crate::names;
 use crate::outbox::{self, Saved};
-use crate::relay;
 use crate::sync::{self, Delivery};
 use crate::ui::input::TextSource;
 use crate::ui::prompt;
@@ -81,7 +80,7 @@ impl New {
         if self.later {
             return tell(session, &saved, "saved");
         }
-        let delivery = send(&mut app, &committee, &saved.id)?;
+        let delivery = send(&mut app, &committee, &saved.id);
         let state = match delivery {
             Delivery::Accepted => "accepted",
             Delivery::Waiting(_) => "saved",
@@ -92,12 +91,12 @@ impl New {
 }
 
 /// Tries to send at once, unless the relay did not answer last time: then it is not waited for.
-fn send(app: &mut App, committee: &Committee, id: &str) -> Result<Delivery, Failure> {
+fn send(app: &mut App, committee: &Committee, id: &str) -> Delivery {
     if committee.answered == Some(false) {
         let what = "the relay did not answer last time";
-        return Ok(Delivery::Waiting(Failure::new(Error::NotDelivered, what)));
+        return Delivery::Waiting(Failure::new(Error::NotDelivered, what));
     }
-    relay::run(sync::deliver(app, committee.no, id, SEND_PATIENCE))
+    sync::deliver(app, committee.no, id, SEND_PATIENCE)
 }
 
 fn tell(session: &mut Session, saved: &Saved, state: &'static str) -> Result<(), Failure> {
