@@ -59,34 +59,39 @@ pub struct Audit {
     pub evidence: u64,
 }
 
-/// Fetches and verifies who vouches for which size. What contradicts this device's log is kept.
+/// Fetches and verifies who vouches for which size. Returns the devices that vouch for another log
+/// than this device's; that they do is kept.
 pub async fn fetch(
     app: &mut App,
     connection: &Connection,
-    no: CommitteeNo,
-) -> Result<(), FollowError> {
-    let log = app.vault.read(|vault| Log::load(vault, no))?;
-    let request = Request::Cosignatures(CommitteeRequest { committee: log.known.id });
+    known: &Committee,
+) -> Result<Vec<DeviceId>, FollowError> {
+    let request = Request::Cosignatures(CommitteeRequest { committee: known.id });
     let Reply::Cosignatures(all) = relay::ask(connection, &request).await? else {
         return Err(relay::unexpected().into());
     };
-    let verified: Vec<Cosigned> = all.iter().filter_map(|one| verify(&log, one)).collect();
+    Ok(keep(app, known.no, &all)?)
+}
+
+fn keep(app: &mut App, no: CommitteeNo, all: &[CosignatureOf]) -> Result<Vec<DeviceId>, Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, no))?;
     let now = app.clock.now();
     app.vault.write(|vault| {
-        for mark in &verified {
-            if agrees(vault, &log, mark)? == Agrees::Contradicts {
+        let mut contradicting = Vec::new();
+        for (device, mark) in all.iter().filter_map(|one| verify(&log, one)) {
+            if agrees(vault, &log, &mark)? == Agrees::Contradicts {
                 let text = format!("{}\n{}\n{}\n{}", log.origin(), mark.size, mark.root, mark.line);
                 vault.keep_evidence(no, Exhibit::Disputed, text.as_bytes(), now)?;
+                contradicting.push(device);
             }
-            vault.put_cosignature(no, mark)?;
+            vault.put_cosignature(no, &mark)?;
         }
-        Ok::<_, Failure>(())
-    })?;
-    Ok(())
+        Ok(contradicting)
+    })
 }
 
 /// A cosignature under the device's own key; what does not verify is nobody's word.
-fn verify(log: &Log, given: &CosignatureOf) -> Option<Cosigned> {
+fn verify(log: &Log, given: &CosignatureOf) -> Option<(DeviceId, Cosigned)> {
     let key = *log.fold()?.roster().signing_key(given.device)?;
     let checkpoint = Checkpoint { origin: log.origin(), size: given.size, root: given.root };
     let unverified = UnverifiedCosignature::parse(given.cosignature.as_bytes()).ok()?;
@@ -94,13 +99,14 @@ fn verify(log: &Log, given: &CosignatureOf) -> Option<Cosigned> {
         return None;
     }
     let verified = unverified.verify(&checkpoint, &key).ok()?;
-    Some(Cosigned {
+    let mark = Cosigned {
         signer: verified.cosigner().to_string(),
         size: given.size,
         root: given.root,
         at: verified.time(),
         line: verified.text().to_owned(),
-    })
+    };
+    Some((given.device, mark))
 }
 
 fn agrees(vault: &Read<'_>, log: &Log, mark: &Cosigned) -> Result<Agrees, VaultError> {
@@ -158,3 +164,6 @@ impl Agrees {
 pub fn reference(audit: &Audit) -> String {
     names::committee_ref(&audit.committee.id).to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,8 +72,8 @@ impl Write<'_> {
             .prepare_cached(
                 "INSERT INTO cosignature VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (committee, signer) DO UPDATE SET
-                 size = excluded.size, root = excluded.root, at_ms = excluded.at_ms, line = excluded.line
-                 WHERE excluded.size >= size",
+                 size = excluded.size, root = excluded.root, at_ms = excluded.at_ms,
+                 line = excluded.line WHERE excluded.size >= size",
             )?
             .execute(params![
                 no.0,
@@ -86,7 +86,7 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Keeps a piece of evidence.
+    /// Keeps a piece of evidence, once: the same lie may be told at every sync.
     pub fn keep_evidence(
         &self,
         no: CommitteeNo,
@@ -95,7 +95,9 @@ impl Write<'_> {
         seen: UnixMillis,
     ) -> Result<(), VaultError> {
         self.transaction.execute(
-            "INSERT INTO evidence (committee, what, bytes, seen_ms) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO evidence (committee, what, bytes, seen_ms) SELECT ?1, ?2, ?3, ?4
+             WHERE NOT EXISTS
+             (SELECT 1 FROM evidence WHERE committee = ?1 AND what = ?2 AND bytes = ?3)",
             params![no.0, exhibit, bytes, int(seen.0)],
         )?;
         Ok(())

@@ -421,7 +421,8 @@ fn invitations_requests_and_marks_come_back_as_they_were() {
             write.put_join_request(&request)?;
             write.put_cosignature(no, &mark(5))?;
             write.put_cosignature(no, &mark(4))?;
-            write.keep_evidence(no, Exhibit::Note, b"note", UnixMillis(1))
+            write.keep_evidence(no, Exhibit::Note, b"note", UnixMillis(1))?;
+            write.keep_evidence(no, Exhibit::Note, b"note", UnixMillis(2))
         })
         .expect("stored");
     vault

@@ -1,5 +1,6 @@
 //! `sealpost committee audit`
 
+use sealpost_protocol::id::DeviceId;
 use serde::Serialize;
 
 use crate::app::{App, Session};
@@ -51,7 +52,7 @@ impl Audit {
         let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
         let asked = relay::run(ask(&mut app, known.no));
         let (answered, lie) = match asked {
-            Ok(()) => (true, None),
+            Ok(contradicting) => (true, contradicting.first().map(contradiction)),
             Err(failure) if failure.kind == Kind::Unreachable => {
                 session.ui.talk(&format!("{}: shown as it was last known.", failure.story()));
                 (false, None)
@@ -67,25 +68,26 @@ impl Audit {
             return Err(lie);
         }
         match looked.vouches.iter().find(|vouch| vouch.agrees == Agrees::Contradicts) {
-            Some(vouch) => Err(contradiction(vouch)),
+            Some(vouch) => Err(contradiction(&vouch.device)),
             None => Ok(()),
         }
     }
 }
 
 /// Follows the log first, so that whoever is ahead then is ahead of what the relay shows.
-async fn ask(app: &mut App, no: CommitteeNo) -> Result<(), Failure> {
+async fn ask(app: &mut App, no: CommitteeNo) -> Result<Vec<DeviceId>, Failure> {
     let _alone = relay::alone(app).await?;
     sync::round(app, Scope::One(no)).await?.into_followed()?;
     let known = app.vault.read(|vault| vault.committee_no(no))?;
     let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
-    let fetched = audit::fetch(app, &connection, no).await;
+    let fetched = audit::fetch(app, &connection, &known).await;
     connection.close().await;
     fetched.map_err(|error| error.told(app, &known))
 }
 
-fn contradiction(vouch: &Vouch) -> Failure {
-    let what = format!("{} vouches for another log than the one shown here", vouch.name);
+fn contradiction(device: &DeviceId) -> Failure {
+    let device = names::device_ref(device);
+    let what = format!("{device} vouches for another log than the one shown here");
     Failure::new(Kind::Verification, what)
         .safe("What contradicts is kept as evidence.")
         .next("Compare head codes by phone, and tell your colleagues.")
