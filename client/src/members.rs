@@ -78,13 +78,20 @@ pub fn named(
 }
 
 fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, Failure> {
-    let handle = typed.trim();
-    let mut members = label.into_iter().flat_map(|label| &label.members);
-    if let Some((number, _)) = members.find(|(_, member)| member.handle == handle) {
-        return Ok(*number);
+    let members = label.into_iter().flat_map(|label| &label.members);
+    let mut called = members.filter(|(_, member)| names::is_same_handle(&member.handle, typed));
+    match (called.next(), called.next()) {
+        (Some((number, _)), None) => return Ok(*number),
+        // Whoever wrote the names may have meant the wrong one to be taken.
+        (Some(_), Some(_)) => {
+            let what = format!("More than one member is called {}", typed.trim());
+            return Err(Failure::new(Error::Ambiguous, what)
+                .next("Name a device by its REF, as sealpost member list shows it."));
+        }
+        (None, _) => {}
     }
     let Ok(wanted) = Wanted::parse(typed, "DV") else {
-        let what = format!("Nobody in this committee is called {handle}");
+        let what = format!("Nobody in this committee is called {}", typed.trim());
         return Err(Failure::new(Error::NotFound, what).next("sealpost member list"));
     };
     let full = |(id, _): &(DeviceId, &Device)| id.to_string();
@@ -131,3 +138,6 @@ impl Member {
     /// The headers over [`Self::cells`].
     pub const HEADERS: [&'static str; 5] = ["NO", "HANDLE", "COUNTRY", "ROLE", "DEVICES"];
 }
+
+#[cfg(test)]
+mod tests;
