@@ -90,6 +90,9 @@ pub fn open_again(
     no: CommitteeNo,
     gained: &BTreeSet<Epoch>,
 ) -> Result<(), Failure> {
+    if gained.is_empty() {
+        return Ok(());
+    }
     let unopened = |record: &Record| {
         matches!(record.content, Content::Unopened(_)) && gained.contains(&record.epoch)
     };
