@@ -1,4 +1,5 @@
 //! Who may import what, and which files are there: the structure of the workspace as rules that run.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic there is the test failing")]
 
 use std::collections::BTreeMap;
 use std::fs;

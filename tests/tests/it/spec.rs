@@ -1,4 +1,5 @@
 //! Holds `protocol/SPEC.md` to the code and its vectors, so that neither moves without the other.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic there is the test failing")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
