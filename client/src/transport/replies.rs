@@ -58,6 +58,7 @@ pub struct Replies {
     shape: Shape,
     bytes_max: u64,
     received: u64,
+    began: Option<Instant>,
     complete: bool,
     deadlines: Deadlines,
 }
@@ -77,6 +78,7 @@ impl Replies {
             shape,
             bytes_max,
             received: 0,
+            began: None,
             complete: false,
             deadlines,
         }
@@ -106,7 +108,13 @@ impl Replies {
     }
 
     async fn next_body(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
-        let began = Instant::now();
+        let now = Instant::now();
+        // A watch is timed by frame; any other answer as a whole, or a relay that drips small
+        // frames would hold a sync for ever.
+        let (began, mut counted) = match self.shape {
+            Shape::Endless => (now, 0),
+            Shape::One | Shape::UntilEnd => (*self.began.get_or_insert(now), self.received),
+        };
         let mut of_this = 0;
         loop {
             let ready = self.reader.next_body().map_err(PeerError::from);
@@ -116,8 +124,10 @@ impl Replies {
                 Ok(Some(body)) => return Ok(Some(body)),
                 Ok(None) => {}
             }
-            let Some(bytes) = self.read(began, of_this).await? else { return self.end() };
+            let due = began + self.patience(counted);
+            let Some(bytes) = self.read(due, of_this).await? else { return self.end() };
             of_this += bytes;
+            counted += bytes;
             self.received += bytes;
             if self.received > self.bytes_max {
                 return Err(self.broken(PeerError::Endless(self.bytes_max)));
@@ -125,16 +135,20 @@ impl Replies {
         }
     }
 
-    /// Reads some bytes. `of_this` came of this frame since `began`.
-    async fn read(&mut self, began: Instant, of_this: u64) -> Result<Option<u64>, TransportError> {
+    /// How long so many bytes and the next may take.
+    fn patience(&self, bytes: u64) -> Duration {
+        let rate = u64::from(self.deadlines.bytes_a_second_min.max(1));
+        self.deadlines.pause + Duration::from_secs(bytes / rate)
+    }
+
+    /// Reads some bytes. `of_this` came of this frame already.
+    async fn read(&mut self, due: Instant, of_this: u64) -> Result<Option<u64>, TransportError> {
         let between_frames = of_this == 0 && self.reader.finish().is_ok();
         let reading = self.receive.read_chunk(FRAME_READ_STEP_BYTES, true);
         let read = if self.shape == Shape::Endless && between_frames {
             reading.await
         } else {
-            let rate = u64::from(self.deadlines.bytes_a_second_min.max(1));
-            let deadline = began + self.deadlines.pause + Duration::from_secs(of_this / rate);
-            timeout_at(deadline, reading).await.map_err(|_| TransportError::TooSlow)?
+            timeout_at(due, reading).await.map_err(|_| TransportError::TooSlow)?
         };
         match read {
             Ok(Some(chunk)) => {

@@ -90,6 +90,15 @@ async fn an_answer_that_stands_still_is_slow() {
 }
 
 #[tokio::test]
+async fn an_answer_that_drips_is_slow() {
+    let nothing = frame::encode(&Reply::Entries(Vec::new()));
+    let request = pull();
+    let dripping = all(Script::Drip(nothing), &request);
+    let ended = timeout(quick().pause * 20, dripping).await.expect("it is given up");
+    assert!(matches!(ended, Err(TransportError::TooSlow)), "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_watch_may_be_silent_but_not_stand_still_within_a_frame() {
     let ask = HeadAsk { committee: committee(), size: TreeSize(1) };
     let grown = frame::encode(&Reply::Grown(ask));

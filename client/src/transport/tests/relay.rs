@@ -53,6 +53,8 @@ pub(super) enum Script {
     Stall(Vec<u8>),
     /// These bytes again and again.
     Repeat(Vec<u8>),
+    /// The same, each time before a pause is over.
+    Drip(Vec<u8>),
     /// The connection is closed.
     Close(CloseCode),
 }
@@ -158,6 +160,11 @@ async fn perform(
         Script::Repeat(bytes) => {
             while send.write_all(&bytes).await.is_ok() {
                 seen.sent.fetch_add(bytes.len(), Ordering::SeqCst);
+            }
+        }
+        Script::Drip(bytes) => {
+            while send.write_all(&bytes).await.is_ok() {
+                tokio::time::sleep(quick().pause / 3).await;
             }
         }
         Script::Close(code) => connection.close(code.number().into(), b""),
