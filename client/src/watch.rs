@@ -30,13 +30,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Who asks to join, and whether this device was let in somewhere, no watch tells.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
-/// Why a round is due.
+/// Why a round is due, or none any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
     /// A log grew, or a relay was lost.
     News,
     /// The person wants to stop.
     Stop,
-    /// Time has passed, or another command wrote.
+    /// It has been long.
+    Time,
+    /// Another command may have written.
     Look,
 }
 
@@ -49,10 +52,22 @@ pub async fn watch(
     let mut signals = Signals::new()?;
     let mut pause = PAUSE_MIN;
     let mut first = true;
+    let mut due = Due::Time;
     loop {
         // Before the round: what is written while it runs may have come too late for it.
         let before = app.vault.changes()?;
-        let report = alone_round(app).await?;
+        let round = tokio::select! {
+            round = alone_round(app) => round,
+            // Whatever it was at: nothing half-done is ever kept.
+            () = signals.caught() => return Ok(()),
+        };
+        let report = match round {
+            // Another command is at it for long. Its turn, then ours.
+            Err(failure) if failure.kind == Error::Busy && !first => {
+                Report { failures: vec![failure], ..Report::default() }
+            }
+            round => round?,
+        };
         let failed = !report.failures.is_empty();
         if let Some(at) = report.failures.iter().position(stops) {
             let mut report = report;
@@ -65,13 +80,15 @@ pub async fn watch(
             tell(report)?;
         }
         first = false;
-        pause = if failed { (pause * 2).min(PAUSE_MAX) } else { PAUSE_MIN };
+        // A relay that tells of news again and again, and has none, is heard less and less.
+        let vain = due == Due::News && !moved;
+        pause = if failed || vain { (pause * 2).min(PAUSE_MAX) } else { PAUSE_MIN };
         let (news, mut heard) = mpsc::channel(1);
-        let mut watchers = watchers(app, &news)?;
-        let due = if failed { pause } else { ASK_AGAIN };
-        let stop = wait(app, before, &mut signals, &mut heard, Instant::now() + due).await?;
+        let mut watchers = watchers(app, &news, if vain { pause } else { Duration::ZERO })?;
+        let again = Instant::now() + if failed { pause } else { ASK_AGAIN };
+        due = wait(app, before, &mut signals, &mut heard, again).await?;
         watchers.abort_all();
-        if stop {
+        if due == Due::Stop {
             return Ok(());
         }
     }
@@ -90,32 +107,30 @@ async fn alone_round(app: &mut App) -> Result<Report, Failure> {
     sync::round(app, Scope::All).await
 }
 
-/// Waits until a round is due. Whether to stop instead.
+/// Waits until a round is due, or the person wants to stop.
 async fn wait(
     app: &App,
     before: i64,
     signals: &mut Signals,
     heard: &mut mpsc::Receiver<()>,
     again: Instant,
-) -> Result<bool, Failure> {
+) -> Result<Due, Failure> {
     loop {
         let due = tokio::select! {
             () = signals.caught() => Due::Stop,
             Some(()) = heard.recv() => Due::News,
-            () = sleep_until(again) => Due::News,
+            () = sleep_until(again) => Due::Time,
             () = sleep(LOOK) => Due::Look,
         };
         match due {
-            Due::Stop => return Ok(true),
-            Due::News => return Ok(false),
-            Due::Look if app.vault.changes()? != before => return Ok(false),
-            Due::Look => {}
+            Due::Look if app.vault.changes()? == before => {}
+            due => return Ok(due),
         }
     }
 }
 
-/// A task for each relay that sends one word when there is news.
-fn watchers(app: &App, news: &mpsc::Sender<()>) -> Result<JoinSet<()>, Failure> {
+/// A task for each relay that sends one word when there is news, listening after `pause`.
+fn watchers(app: &App, news: &mpsc::Sender<()>, pause: Duration) -> Result<JoinSet<()>, Failure> {
     let committees = app.vault.read(crate::vault::Read::committees)?;
     let mut by_relay = std::collections::BTreeMap::<String, Vec<HeadAsk>>::new();
     for known in committees.iter().filter(|known| known.standing == Standing::Active) {
@@ -129,6 +144,7 @@ fn watchers(app: &App, news: &mpsc::Sender<()>) -> Result<JoinSet<()>, Failure> 
             let (address, login) = (address.clone(), app.device.login_key().clone());
             let (committees, news) = (committees.to_vec(), news.clone());
             tasks.spawn(async move {
+                sleep(pause).await;
                 // However it ends, a round is due: it finds out what is so.
                 if until_news(&address, &login, committees).await.is_err() {
                     sleep(PAUSE_MIN).await;
@@ -171,3 +187,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
