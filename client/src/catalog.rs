@@ -154,8 +154,9 @@ fn as_shown(record: &plain::Record, plaintext: &[u8], keys: &Keys<'_>) -> String
 /// Puts a record into the catalog.
 ///
 /// Of records with one id the first of its author counts: the others are the same, sealed anew
-/// because its author could not know that it had arrived. Another author's record with that id
-/// gets a name of its own, so that nobody can push a colleague's record aside by copying its id.
+/// because its author could not know that it had arrived. Another record with that id, by another
+/// author or in another committee, gets a name of its own, so that nobody can push a colleague's
+/// record aside by copying its id.
 fn put(
     vault: &Write<'_>,
     no: CommitteeNo,
@@ -167,14 +168,16 @@ fn put(
     let (id, kind, content) = match content {
         Ok((record, json)) => {
             let id = record.id().to_string();
-            let same_id = vault.records_by_id(&id)?;
-            let earlier = |held: &&Record| held.committee == no && held.index < index;
-            let of_author = |held: &Record| held.author == header.author;
-            let id = match same_id.iter().find(earlier) {
-                Some(_) if same_id.iter().filter(earlier).any(of_author) => return Ok(()),
-                Some(_) => leaf.to_string(),
-                None => id,
+            let place = (no, index);
+            let mut same_id = vault.records_by_id(&id)?;
+            same_id.retain(|held| (held.committee, held.index) != place);
+            let again = |held: &Record| {
+                held.committee == no && held.index < index && held.author == header.author
             };
+            if same_id.iter().any(again) {
+                return Ok(());
+            }
+            let id = if same_id.is_empty() { id } else { leaf.to_string() };
             let kind = record.body().fields.get("kind").and_then(Value::as_str);
             (id, kind.unwrap_or_default().to_owned(), Content::Opened(json))
         }

@@ -221,3 +221,24 @@ fn what_can_never_be_sealed_is_set_aside_and_keeps_nothing_back() {
     assert_eq!(draft.sending, Sending::Refused);
     assert!(draft.refusal.expect("says why").why.contains("card"));
 }
+
+#[test]
+fn an_id_that_was_copied_into_another_committee_leaves_both_records_a_name() {
+    let (mut relay, mut isla, _) = scene();
+    let id = isla.writes("mine");
+    let elsewhere = crate::vault::fixture::add_committee(&mut isla.app.vault, 8);
+    let copy = Record {
+        committee: elsewhere,
+        index: sealpost_protocol::id::LeafIndex(0),
+        reference: sealpost_protocol::reference::Ref::new("N", id.as_bytes()).to_string(),
+        id,
+        kind: "note".to_owned(),
+        author: DeviceId(Hash::of(b"eve")),
+        epoch: sealpost_protocol::id::Epoch(1),
+        made: UnixMillis(1),
+        content: crate::vault::records::Content::Opened(r#"{"text":"a copy"}"#.to_owned()),
+    };
+    isla.app.vault.write(|vault| vault.put_record(&copy)).expect("stored");
+    isla.sends(&mut relay).expect("sent");
+    assert_eq!(texts(&isla), ["mine", "a copy"]);
+}
