@@ -80,7 +80,7 @@ fn the_only(all: Vec<Committee>) -> Result<Committee, Failure> {
         (None, _) => Err(Failure::new(Kind::NotFound, "This device is in no committee")
             .next("sealpost join, or sealpost committee found")),
         _ => Err(Failure::new(Kind::Ambiguous, format!("Which committee? {}", refs.join(", ")))
-            .next("Name it with --committee REF.")),
+            .next("Type it again with one of these REFs.")),
     }
 }
 
@@ -113,8 +113,7 @@ impl Wanted {
         match typed.parse::<Ref>() {
             Ok(found) => Ok(Self::Ref(found)),
             Err(RefError::Check) => Err(RefError::Check.into()),
-            Err(RefError::Shape) if typed.len() >= 26 => Ok(Self::Full(typed.to_owned())),
-            Err(RefError::Shape) => Err(RefError::Shape.into()),
+            Err(RefError::Shape) => full_id(typed).map(Self::Full).ok_or(RefError::Shape.into()),
         }
     }
 
@@ -127,7 +126,7 @@ impl Wanted {
     ) -> Result<T, Failure> {
         let fits = |thing: &T| match self {
             Self::Ref(wanted) => reference(thing) == *wanted,
-            Self::Full(wanted) => full(thing).eq_ignore_ascii_case(wanted),
+            Self::Full(wanted) => full(thing) == *wanted,
         };
         let mut found: Vec<T> = all.into_iter().filter(fits).collect();
         if found.len() > 1 {
@@ -148,6 +147,17 @@ impl std::fmt::Display for Wanted {
             Self::Ref(found) => found.fmt(f),
             Self::Full(id) => id.fmt(f),
         }
+    }
+}
+
+/// A ULID or a hash in hex, in the spelling it is shown in. Anything else, an invitation that was
+/// pasted in the wrong place say, is no id and is not repeated.
+fn full_id(typed: &str) -> Option<String> {
+    let all = |fits: fn(&u8) -> bool| typed.as_bytes().iter().all(fits);
+    match typed.len() {
+        26 if all(u8::is_ascii_alphanumeric) => Some(typed.to_ascii_uppercase()),
+        64 if all(u8::is_ascii_hexdigit) => Some(typed.to_ascii_lowercase()),
+        _ => None,
     }
 }
 

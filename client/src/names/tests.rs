@@ -67,3 +67,16 @@ fn handles_that_read_the_same_are_the_same() {
     assert!(is_same_handle("Örn", "örn"));
     assert!(!is_same_handle("baran", "barân"));
 }
+
+#[test]
+fn full_ids_are_taken_in_any_case_and_nothing_else_is_repeated() {
+    let full = |typed: &str| Wanted::parse_any(typed).map(|wanted| wanted.to_string());
+    let (ulid, hash) = ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "ab".repeat(32));
+    assert_eq!(full(&ulid.to_lowercase()).expect("a ULID"), ulid);
+    assert_eq!(full(&hash.to_uppercase()).expect("a hash"), hash);
+    for other in ["sealpost1qqqsyqcyq5rqwzqfpg9scrgwpugpzysn", &"xy".repeat(32), "short"] {
+        let failure = full(other).expect_err("no id");
+        assert_eq!(failure.kind, Kind::Usage);
+        assert!(!failure.story().contains(other), "{}", failure.story());
+    }
+}
