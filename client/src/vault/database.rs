@@ -12,8 +12,9 @@ use super::{VaultError, disk};
 /// The version of the tables, in `user_version`.
 pub const SCHEMA: u32 = 1;
 
-/// How long a command waits for another one's transaction: each takes milliseconds.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// How long a command waits for another one's transaction. Most take milliseconds; a sync that
+/// stores a long pull takes seconds, and whoever writes meanwhile must not lose what was typed.
+const BUSY_WAIT: Duration = Duration::from_secs(60);
 
 /// The raw key of the database.
 pub(super) type Key = Zeroizing<[u8; 32]>;
