@@ -29,7 +29,7 @@ const ALGORITHM_ED25519: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Kind {
-    /// Changes the roster; its payload is a [`crate::roster::Change`].
+    /// Changes the roster; its payload is a [`crate::change::Change`].
     #[n(1)]
     Roster,
     /// A sealed record; its payload is an age file.
