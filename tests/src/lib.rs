@@ -2,14 +2,18 @@
 //!
 //! ```text
 //! Home (a person's machine) ──datagrams──> Proxy (weather, records) ──> Relay (a real process)
-//!   └ Pty (a person at a terminal)                        or Tap (a relay whose frames are seen)
-//! Peer (any client one can think of) ──────────────────────────────────> either
-//! Scan (is this marker anywhere?)
+//!   └ Pty (a person at a terminal)                        or Tap (a relay whose frames are seen,
+//! Peer (any client one can think of) ─────────────────────>          and which can be made to lie)
+//!   ├ Invented (a founder)   └ Rogue (a member who misbehaves)
+//! Scene (where most scenarios begin)   Scan (is this marker anywhere?)
 //! ```
 //!
 //! Every piece starts the real thing, waits for events and never for time to pass, and takes down
 //! what it started when it is dropped. The scenarios themselves are in `tests/it/`, one file each,
-//! in one binary.
+//! in one binary. A scenario shows the honest case beside the refused one, and asserts exit codes,
+//! JSON and words; [`ran::Ran`] shows both streams of a command that did something else.
+//!
+//! Longer campaigns of kills and power cuts are commands of their own: [`campaign`].
 
 pub mod campaign;
 pub mod home;

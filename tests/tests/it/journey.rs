@@ -384,7 +384,7 @@ fn the_same_way_by_hand_at_a_terminal() {
     assert!(shown.contains(&asking.safety_number), "{shown}");
 
     let mut admit = isla.unlocked_at_terminal(&["member", "admit", &asking.reference]);
-    admit.expect("as baran reads it out: ");
+    admit.expect("reads it out: ");
     admit.type_line(&asking.safety_number);
     let (status, shown) = admit.finish();
     assert!(status.success(), "{shown}");

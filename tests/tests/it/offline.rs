@@ -1,7 +1,7 @@
 //! Without a network nothing is lost and everything says so; with it back, what was written goes
 //! out once.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use sealpost_protocol::id::UnixMillis;
 use sealpost_relay::clock;
@@ -71,17 +71,19 @@ fn later_only_saves() {
 fn two_syncs_on_one_vault_are_refused_and_other_commands_are_not() {
     let programs = programs();
     let relay = Relay::start(&programs);
-    let proxy = Proxy::start(relay.listens_at());
+    let proxy = Arc::new(Proxy::start(relay.listens_at()));
     let address = relay.address_at(proxy.address());
     let Scene { isla, committee, relay: _relay, .. } = Scene::at(&programs, relay, &address);
     isla.record_later("note", &committee, &json!({ "text": "Visit on Friday." }));
 
-    // While the line is cut a sync waits for the relay.
-    proxy.cut();
-    let (dialling, dials) = mpsc::channel();
-    proxy.at(Direction::ToRelay, 1, move || dialling.send(()).unwrap());
+    // Connected, and then cut off, a sync waits half a minute for the relay's next word.
+    let (line, (cutting, is_cut)) = (Arc::downgrade(&proxy), mpsc::channel());
+    proxy.at(Direction::ToRelay, 8, move || {
+        line.upgrade().expect("the test holds it").cut();
+        cutting.send(()).unwrap();
+    });
     let waiting = isla.start(&["sync"]);
-    dials.recv().unwrap();
+    is_cut.recv().unwrap();
     let _ = isla.run(&["sync"]).fails(1, "busy").says("sync");
     // Neither reading nor writing waits for it.
     isla.record_later("note", &committee, &json!({ "text": "Bring the file." }));
