@@ -63,8 +63,9 @@ fn segment(relay: &Relay) -> PathBuf {
 
 #[test]
 fn caches_that_are_lost_or_spoiled_are_made_anew_from_the_journal() {
+    type Harm = fn(&Path);
     let Scene { mut relay, isla, baran, committee } = scene();
-    let harm: [(&str, fn(&Path)); 6] = [
+    let harm: [(&str, Harm); 6] = [
         ("index", remove),
         ("index", spoil),
         ("tiles", spoil),
