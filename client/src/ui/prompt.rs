@@ -2,25 +2,45 @@
 
 use std::io::{self, BufRead, Write};
 
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 
+use super::display::Untrusted;
 use super::input::{self, InputError};
 use crate::kinds::{self, Field, Kind, Type};
 
-/// Asks for everything a person must type. Nothing typed means `unknown`.
-pub fn record(kind: &Kind) -> Result<Value, InputError> {
+/// Asks for everything a person must type. Nothing typed means `unknown`. `now` is what dates that
+/// have a default count from.
+pub fn record(kind: &Kind, now: Timestamp) -> Result<Value, InputError> {
     if !input::can_ask() {
         return Err(InputError::NobodyToAsk("the record".to_owned()));
     }
     let mut fields = Map::new();
     for field in kind.typed_fields() {
-        let typed = match field.value {
-            Type::Md => several_lines(field)?,
-            _ => input::ask(&question(field))?,
-        };
-        fields.insert(field.name.clone(), kinds::from_typed(field, &typed));
+        let value = asked(kind, field, now, || match field.value {
+            Type::Md => several_lines(field),
+            _ => input::ask(&question(field)),
+        })?;
+        fields.insert(field.name.clone(), value);
     }
     Ok(Value::Object(fields))
+}
+
+/// Asks until the answer fits: one that does not must not cost what was typed for other fields.
+fn asked(
+    kind: &Kind,
+    field: &Field,
+    now: Timestamp,
+    mut ask: impl FnMut() -> Result<String, InputError>,
+) -> Result<Value, InputError> {
+    loop {
+        let value = kinds::from_typed(field, &ask()?);
+        match kind.check(json!({ field.name.as_str(): value }), now) {
+            Ok(_) => return Ok(value),
+            // A closed stderr is no reason to fail.
+            Err(errors) => drop(writeln!(io::stderr(), "{}", Untrusted::line(&errors.to_string()))),
+        }
+    }
 }
 
 /// The question, with the values of an enum and their numbers.
@@ -50,3 +70,6 @@ fn several_lines(field: &Field) -> Result<String, InputError> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ impl New {
             app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
         outbox::must_write(&app, committee.no)?;
         let given = match &self.from {
-            None => prompt::record(&kind)?,
+            None => prompt::record(&kind, app.clock.timestamp())?,
             Some(source) => {
                 let text = source.read("the record", limits::RECORD_PLAINTEXT_BYTES_MAX)?;
                 serde_json::from_str(&text).map_err(|error| not_json(&error))?
