@@ -184,7 +184,7 @@ impl From<VaultError> for Failure {
             VaultError::Orphan(_) | VaultError::Missing(_) | VaultError::Damaged(_) => {
                 (Kind::Damaged, "Put the whole folder back from a backup, or use another --home.")
             }
-            VaultError::Backwards { .. } => (Kind::Verification, "sealpost committee audit REF"),
+            VaultError::Backwards { .. } => (Kind::Verification, "sealpost committee audit"),
             VaultError::Random(_) | VaultError::Age(_) | VaultError::Sql(_) => {
                 (Kind::Failed, "Type it again; if it stays, keep a copy of the vault's folder.")
             }
@@ -207,7 +207,7 @@ impl From<TransportError> for Failure {
             | TransportError::TurnedAway(_)
             | TransportError::Lost(_)
             | TransportError::TooSlow => {
-                (Kind::Unreachable, "sealpost sync, when the network is there again")
+                (Kind::Unreachable, "Type it again when the network is there.")
             }
             TransportError::Local(_) => (Kind::Failed, "Type it again."),
         };
@@ -231,7 +231,7 @@ impl From<AskError> for Failure {
             Code::Full | Code::Stopped => {
                 (Kind::Unreachable, "Tell the relay's operator; then sealpost sync")
             }
-            Code::Disputed => (Kind::Verification, "sealpost committee audit REF"),
+            Code::Disputed => (Kind::Verification, "sealpost committee audit"),
             _ => (Kind::Failed, "sealpost sync, then type it again"),
         };
         Self::new(kind, error.to_string()).safe("What was written is in the vault.").next(next)
@@ -306,7 +306,10 @@ impl From<RefError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::new(Kind::Failed, "Input or output failed").because(error)
+        Self::new(Kind::Failed, "Input or output failed")
+            .because(error)
+            .safe("What was written before is in the vault.")
+            .next("sealpost status")
     }
 }
 

@@ -20,6 +20,7 @@ use crate::changes::{Intent, RoleName};
 use crate::error::{Failure, Kind as Error};
 use crate::lie::FollowError;
 use crate::log::Log;
+use crate::members;
 use crate::names::{self, Wanted};
 use crate::outbox;
 use crate::random;
@@ -105,7 +106,7 @@ pub fn must_coordinate(app: &App, log: &Log) -> Result<(), Failure> {
     match log.pulled()?.roster().role_of(app.device.device_id()) {
         Some(Role::Coordinator) => Ok(()),
         Some(_) => Err(Failure::new(Error::NotAllowed, "Only a coordinator of the committee may")
-            .next("Ask a coordinator: sealpost member list")),
+            .next(format!("Ask a coordinator: {}", members::list_command(&log.known)))),
         None => Err(Failure::new(Error::NotAllowed, "This device is not active in the committee")
             .next("Ask a coordinator.")),
     }

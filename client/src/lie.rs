@@ -124,7 +124,9 @@ impl Caught {
         };
         Failure::new(Error::Verification, what)
             .safe(format!("What was verified before stays as it was; nothing new was taken.{kept}"))
-            .next("Compare head codes with colleagues by phone: sealpost committee audit REF")
+            .next(format!(
+                "Compare head codes with colleagues by phone: sealpost committee audit {reference}"
+            ))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Failure, Kind as Error};
 use crate::log::Log;
 use crate::names::{self, Wanted};
 use crate::vault::Read;
-use crate::vault::committees::CommitteeNo;
+use crate::vault::committees::{Committee, CommitteeNo};
 
 /// A member. In `--json` with these names.
 #[derive(Debug, Serialize)]
@@ -62,6 +62,11 @@ pub fn list(vault: &Read<'_>, no: CommitteeNo, own: DeviceId) -> Result<Vec<Memb
     Ok(fold.roster().members().map(member).collect())
 }
 
+/// The command that lists a committee's members.
+pub fn list_command(known: &Committee) -> String {
+    format!("sealpost member list --committee {}", names::committee_ref(&known.id))
+}
+
 /// The members that `typed` names, each by handle or by the REF of a device.
 pub fn named(
     vault: &Read<'_>,
@@ -74,7 +79,13 @@ pub fn named(
     let log = Log::load(vault, no)?;
     let fold = log.pulled()?;
     let label = names::label(&log.known)?;
-    typed.iter().map(|typed| one(fold, label.as_ref(), typed)).collect()
+    let one = |typed: &String| {
+        one(fold, label.as_ref(), typed).map_err(|failure| match failure.kind {
+            Error::Usage => failure,
+            _ => failure.next(format!("Name a device by REF: {}", list_command(&log.known))),
+        })
+    };
+    typed.iter().map(one).collect()
 }
 
 fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, Failure> {
@@ -85,14 +96,13 @@ fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, 
         // Whoever wrote the names may have meant the wrong one to be taken.
         (Some(_), Some(_)) => {
             let what = format!("More than one member is called {}", typed.trim());
-            return Err(Failure::new(Error::Ambiguous, what)
-                .next("Name a device by its REF, as sealpost member list shows it."));
+            return Err(Failure::new(Error::Ambiguous, what));
         }
         (None, _) => {}
     }
     let Ok(wanted) = Wanted::parse(typed, "DV") else {
         let what = format!("Nobody in this committee is called {}", typed.trim());
-        return Err(Failure::new(Error::NotFound, what).next("sealpost member list"));
+        return Err(Failure::new(Error::NotFound, what));
     };
     let full = |(id, _): &(DeviceId, &Device)| id.to_string();
     let device = wanted.one_of(fold.roster().devices(), full, |(id, _)| names::device_ref(id))?;

@@ -78,7 +78,7 @@ fn the_only(all: Vec<Committee>) -> Result<Committee, Failure> {
     match (all.next(), all.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => Err(Failure::new(Kind::NotFound, "This device is in no committee")
-            .next("sealpost join, or sealpost committee found")),
+            .next("sealpost join, or sealpost committee found --relay ADDRESS --permit CODE")),
         _ => Err(Failure::new(Kind::Ambiguous, format!("Which committee? {}", refs.join(", ")))
             .next("Type it again with one of these REFs.")),
     }

@@ -15,6 +15,7 @@ use crate::changes::Intent;
 use crate::error::{Failure, Kind as Error};
 use crate::kinds::Kind;
 use crate::log::Log;
+use crate::members;
 use crate::names;
 use crate::random;
 use crate::ui::time;
@@ -44,7 +45,7 @@ pub fn must_write(app: &App, committee: CommitteeNo) -> Result<(), Failure> {
     must_be_in(&log.known)?;
     match log.fold().and_then(|fold| fold.roster().role_of(app.device.device_id())) {
         Some(Role::Reader) => Err(Failure::new(Error::NotAllowed, "Readers post no records")
-            .next("Ask a coordinator: sealpost member list")),
+            .next(format!("Ask a coordinator: {}", members::list_command(&log.known)))),
         _ => Ok(()),
     }
 }

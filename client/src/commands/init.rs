@@ -53,7 +53,9 @@ impl Init {
         let words = format!("{reference}  {}", Untrusted::line(&handle));
         let made = Made { reference: reference.to_string(), id: id.to_string(), handle };
         session.ui.talk("The vault is made. Nobody can reset its passphrase.");
-        session.ui.talk("Next: sealpost join, or sealpost committee found");
+        session
+            .ui
+            .talk("Next: sealpost join, or sealpost committee found --relay ADDRESS --permit CODE");
         Ok(session.ui.result(&made, &words)?)
     }
 

@@ -61,7 +61,7 @@ impl Join {
         let Some(known) = still_there else { return sent };
         tell(session, &app, &known, sent.is_ok())?;
         sent.map_err(|failure| match failure.kind {
-            Kind::Unreachable => not_asked_yet(&failure),
+            Kind::Unreachable | Kind::Busy => not_asked_yet(&failure),
             _ => failure,
         })
     }

@@ -39,6 +39,8 @@ fn caught(relay: &MemoryRelay, baran: &mut Person, pulled: &Pulled, exhibits: u6
     let known = baran.app.vault.read(|vault| vault.committee_no(baran.no)).expect("known");
     let failure = caught.told(&mut baran.app, &known);
     assert_eq!(failure.kind, Error::Verification);
+    let reference = crate::names::committee_ref(&known.id).to_string();
+    assert!(failure.next.ends_with(&reference), "{}", failure.next);
     assert_eq!(baran.evidence(), exhibits, "{lie}");
     baran.follows(relay).expect("the truth is still taken");
     let read: Vec<_> = baran.reads().into_iter().map(|(_, text)| text).collect();

@@ -61,8 +61,9 @@ impl Found {
         let known = relay::run(found(&mut app, &founding))?;
         let reference = names::committee_ref(&known.id).to_string();
         let words = format!("{reference}  founded");
+        let next = format!("sealpost invite new --committee {reference}");
         let founded = Founded { reference, id: known.id.to_string(), relay: known.relay };
-        session.ui.talk("Next: sealpost invite new, and send the invitation over any channel.");
+        session.ui.talk(&format!("Next: {next}, and send the invitation over any channel."));
         Ok(session.ui.result(&founded, &words)?)
     }
 }
@@ -70,7 +71,9 @@ impl Found {
 /// Nothing is kept before the relay was reached: an address may be mistyped.
 async fn found(app: &mut App, founding: &Founding<'_>) -> Result<Committee, Failure> {
     let _alone = relay::alone(app).await?;
-    let connection = relay::connect(app, founding.address).await?;
+    let connection = relay::connect(app, founding.address).await.map_err(|error| {
+        Failure::from(error).safe("Nothing was founded, and the permit is as it was.")
+    })?;
     let known = join::save_founding(app, founding)?;
     let opened = sync::open(app, &connection, &known, &mut Brought::default()).await;
     connection.close().await;

@@ -85,7 +85,11 @@ impl List {
             session.ui.talk("Nobody asks to join.");
         } else {
             session.ui.talk("Read the safety number to each other by voice. The same? Then:");
-            session.ui.talk("sealpost member admit DEVICE --safety-number DIGITS");
+            let device = match rows.as_slice() {
+                [only] => &only.reference,
+                _ => "DEVICE",
+            };
+            session.ui.talk(&format!("sealpost member admit {device} --safety-number DIGITS"));
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Show {
                     Kind::Usage,
                     "A sealed file is binary: not to a terminal",
                 )
-                .next("sealpost record show REF --sealed > FILE.age"));
+                .next(format!("sealpost record show {} --sealed > FILE.age", self.record)));
             }
             return Ok(session.ui.bytes(&sealed)?);
         }
