@@ -23,12 +23,15 @@ use crate::vault::outbox::{Draft, What};
 use crate::vault::records::{Content, Record};
 use crate::vault::{Read, VaultError, Write};
 
+/// The longest kind that is listed by its name: one of a newer program. Anybody can write more.
+const KIND_BYTES_MAX: usize = 64;
+
 /// A record as listed.
 #[derive(Debug)]
 pub struct Listed {
     /// Its REF.
     pub reference: String,
-    /// Its kind; empty when it could not be opened.
+    /// Its kind; empty when it could not be opened, or is no name of a kind.
     pub kind: String,
     /// Its committee's REF.
     pub committee: String,
@@ -179,6 +182,7 @@ fn put(
             }
             let id = if same_id.is_empty() { id } else { leaf.to_string() };
             let kind = record.body().fields.get("kind").and_then(Value::as_str);
+            let kind = kind.filter(|kind| kind.len() <= KIND_BYTES_MAX);
             (id, kind.unwrap_or_default().to_owned(), Content::Opened(json))
         }
         Err(why) => (leaf.to_string(), String::new(), Content::Unopened(why)),

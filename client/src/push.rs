@@ -94,12 +94,23 @@ async fn push(
     let Reply::Pushed(pushed) = relay::ask(connection, &request).await? else {
         return Err(relay::unexpected().into());
     };
+    take_answer(app, log, batch, &pushed, refused)
+}
+
+/// Holds an answer against what it is signed with, and keeps what binds the relay.
+fn take_answer(
+    app: &mut App,
+    log: &Log,
+    batch: &[InFlight],
+    pushed: &Pushed,
+    refused: &mut Vec<String>,
+) -> Result<bool, FollowError> {
     let note = log.verify_note(&pushed.checkpoint)?;
     if pushed.results.len() != batch.len() {
         let (sent, got) = (batch.len(), pushed.results.len());
         return Err(Lie::Results { sent, got }.into());
     }
-    check_receipts(batch, &pushed, &note)?;
+    check_receipts(batch, pushed, &note)?;
     let now = app.clock.now();
     let accepted = pushed.results.iter().any(|result| matches!(result, PushResult::Accepted(_)));
     app.vault.write(|vault| {

@@ -237,13 +237,19 @@ pub async fn open(
             match pull::follow(app, connection, known.no).await {
                 Ok(new) => brought.add(new),
                 // Not let in yet: the relay says no more than it says to a stranger.
-                Err(error) if is_not_found(&error) => return Ok(()),
+                Err(error) if is_not_found(&error) => return not_let_in(app, known.no),
                 Err(error) => return Err(error),
             }
             vouch(app, connection, known.no).await
         }
         None => Ok(()),
     }
+}
+
+/// No error, unless a part of the log was shown before.
+fn not_let_in(app: &App, no: CommitteeNo) -> Result<(), FollowError> {
+    let known = app.vault.read(|vault| vault.committee_no(no))?;
+    if known.size.0 == 0 { Ok(()) } else { Err(gone(app, &known)?.into()) }
 }
 
 fn is_not_found(error: &FollowError) -> bool {

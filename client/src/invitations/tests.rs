@@ -100,3 +100,20 @@ fn a_device_that_nothing_can_be_sealed_to_is_not_admitted() {
     let new = new_on(&isla.app, &known, &kept, &[asks(&kept, &device.card(), 2, "eve")], &[]);
     save_admission(&mut isla.app, &kept, &new[0]).expect("the honest case");
 }
+
+#[test]
+fn only_a_coordinator_lets_anybody_in() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    let not_yet = must_coordinate(&baran.app, &baran.log()).expect_err("nothing is known");
+    assert_eq!(not_yet.kind, Error::NotDelivered);
+    baran.follows(&relay).expect("let in");
+    let no = must_coordinate(&baran.app, &baran.log()).expect_err("a member");
+    assert_eq!(no.kind, Error::NotAllowed);
+    assert_eq!(
+        make(&baran.app, baran.no, WISH, UnixMillis(1)).err().map(|no| no.kind),
+        Some(Error::NotAllowed)
+    );
+    must_coordinate(&isla.app, &isla.log()).expect("she founded it");
+}

@@ -323,3 +323,18 @@ fn another_founding_entry_under_the_committees_name_is_caught() {
         "{error:?}"
     );
 }
+
+#[test]
+fn a_log_whose_home_is_another_relay_is_not_taken_from_this_one() {
+    let (relay, mut isla, _) = scene();
+    let mut mira = newcomer(&relay, &mut isla, (TreeSize(0), tree::empty_root()));
+    let other = MemoryRelay::new(8);
+    let address = other.address().to_string();
+    mira.app.vault.write(|vault| vault.set_relay(mira.no, &address)).expect("stored");
+    let head = relay.pulled(TreeSize(0));
+    let claimed = *UnverifiedCheckpoint::parse(head.note.as_bytes()).expect("a note").claimed();
+    let note = claimed.sign(&other.key).text().to_owned();
+    let error = mira.takes(&Pulled { entries: head.entries, note }).expect_err("no home of it");
+    assert!(matches!(error, FollowError::Caught(Caught { lie: Lie::OtherHome, .. })), "{error:?}");
+    assert_eq!(mira.size(), TreeSize(0));
+}

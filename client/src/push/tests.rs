@@ -1,5 +1,7 @@
 //! What waits is sent once, in order, by the same bytes, and sealed anew when others were quicker.
 
+use sealpost_protocol::frame::Accepted;
+
 use super::*;
 use crate::village::{MemoryRelay, Person};
 
@@ -241,4 +243,63 @@ fn an_id_that_was_copied_into_another_committee_leaves_both_records_a_name() {
     isla.app.vault.write(|vault| vault.put_record(&copy)).expect("stored");
     isla.sends(&mut relay).expect("sent");
     assert_eq!(texts(&isla), ["mine", "a copy"]);
+}
+
+#[test]
+fn an_answer_is_taken_only_with_one_receipt_that_holds_for_each_entry() {
+    let (mut relay, _, mut baran) = scene();
+    baran.writes("one");
+    baran.writes("two");
+    let (log, batch) = prepare(&mut baran.app, baran.no).expect("prepared");
+    let mut leaves = Vec::new();
+    for flying in &batch {
+        relay.append(&flying.bytes).expect("admitted");
+    }
+    for bytes in &relay.entries {
+        leaves.push(UnverifiedEntry::decode(bytes).expect("an entry").leaf());
+    }
+    let mut frontier = tree::Frontier::new();
+    let nodes: Vec<Hash> = leaves.iter().flat_map(|leaf| frontier.append(*leaf)).collect();
+    let accepted = |index: u64| {
+        let index = sealpost_protocol::id::LeafIndex(index);
+        let proof = tree::inclusion_proof(index, frontier.size(), nodes.as_slice());
+        PushResult::Accepted(Accepted { index, proof: proof.expect("in the tree") })
+    };
+    let refused = PushResult::Refused(Refused { code: Code::Busy });
+    let checkpoint = relay.note_at(relay.entries.len());
+    let mut answer = |results: Vec<PushResult>| {
+        let pushed = Pushed { results, checkpoint: checkpoint.clone() };
+        let mut words = Vec::new();
+        take_answer(&mut baran.app, &log, &batch, &pushed, &mut words).map(|took| (took, words))
+    };
+    let lie = |answer: Result<_, FollowError>| match answer {
+        Err(FollowError::Caught(caught)) => caught.lie,
+        other => panic!("not caught: {other:?}"),
+    };
+    assert!(matches!(lie(answer(vec![accepted(2)])), Lie::Results { sent: 2, got: 1 }));
+    assert!(matches!(lie(answer(vec![accepted(3), accepted(2)])), Lie::Receipt(_)));
+    let (took, words) = answer(vec![refused.clone(), refused]).expect("a refusal is an answer");
+    assert_eq!((took, words.len()), (false, 2));
+    let (took, words) = answer(vec![accepted(2), accepted(3)]).expect("the honest case");
+    assert_eq!((took, words.len()), (true, 0));
+    let ahead = baran.app.vault.read(|vault| vault.ahead(baran.no)).expect("read");
+    assert_eq!(ahead.len(), 1, "what it signed binds it");
+}
+
+#[test]
+fn a_kind_that_is_no_name_is_not_listed() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let id = isla.writes("heron");
+    let draft = isla.app.vault.read(|vault| vault.draft(&id)).expect("read").expect("waits");
+    let long = format!("\"kind\":\"{}\"", "x".repeat(65));
+    let changed = String::from_utf8(draft.new.draft.clone()).expect("JSON");
+    let changed = changed.replace("\"kind\":\"note\"", &long);
+    isla.app.vault.write(|vault| vault.remove_draft(draft.no)).expect("removed");
+    let new = crate::vault::outbox::NewDraft { draft: changed.into_bytes(), ..draft.new };
+    isla.app.vault.write(|vault| vault.save_draft(&new)).expect("saved");
+    isla.sends(&mut relay).expect("sent");
+    baran.follows(&relay).expect("followed");
+    let rows = crate::catalog::list(&baran.app, None).expect("listed");
+    assert_eq!(rows[0].kind, "");
+    assert_eq!(texts(&baran), ["heron"]);
 }

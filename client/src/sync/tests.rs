@@ -14,3 +14,40 @@ fn what_was_saved_waits_whatever_keeps_a_round_from_beginning() {
     };
     assert_eq!(failure.kind, Error::NotWritable);
 }
+
+#[test]
+fn a_head_binds_the_relay_and_a_smaller_one_is_a_lie() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    isla.writes("one");
+    isla.sends(&mut relay).expect("sent");
+    let known = isla.app.vault.read(|vault| vault.committee_no(isla.no)).expect("known");
+    let error = keep_head(&mut isla.app, &known, &relay.note_at(1)).expect_err("rolled back");
+    let FollowError::Caught(caught) = error else { panic!("not caught: {error:?}") };
+    assert!(matches!(caught.lie, Lie::RolledBack { .. }), "{:?}", caught.lie);
+    assert_eq!(caught.exhibits.len(), 2, "both notes");
+    let foreign = sealpost_protocol::sign::SigningKey::from_bytes(&[8; 32]);
+    let ours = isla.log().checkpoint().expect("pulled").sign(&foreign);
+    keep_head(&mut isla.app, &known, ours.text()).expect_err("another's signature");
+    let ahead = |isla: &Person| isla.app.vault.read(|vault| vault.ahead(isla.no)).expect("read");
+    assert_eq!(ahead(&isla), []);
+    isla.writes("two");
+    relay.append(&isla.prepares()[0]).expect("admitted");
+    keep_head(&mut isla.app, &known, &relay.note_at(3)).expect("more than is held");
+    assert_eq!(ahead(&isla).len(), 1);
+    isla.takes(&crate::log::Pulled { entries: Vec::new(), note: relay.note_at(2) })
+        .expect_err("less than it has signed for");
+}
+
+#[test]
+fn a_log_that_is_gone_is_a_lie_shown_by_the_note_that_is_held() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let known = isla.app.vault.read(|vault| vault.committee_no(isla.no)).expect("known");
+    let caught = gone(&isla.app, &known).expect("caught");
+    assert!(matches!(caught.lie, Lie::Gone(size) if size == known.size));
+    assert_eq!(caught.exhibits.len(), 1);
+    not_let_in(&isla.app, isla.no).expect_err("a part of it was shown before");
+    let other = crate::vault::fixture::add_committee(&mut isla.app.vault, 8);
+    not_let_in(&isla.app, other).expect("nothing was");
+}
