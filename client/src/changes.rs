@@ -12,8 +12,9 @@ use sealpost_protocol::id::{Country, DeviceId};
 use sealpost_protocol::seal::{EpochKeys, EpochSecret, Label, LabelMember, seal_grant};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Failure, Kind as Error};
+use crate::error::Failure;
 use crate::random;
+use crate::vault::VaultError;
 
 /// What is wanted of the roster. In the outbox as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +175,5 @@ fn decode_card(hex: &str) -> Result<Card, Failure> {
 }
 
 fn damaged(what: &str) -> Failure {
-    Failure::new(Error::Damaged, format!("The vault holds {what} that does not read"))
-        .next("sealpost status")
+    VaultError::Damaged(format!("it holds {what} that does not read")).into()
 }

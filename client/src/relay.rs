@@ -10,7 +10,7 @@ use sealpost_protocol::frame::{Refused, Reply, Request};
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::error::{Failure, Kind as Error};
+use crate::error::Failure;
 use crate::transport::{Connection, Deadlines, PeerError, TransportError};
 use crate::vault::{SyncLock, VaultError};
 
@@ -76,8 +76,7 @@ pub fn unexpected() -> AskError {
 /// A relay address as the vault keeps it.
 pub fn address_of(text: &str) -> Result<RelayAddress, Failure> {
     text.parse().map_err(|_| {
-        Failure::new(Error::Damaged, "The vault holds a relay address that does not read")
-            .next("sealpost status")
+        VaultError::Damaged("it holds a relay address that does not read".to_owned()).into()
     })
 }
 
