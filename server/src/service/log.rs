@@ -277,10 +277,15 @@ impl Log {
     pub(crate) async fn durable(&self, size: TreeSize) -> Result<Head, Code> {
         let mut head = self.subscribe();
         let reached = head.wait_for(|head| head.broken.is_some() || head.size >= size).await;
-        match reached {
-            Ok(head) if head.size >= size => Ok(head.clone()),
-            Ok(head) => Err(head.broken.unwrap_or(Code::Stopped)),
-            Err(_) => Err(Code::Stopped),
+        // This log holds the sender.
+        reached.map_err(|_| Code::Stopped)?;
+        // What came before the append that failed may still be on its way.
+        if self.head().size < size {
+            self.settled().await;
+        }
+        match self.head() {
+            head if head.size >= size => Ok(head),
+            head => Err(head.broken.unwrap_or(Code::Stopped)),
         }
     }
 

@@ -154,3 +154,79 @@ async fn another_log_than_the_one_signed_for_is_not_served() {
     let opened = fixture.home.try_open().await.err();
     assert!(matches!(opened, Some(FoldError::StoreForked { size: TreeSize(3), .. })), "{opened:?}");
 }
+
+/// Fills what may wait for the disk, but for less than a megabyte.
+async fn fill_queue(fixture: &Fixture) {
+    let bytes = Bytes::from(vec![0; 1024 * 1024]);
+    let committee = CommitteeId(Hash::of(b"a committee that only waits"));
+    for size in 0..31 {
+        let entry = crate::store::StoredEntry {
+            leaf_hash: Hash::ZERO,
+            author: TestDevice::new(40).id(),
+            author_seq: sealpost_protocol::id::AuthorSeq(size),
+            bytes: bytes.clone(),
+        };
+        let entries = vec![entry];
+        let append = crate::store::Append { committee, expected: TreeSize(size), entries };
+        // Queued at once; nobody waits for the answer.
+        drop(fixture.service.store().append(append));
+    }
+    fixture.service.store().ready().unwrap();
+}
+
+async fn head_of(fixture: &Fixture) -> TreeSize {
+    let watched = HeadAsk { committee: fixture.committee(), size: TreeSize(0) };
+    let heads = Request::Heads(HeadsRequest { committees: vec![watched] });
+    let reply = ask(&fixture.service, login(&TestDevice::new(FOUNDER)), heads).await;
+    let Reply::Heads(states) = reply else { panic!("{reply:?}") };
+    let [HeadState::Other(head)] = &states[..] else { panic!("{states:?}") };
+    fixture.verified(&head.checkpoint).checkpoint().size
+}
+
+/// Else a client would take it for a relay that rolls back, and rightly.
+#[tokio::test]
+async fn a_head_is_never_behind_a_receipt_also_when_too_much_waits_for_the_disk() {
+    let disk = FaultyDisk::new();
+    let mut home = Home::faulty(&disk);
+    home.options.segment_bytes = 64 * 1024 * 1024;
+    let fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let mut header = fixture.world.record_header(&member);
+    let first = Entry::sign(header.clone(), record_file(), &member.signing);
+    header.author_seq = header.author_seq.next();
+    header.author_prev = first.leaf();
+    let file = [record_file(), vec![7; 1_048_000]].concat();
+    let second = Entry::sign(header, file, &member.signing);
+
+    let (held, syncs) = (disk.hold_syncs(), disk.count(Kind::Sync));
+    let push = |entry: Entry| {
+        let entries = vec![entry.encode().into()];
+        Request::Push(PushRequest { committee: fixture.committee(), entries })
+    };
+    let mut receipt = stream(&fixture.service, login(&member), push(first));
+    let writing = async {
+        while disk.count(Kind::Sync) == syncs {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, writing).await.expect("the first record is being written");
+    fill_queue(&fixture).await;
+    let mut busy = stream(&fixture.service, login(&member), push(second));
+    let log = fixture.service.log(fixture.committee()).unwrap();
+    let mut head = log.subscribe();
+    let broken = head.wait_for(|head| head.broken.is_some());
+    drop(tokio::time::timeout(PATIENCE, broken).await.expect("it does not fit the queue"));
+    // Whoever asks now has the log folded again, while the first record is on its way to the disk.
+    let service = fixture.service.clone();
+    let committee = fixture.committee();
+    let folded = tokio::spawn(async move { service.live_log(committee).await.map(|_| ()) });
+    for _ in 0..20_000 {
+        // Every chance to be too early.
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    assert_eq!(accepted(&receipt.recv().await.unwrap()), [LeafIndex(2)]);
+    assert_eq!(busy.recv().await.unwrap(), refused(Code::Busy));
+    folded.await.unwrap().unwrap();
+    assert_eq!(head_of(&fixture).await, TreeSize(3));
+}
