@@ -2,7 +2,8 @@
 //!
 //! sled's `flush` is no fsync and a damaged database may not open, so nothing here is a promise.
 //! One key, the mark, says up to which frame of the journal the index goes; it is written in the
-//! same batch as what it vouches for. Whoever opens the index compares it with the journal and
+//! same batch as what it vouches for. Changes are gathered in memory and handed to sled many at a
+//! time, or when something is read. Whoever opens the index compares it with the journal and
 //! makes it anew when it does not fit; the only thing that is lost then are cosignatures, which
 //! devices post again.
 //!
@@ -18,9 +19,10 @@
 //! | `n` key | value of a note |
 //! | `x` committee, device | cosignature |
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use sealpost_protocol::hash::Hash;
@@ -37,6 +39,10 @@ const VERSION: u32 = 1;
 /// sled's default of 1 GiB would be most of a small machine.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 1_000;
+/// Changes that may wait in memory. Measured: handing each group commit to sled by itself woke all
+/// of its threads each time and took a quarter of the relay's processor time. A restart after a
+/// kill reads the journal behind them again: some hundreds of entries.
+const WAITING_MAX: usize = 1_024;
 
 const MARK: &[u8] = b"m";
 const COMMITTEE: u8 = b'c';
@@ -52,10 +58,13 @@ pub(super) struct Indexed {
     pub(super) size: TreeSize,
 }
 
-/// The database, until it is closed.
+/// The database, until it is closed, and what it has not been given yet.
+///
+/// Whatever is read here is brought up to date first.
 #[derive(Debug)]
 pub(super) struct Index {
     database: RwLock<Option<sled::Db>>,
+    waiting: Mutex<IndexBatch>,
 }
 
 /// What the index knows when it is opened.
@@ -69,7 +78,8 @@ pub(super) struct Contents {
 /// Changes that become part of the index together.
 #[derive(Debug, Default)]
 pub(super) struct IndexBatch {
-    batch: sled::Batch,
+    /// The last value of each key; none removes it.
+    values: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// Roughly how much it changes, so that a rebuild goes in steps.
     pub(super) changes: usize,
 }
@@ -79,28 +89,33 @@ impl IndexBatch {
         for (entry, index) in appended.entries.iter().zip(appended.first.0..) {
             let offset = u32::try_from(at).expect("segments end far below 4 GiB") + entry.offset;
             let value = [segment, offset, entry.len].map(u32::to_be_bytes).concat();
-            self.batch.insert(place_key(number, LeafIndex(index)), value);
+            self.insert(place_key(number, LeafIndex(index)), value);
             let mut value = index.to_be_bytes().to_vec();
             value.extend_from_slice(entry.leaf_hash.as_bytes());
-            self.batch.insert(author_key(number, entry.author, entry.author_seq), value);
+            self.insert(author_key(number, entry.author, entry.author_seq), value);
         }
-        self.changes += 2 * appended.entries.len();
     }
 
     pub(super) fn committee(&mut self, committee: CommitteeId, indexed: Indexed) {
         let mut value = indexed.number.to_be_bytes().to_vec();
         value.extend_from_slice(&indexed.size.0.to_be_bytes());
-        self.batch.insert(key(COMMITTEE, &[committee.as_bytes()]), value);
-        self.changes += 1;
+        self.insert(key(COMMITTEE, &[committee.as_bytes()]), value);
     }
 
     pub(super) fn note(&mut self, change: &NoteChange) {
-        let key = key(NOTE, &[&change.key]);
-        match &change.value {
-            Some(value) => self.batch.insert(key, value.as_ref()),
-            None => self.batch.remove(key),
-        }
+        let value = change.value.as_ref().map(|value| value.to_vec());
+        self.values.insert(key(NOTE, &[&change.key]), value);
         self.changes += 1;
+    }
+
+    fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.values.insert(key, Some(value));
+        self.changes += 1;
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.values.extend(later.values);
+        self.changes += later.changes;
     }
 
     fn mark(&mut self, mark: &Mark) {
@@ -111,7 +126,7 @@ impl IndexBatch {
         value.extend_from_slice(&place.len.to_be_bytes());
         value.extend_from_slice(&place.crc.to_be_bytes());
         value.extend_from_slice(&sequence.to_be_bytes());
-        self.batch.insert(MARK, value);
+        self.insert(MARK.to_vec(), value);
     }
 }
 
@@ -127,7 +142,8 @@ impl Index {
             Some(folder) => config.path(folder),
             None => config.temporary(true),
         };
-        Ok(Self { database: RwLock::new(Some(config.open().map_err(|error| failed(&error))?)) })
+        let database = config.open().map_err(|error| failed(&error))?;
+        Ok(Self { database: RwLock::new(Some(database)), waiting: Mutex::default() })
     }
 
     /// Reads everything that is held in memory. `None`: no index of this version, or one that
@@ -159,7 +175,35 @@ impl Index {
     /// Applies a batch that brings the index up to `mark`, whole or not at all.
     pub(super) fn apply(&self, mut batch: IndexBatch, mark: &Mark) -> Result<(), StoreError> {
         batch.mark(mark);
-        self.with(|database| database.apply_batch(batch.batch))
+        let mut waiting = self.waiting();
+        waiting.extend(batch);
+        if waiting.changes < WAITING_MAX {
+            return Ok(());
+        }
+        self.hand_over(&mut waiting)
+    }
+
+    /// Gives the database what waits for it, in one batch. What it does not take waits on.
+    fn hand_over(&self, waiting: &mut IndexBatch) -> Result<(), StoreError> {
+        if waiting.changes == 0 {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (key, value) in &waiting.values {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or(StoreError::StoreStopped)?;
+        database.apply_batch(batch).map_err(|error| failed(&error))?;
+        *waiting = IndexBatch::default();
+        Ok(())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, IndexBatch> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The places of entries from `from` on, as many as `max_bytes` holds, but at least one if
@@ -235,6 +279,9 @@ impl Index {
 
     /// Hands what is in memory to the operating system and lets go of the files.
     pub(super) fn close(&self) {
+        if let Err(error) = self.hand_over(&mut self.waiting()) {
+            tracing::warn!(%error, "the index is behind: it will be brought up to date");
+        }
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = database.map(|database| database.flush()) {
             let error = failed(&error);
@@ -243,6 +290,7 @@ impl Index {
     }
 
     fn with<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
+        self.hand_over(&mut self.waiting())?;
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or(StoreError::StoreStopped)?;
         work(database).map_err(|error| failed(&error))
