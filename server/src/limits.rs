@@ -34,6 +34,9 @@ pub struct Limits {
     pub address_connections_max: usize,
     /// Above so many from one address, handshakes must prove the address first.
     pub address_connections_unproven_max: usize,
+    /// Connections of strangers, who stay for a question or two. A further one displaces the
+    /// oldest of them, so that they never keep devices out.
+    pub strangers_max: usize,
     /// Connections of one login key: a watch, a command or two, and what a crash left behind. A
     /// further one displaces the oldest.
     pub key_connections_max: usize,
@@ -67,6 +70,7 @@ impl Default for Limits {
             connections_max: 8_192,
             address_connections_max: 1_024,
             address_connections_unproven_max: 256,
+            strangers_max: 1_024,
             key_connections_max: 8,
             handshakes_max: 1_024,
             handshakes_unproven_max: 128,

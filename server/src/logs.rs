@@ -67,3 +67,23 @@ pub(crate) fn targets(level: Level) -> Targets {
     let others = if ours >= LevelFilter::DEBUG { ours } else { LevelFilter::OFF };
     Targets::new().with_default(others).with_target("sealpost_relay", ours)
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level as Heard;
+
+    use super::{Level, targets};
+
+    #[test]
+    fn other_crates_are_heard_at_debug_level_only() {
+        for level in [Level::Error, Level::Warn, Level::Info] {
+            assert!(targets(level).would_enable("sealpost_relay::store", &Heard::ERROR));
+            for other in ["quinn_udp", "quinn_proto::connection", "rustls", "sled", "log"] {
+                assert!(!targets(level).would_enable(other, &Heard::ERROR), "{other} at {level:?}");
+            }
+        }
+        assert!(targets(Level::Debug).would_enable("quinn_udp", &Heard::WARN));
+        assert!(!targets(Level::Warn).would_enable("sealpost_relay::store", &Heard::INFO));
+        assert!(!targets(Level::Info).would_enable("sealpost_relay::store", &Heard::DEBUG));
+    }
+}

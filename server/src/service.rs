@@ -96,11 +96,12 @@ impl<S: LogStore + NoteStore> Service<S> {
 
     /// What `peer` may send at most in one request.
     pub fn request_bytes_max(&self, peer: PublicKey) -> usize {
-        if read(&self.access).contains_key(&peer) {
-            limits::FRAME_BYTES_MAX
-        } else {
-            STRANGER_REQUEST_BYTES_MAX
-        }
+        if self.knows(peer) { limits::FRAME_BYTES_MAX } else { STRANGER_REQUEST_BYTES_MAX }
+    }
+
+    /// Whether `peer` stands in any roster here.
+    pub fn knows(&self, peer: PublicKey) -> bool {
+        read(&self.access).contains_key(&peer)
     }
 
     /// Answers one request. Ends when the answer is complete or nobody listens any more.

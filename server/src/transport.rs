@@ -53,6 +53,12 @@ pub trait Calls: Send + Sync + 'static {
 
     /// What `peer` may send at most in one request.
     fn request_bytes_max(&self, peer: PublicKey) -> usize;
+
+    /// Whether `peer` is more than a stranger: connections of strangers make room for each other
+    /// and not for those of devices. Unless said otherwise nobody is a stranger.
+    fn knows(&self, _peer: PublicKey) -> bool {
+        true
+    }
 }
 
 /// Why the relay cannot listen. Never the fault of a peer.
@@ -185,6 +191,10 @@ impl<S: LogStore + NoteStore> Calls for Service<S> {
 
     fn request_bytes_max(&self, peer: PublicKey) -> usize {
         Self::request_bytes_max(self, peer)
+    }
+
+    fn knows(&self, peer: PublicKey) -> bool {
+        Self::knows(self, peer)
     }
 }
 

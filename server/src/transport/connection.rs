@@ -31,7 +31,7 @@ pub(super) async fn handle<C: Calls>(incoming: Incoming, mut pass: Pass, shared:
         shared.metrics.turned(Turned::HandshakeFailed);
         return;
     };
-    let displaced = pass.log_in(peer);
+    let displaced = pass.log_in(peer, shared.calls.knows(peer));
     shared.metrics.connections.inc();
     let mut running = JoinSet::new();
     let ending = accept(&connection, peer, displaced, &shared, &mut running).await;
@@ -72,7 +72,8 @@ enum Ending {
     /// The other end closed it, or is gone.
     Gone,
     Idle,
-    Displaced,
+    /// A newer connection took its place.
+    Displaced(CloseCode),
     Stopping,
 }
 
@@ -81,7 +82,7 @@ impl Ending {
         match self {
             Self::Gone => None,
             Self::Idle => Some(CloseCode::Idle),
-            Self::Displaced => Some(CloseCode::Displaced),
+            Self::Displaced(code) => Some(*code),
             Self::Stopping => Some(CloseCode::Stopping),
         }
     }
@@ -90,7 +91,7 @@ impl Ending {
 async fn accept<C: Calls>(
     connection: &Connection,
     peer: PublicKey,
-    mut displaced: oneshot::Receiver<()>,
+    mut displaced: oneshot::Receiver<CloseCode>,
     shared: &Arc<Shared<C>>,
     running: &mut JoinSet<()>,
 ) -> Ending {
@@ -101,7 +102,8 @@ async fn accept<C: Calls>(
         tokio::select! {
             biased;
             () = stop.told() => return Ending::Stopping,
-            _ = &mut displaced => return Ending::Displaced,
+            // The gate forgets whom it displaces only after it has said so.
+            Ok(code) = &mut displaced => return Ending::Displaced(code),
             Some(ended) = running.join_next() => report(ended),
             stream = connection.accept_bi() => match stream {
                 Ok(stream) => {

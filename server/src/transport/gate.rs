@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sealpost_protocol::sign::PublicKey;
+use sealpost_protocol::wire::CloseCode;
 use tokio::sync::oneshot;
 
 use crate::limits::Limits;
@@ -25,13 +26,15 @@ struct Counts {
     by_network: HashMap<Network, usize>,
     /// Oldest first.
     by_key: HashMap<PublicKey, VecDeque<Displaceable>>,
+    /// Those of them who are in no roster, oldest first.
+    strangers: VecDeque<(PublicKey, u64)>,
     next_number: u64,
 }
 
 #[derive(Debug)]
 struct Displaceable {
     number: u64,
-    displace: oneshot::Sender<()>,
+    displace: oneshot::Sender<CloseCode>,
 }
 
 /// What one operator of addresses usually has: an IPv4 address, or an IPv6 /64.
@@ -96,26 +99,51 @@ impl Gate {
     }
 }
 
+impl Counts {
+    fn take(&mut self, peer: PublicKey, number: u64) -> Option<Displaceable> {
+        let of_key = self.by_key.get_mut(&peer)?;
+        let at = of_key.iter().position(|other| other.number == number)?;
+        let taken = of_key.remove(at);
+        if of_key.is_empty() {
+            self.by_key.remove(&peer);
+        }
+        taken
+    }
+
+    /// Whom a newcomer displaces, and what they are told.
+    fn displaced(&mut self, peer: PublicKey, limits: &Limits) -> Vec<(Displaceable, CloseCode)> {
+        let mut displaced = Vec::new();
+        let of_key = self.by_key.get(&peer).filter(|all| all.len() > limits.key_connections_max);
+        if let Some(number) = of_key.and_then(|all| all.front()).map(|oldest| oldest.number) {
+            displaced.extend(self.take(peer, number).map(|one| (one, CloseCode::Displaced)));
+        }
+        if self.strangers.len() > limits.strangers_max
+            && let Some((stranger, number)) = self.strangers.pop_front()
+        {
+            displaced.extend(self.take(stranger, number).map(|one| (one, CloseCode::TooMany)));
+        }
+        displaced
+    }
+}
+
 impl Pass {
-    /// The handshake is done. The receiver hears when a newer connection of the same key takes
-    /// this one's place.
-    pub(super) fn log_in(&mut self, peer: PublicKey) -> oneshot::Receiver<()> {
+    /// The handshake is done. The receiver hears when a newer connection takes this one's place,
+    /// and the code to close it with.
+    pub(super) fn log_in(&mut self, peer: PublicKey, known: bool) -> oneshot::Receiver<CloseCode> {
         let (displace, displaced) = oneshot::channel();
         let mut counts = self.gate.counts();
         let number = counts.next_number;
         counts.next_number += 1;
         counts.handshakes -= 1;
-        let of_key = counts.by_key.entry(peer).or_default();
-        of_key.push_back(Displaceable { number, displace });
-        let oldest = if of_key.len() > self.gate.limits.key_connections_max {
-            of_key.pop_front()
-        } else {
-            None
-        };
+        counts.by_key.entry(peer).or_default().push_back(Displaceable { number, displace });
+        if !known {
+            counts.strangers.push_back((peer, number));
+        }
+        let oldest = counts.displaced(peer, &self.gate.limits);
         drop(counts);
-        if let Some(oldest) = oldest {
+        for (oldest, code) in oldest {
             // It may just have ended by itself.
-            let _ = oldest.displace.send(());
+            let _ = oldest.displace.send(code);
         }
         self.logged_in = Some((peer, number));
         displaced
@@ -136,12 +164,8 @@ impl Drop for Pass {
             counts.handshakes -= 1;
             return;
         };
-        if let Some(of_key) = counts.by_key.get_mut(&peer) {
-            of_key.retain(|other| other.number != number);
-            if of_key.is_empty() {
-                counts.by_key.remove(&peer);
-            }
-        }
+        counts.take(peer, number);
+        counts.strangers.retain(|(_, other)| *other != number);
     }
 }
 
