@@ -89,7 +89,11 @@ impl FoundOpening {
 impl JoinOpening {
     /// The size and root that whoever invited had verified.
     pub fn head(&self) -> Result<(TreeSize, Hash), Failure> {
-        Ok(Invitation::from_text(&self.invitation).map_err(|_| damaged())?.head)
+        Ok(self.invitation()?.head)
+    }
+
+    fn invitation(&self) -> Result<Invitation, Failure> {
+        Invitation::from_text(&self.invitation).map_err(|_| damaged())
     }
 }
 
@@ -319,10 +323,7 @@ pub async fn ask(
     match relay::ask(connection, &Request::Join(request)).await {
         Ok(_) => {}
         Err(AskError::Refused(code)) if is_final(code) => {
-            app.vault.write(|vault| match opening.earlier {
-                Some(earlier) => vault.set_opening(no, &Opening::Join(*earlier).to_json()),
-                None => vault.remove_unopened(no),
-            })?;
+            take_back(app, no, opening.earlier)?;
             return Err(dead(code));
         }
         Err(error) => return Err(error.into()),
@@ -331,6 +332,19 @@ pub async fn ask(
     opening.earlier = None;
     let json = Opening::Join(opening).to_json();
     Ok(app.vault.write(|vault| vault.set_opening(no, &json))?)
+}
+
+/// Goes back to the request made before, and to the relay that it was handed in at.
+fn take_back(
+    app: &mut App,
+    no: CommitteeNo,
+    earlier: Option<Box<JoinOpening>>,
+) -> Result<(), Failure> {
+    app.vault.write(|vault| {
+        let Some(earlier) = earlier else { return Ok(vault.remove_unopened(no)?) };
+        vault.set_relay(no, &earlier.invitation()?.address.to_string())?;
+        Ok(vault.set_opening(no, &Opening::Join(*earlier).to_json())?)
+    })
 }
 
 fn dead(code: Code) -> Failure {

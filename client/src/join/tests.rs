@@ -23,7 +23,11 @@ fn invitation() -> Invitation {
 }
 
 fn asks(app: &mut App, handle: &str) -> Committee {
-    let text = invitation().to_text();
+    asks_by(app, &invitation(), handle)
+}
+
+fn asks_by(app: &mut App, invitation: &Invitation, handle: &str) -> Committee {
+    let text = invitation.to_text();
     let country = "CH".parse().expect("a country");
     save_joining(app, &Joining { invitation: &text, handle: handle.to_owned(), country })
         .expect("saved")
@@ -65,4 +69,23 @@ fn an_invitation_is_not_in_what_a_committee_prints_as() {
     let known = asks(&mut App { vault, device: secrets.device, clock }, "baran");
     let printed = format!("{known:?}");
     assert!(printed.contains("relay.example") && !printed.contains("sealpost1"), "{printed}");
+}
+
+#[test]
+fn an_invitation_that_is_not_honoured_leaves_the_first_request_where_it_was() {
+    let (_dir, home) = fixture::home();
+    let (vault, secrets) = fixture::create(&home).expect("a vault");
+    let clock = Clock::Stopped(UnixMillis(1_773_220_440_007));
+    let mut app = App { vault, device: secrets.device, clock };
+    let first = asks(&mut app, "baran");
+    let key = PublicKey::from(SigningKey::from_bytes(&[8; 32]).verifying_key());
+    let host = "eve.example:4433".parse().expect("a host");
+    let address = RelayAddress::new(key, vec![host]).expect("an address");
+    let known = asks_by(&mut app, &Invitation { address, ..invitation() }, "baran");
+    assert!(known.relay.ends_with("eve.example:4433"));
+    take_back(&mut app, known.no, request(&known).earlier).expect("taken back");
+    let known = app.vault.read(|vault| vault.committee_no(known.no)).expect("known");
+    assert_eq!((&known.relay, request(&known).request), (&first.relay, request(&first).request));
+    take_back(&mut app, known.no, request(&known).earlier).expect("taken back");
+    assert!(app.vault.read(crate::vault::Read::committees).expect("read").is_empty());
 }
