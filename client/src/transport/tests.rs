@@ -13,7 +13,7 @@ use relay::{Behaviour, Relay, Script};
 
 mod answers;
 mod opening;
-mod relay;
+pub(crate) mod relay;
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 

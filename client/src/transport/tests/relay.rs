@@ -19,16 +19,16 @@ use super::*;
 
 /// How a relay presents itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Behaviour {
-    pub(super) alpn: &'static [u8],
-    pub(super) classical: bool,
+pub(crate) struct Behaviour {
+    pub(crate) alpn: &'static [u8],
+    pub(crate) classical: bool,
     /// The seed of the key it shows.
-    pub(super) shows: u8,
+    pub(crate) shows: u8,
     /// The seed of the key it signs with.
-    pub(super) signs: u8,
-    pub(super) version: u8,
+    pub(crate) signs: u8,
+    pub(crate) version: u8,
     /// Takes no connections.
-    pub(super) full: bool,
+    pub(crate) full: bool,
 }
 
 impl Default for Behaviour {
@@ -46,7 +46,7 @@ impl Default for Behaviour {
 
 /// What it sends to any request but hello.
 #[derive(Clone, Debug)]
-pub(super) enum Script {
+pub(crate) enum Script {
     /// These bytes, and the end.
     Bytes(Vec<u8>),
     /// These bytes, and then nothing for ever.
@@ -57,25 +57,27 @@ pub(super) enum Script {
     Drip(Vec<u8>),
     /// The connection is closed.
     Close(CloseCode),
+    /// What fits the request, and the end.
+    Answer(fn(&Request) -> Vec<u8>),
 }
 
 /// What it saw of its peers.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) logins: Mutex<Vec<PublicKey>>,
-    pub(super) names: Mutex<Vec<Option<String>>>,
-    pub(super) sent: AtomicUsize,
+pub(crate) struct Seen {
+    pub(crate) logins: Mutex<Vec<PublicKey>>,
+    pub(crate) names: Mutex<Vec<Option<String>>>,
+    pub(crate) sent: AtomicUsize,
 }
 
-pub(super) struct Relay {
-    pub(super) address: RelayAddress,
-    pub(super) host: Host,
-    pub(super) seen: Arc<Seen>,
-    pub(super) endpoint: Endpoint,
+pub(crate) struct Relay {
+    pub(crate) address: RelayAddress,
+    pub(crate) host: Host,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Relay {
-    pub(super) fn start(behaviour: Behaviour, script: Script) -> Self {
+    pub(crate) fn start(behaviour: Behaviour, script: Script) -> Self {
         let server = quinn::ServerConfig::with_crypto(Arc::new(tls(behaviour)));
         let endpoint = Endpoint::server(server, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let host: Host = endpoint.local_addr().unwrap().to_string().parse().unwrap();
@@ -86,11 +88,11 @@ impl Relay {
         Self { address, host, seen, endpoint }
     }
 
-    pub(super) fn honest(script: Script) -> Self {
+    pub(crate) fn honest(script: Script) -> Self {
         Self::start(Behaviour::default(), script)
     }
 
-    pub(super) async fn open(&self) -> Result<Connection, TransportError> {
+    pub(crate) async fn open(&self) -> Result<Connection, TransportError> {
         Connection::open(&self.address, &login(), quick()).await
     }
 }
@@ -135,8 +137,8 @@ async fn answer(
                 send.write_all(&refusal(Code::Unsupported)).await.unwrap();
                 send.finish().unwrap();
             }
-            _ => {
-                tokio::spawn(perform(connection, send, script, seen));
+            request => {
+                tokio::spawn(perform(connection, send, script, seen, request));
             }
         }
     }
@@ -147,8 +149,13 @@ async fn perform(
     mut send: SendStream,
     script: Script,
     seen: Arc<Seen>,
+    request: Request,
 ) {
     match script {
+        Script::Answer(to) => {
+            let _ = send.write_all(&to(&request)).await;
+            let _ = send.finish();
+        }
         Script::Bytes(bytes) => {
             let _ = send.write_all(&bytes).await;
             let _ = send.finish();
