@@ -203,3 +203,6 @@ pub fn label_of(change: Change, before: Epoch) -> Option<(Epoch, Vec<u8>)> {
     };
     Some((epoch, label.into()))
 }
+
+#[cfg(test)]
+mod tests;

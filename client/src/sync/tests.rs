@@ -51,3 +51,28 @@ fn a_log_that_is_gone_is_a_lie_shown_by_the_note_that_is_held() {
     let other = crate::vault::fixture::add_committee(&mut isla.app.vault, 8);
     not_let_in(&isla.app, other).expect("nothing was");
 }
+
+fn exit_of(unsent: u64, answered: &[bool], kinds: &[Error]) -> u8 {
+    let asked = |answered: &bool| Asked { address: String::new(), answered: *answered };
+    let report = Report {
+        brought: Brought::default(),
+        unsent,
+        relays: answered.iter().map(asked).collect(),
+        failures: kinds.iter().map(|kind| Failure::new(*kind, "something happened")).collect(),
+    };
+    report.into_result().map_or_else(|failure| failure.kind.exit(), |()| 0)
+}
+
+#[test]
+fn a_round_ends_with_the_exit_code_of_the_worst_that_happened() {
+    assert_eq!(exit_of(0, &[], &[]), 0);
+    assert_eq!(exit_of(0, &[true, true], &[]), 0);
+    assert_eq!(exit_of(1, &[true], &[]), 3);
+    assert_eq!(exit_of(1, &[false], &[Error::Unreachable]), 3);
+    assert_eq!(exit_of(0, &[false], &[Error::Unreachable]), 11);
+    assert_eq!(exit_of(0, &[true, false], &[Error::Unreachable]), 0);
+    assert_eq!(exit_of(0, &[true], &[Error::NotFound]), 6);
+    assert_eq!(exit_of(1, &[true], &[Error::NotAllowed]), 5);
+    assert_eq!(exit_of(1, &[true, false], &[Error::Unreachable, Error::Verification]), 7);
+    assert_eq!(exit_of(1, &[true], &[Error::TooOld, Error::Verification]), 7);
+}

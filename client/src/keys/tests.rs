@@ -1,0 +1,137 @@
+//! What a coordinator who misbehaves seals wrongly is named by all, and can be repaired.
+
+use sealpost_protocol::change::{Lock, RepairGrant, RepairLink};
+use sealpost_protocol::entry::{Entry, Header, Kind, VERSION};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::hybrid::Recipient;
+use sealpost_protocol::seal::seal_grant;
+
+use super::*;
+use crate::app::App;
+use crate::changes::{self, Intent};
+use crate::names;
+use crate::village::{MemoryRelay, Person};
+
+fn scene() -> (MemoryRelay, Person, Person) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    baran.follows(&relay).expect("let in");
+    (relay, isla, baran)
+}
+
+/// Runs `work` with the keys of the present lock.
+fn with_keys<T>(person: &Person, work: impl FnOnce(&Fold, &EpochKeys) -> T) -> T {
+    let log = person.log();
+    let fold = log.pulled().expect("pulled");
+    let App { vault, device, .. } = &person.app;
+    let mut keys = Keys::new(device, person.no, fold);
+    let epoch = fold.roster().epoch();
+    let held =
+        vault.read(|vault| keys.of(vault, epoch).map(|held| held.map(|keys| work(fold, keys))));
+    held.expect("readable").expect("held")
+}
+
+/// A new lock as `person` would make it.
+fn lock_by(person: &Person) -> Lock {
+    let label = names::label(&person.log().known).expect("reads").expect("is there");
+    let made = with_keys(person, |fold, keys| changes::build(&Intent::Lock, fold, keys, &label));
+    match made.expect("built") {
+        Change::Lock(lock) => *lock,
+        other => panic!("no lock: {other:?}"),
+    }
+}
+
+/// Has `person` sign a change and the relay take it.
+fn posts(person: &mut Person, relay: &mut MemoryRelay, change: &Change) {
+    let log = person.log();
+    let fold = log.pulled().expect("pulled");
+    let device = &person.app.device;
+    let head = fold.author_head(device.device_id());
+    let header = Header {
+        version: VERSION,
+        committee: fold.id(),
+        term: fold.term(),
+        kind: Kind::Roster,
+        author: device.device_id(),
+        author_seq: head.map_or(sealpost_protocol::id::AuthorSeq(0), |head| head.seq.next()),
+        author_prev: head.map_or(Hash::ZERO, |head| head.leaf),
+        seen: fold.seen(),
+        roster_head: fold.roster().head(),
+        epoch: fold.roster().epoch(),
+        made_at: person.app.clock.now(),
+        payload_len: 0,
+        payload_sha256: Hash::ZERO,
+        content: Hash::ZERO,
+        blobs: Vec::new(),
+    };
+    let entry = Entry::sign(header, codec::encode(change), device.signing_key());
+    relay.append(&entry.encode()).expect("no rule forbids it");
+    // What it finds of its own doing is of no concern here.
+    person.follows(relay).expect("followed");
+}
+
+#[test]
+fn a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let mut lock = lock_by(&isla);
+    let own = isla.app.device.device_id();
+    let of_isla = lock.grants.iter().find(|grant| grant.device == own).expect("hers").file.clone();
+    let of_baran = lock.grants.iter_mut().find(|grant| grant.device != own).expect("his");
+    of_baran.file = of_isla;
+    posts(&mut isla, &mut relay, &Change::Lock(Box::new(lock)));
+    isla.writes("under lock 2");
+    isla.sends(&mut relay).expect("sent");
+    let brought = baran.follows(&relay).expect("followed");
+    assert!(brought.faults[0].contains("grant of lock 2"), "{:?}", brought.faults);
+    let rows = baran.reads();
+    assert_eq!(rows[0].0, "unopened");
+    assert!(rows[0].1.contains("no key for lock 2"), "{}", rows[0].1);
+
+    let device = baran.app.device.device_id();
+    let recipient = baran.app.device.hybrid().recipient();
+    let file = with_keys(&isla, |_, keys| seal_grant(keys.secret(), &recipient));
+    let repair = RepairGrant { device, epoch: Epoch(2), file: file.into() };
+    posts(&mut isla, &mut relay, &Change::Grant(repair));
+    let brought = baran.follows(&relay).expect("followed");
+    assert!(brought.faults.is_empty(), "{:?}", brought.faults);
+    assert_eq!(baran.reads(), [("accepted".to_owned(), "under lock 2".to_owned())]);
+}
+
+#[test]
+fn a_grant_of_another_secret_than_the_locks_is_not_taken() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let mut lock = lock_by(&isla);
+    let own = isla.app.device.device_id();
+    let recipient: Recipient = baran.app.device.hybrid().recipient();
+    let of_baran = lock.grants.iter_mut().find(|grant| grant.device != own).expect("his");
+    of_baran.file = with_keys(&isla, |_, keys| seal_grant(keys.secret(), &recipient)).into();
+    posts(&mut isla, &mut relay, &Change::Lock(Box::new(lock)));
+    let brought = baran.follows(&relay).expect("followed");
+    assert!(brought.faults[0].contains("not that of the lock"), "{:?}", brought.faults);
+    let held = baran.app.vault.read(|vault| vault.epochs_held(baran.no)).expect("read");
+    assert_eq!(held, [Epoch(1)]);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_named_by_every_holder_and_its_repair_leads_back() {
+    let (mut relay, mut isla, mut baran) = scene();
+    isla.writes("under lock 1");
+    isla.sends(&mut relay).expect("sent");
+    let first = with_keys(&isla, |_, keys| EpochSecret::generate(keys.secret().identity().seed()));
+    let stranger = EpochKeys::new(EpochSecret::generate(&[7; 32]));
+    let mut lock = lock_by(&isla);
+    lock.link = Some(stranger.seal_link(stranger.secret()).into());
+    posts(&mut isla, &mut relay, &Change::Lock(Box::new(lock)));
+    let brought = baran.follows(&relay).expect("followed");
+    assert!(brought.faults[0].contains("link of lock 1"), "{:?}", brought.faults);
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    mira.follows(&relay).expect("let in");
+    assert_eq!(mira.reads()[0].0, "unopened");
+
+    let file = with_keys(&isla, |_, keys| keys.seal_link(&first));
+    let repair = RepairLink { epoch: Epoch(2), file: file.into() };
+    posts(&mut isla, &mut relay, &Change::Link(repair));
+    mira.follows(&relay).expect("followed");
+    assert_eq!(mira.reads(), [("accepted".to_owned(), "under lock 1".to_owned())]);
+}
