@@ -41,23 +41,23 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
+/// The relay's answer; nothing when it closed the connection without one.
 fn exchange(mut stream: UnixStream, ask: &Ask) -> io::Result<Zeroizing<Vec<u8>>> {
     stream.set_read_timeout(Some(LOCAL_DEADLINE))?;
     stream.set_write_timeout(Some(LOCAL_DEADLINE))?;
-    stream.write_all(&framed(ask))?;
     let mut head = [0; 4];
-    match stream.read_exact(&mut head) {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
-            ) =>
-        {
-            return Ok(Zeroizing::default());
-        }
-        read => read?,
+    match stream.write_all(&framed(ask)).and_then(|()| stream.read_exact(&mut head)) {
+        Err(error) if is_closed(&error) => return Ok(Zeroizing::default()),
+        exchanged => exchanged?,
     }
     let mut answer = Zeroizing::new(vec![0; length(head)?]);
     stream.read_exact(&mut answer)?;
     Ok(answer)
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+    )
 }

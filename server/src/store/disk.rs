@@ -205,7 +205,7 @@ impl Disk for RealDisk {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
         let file = retry_on_intr(|| fs::open(path, flags, FILE_MODE))?;
         match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Box::new(RealLock { _file: file }))),
+            Ok(()) => Ok(Some(Box::new(RealLock(file)))),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -267,11 +267,17 @@ impl DiskFile for RealFile {
 }
 
 #[derive(Debug)]
-struct RealLock {
-    _file: OwnedFd,
-}
+struct RealLock(OwnedFd);
 
 impl DiskLock for RealLock {}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child that was just forked and has not yet begun its
+        // own program. An error means that it is given back by closing.
+        let _ = fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,21 @@ fn the_real_disk_and_the_faulty_one_behave_alike() {
 }
 
 #[test]
+fn a_lock_given_back_is_free_also_when_a_copy_of_its_file_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let lock = RealDisk.lock(&path).unwrap().unwrap();
+    drop(lock);
+    let file = fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    fs::flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+    // What a fork does to it: all open files have two owners for a moment.
+    let copy = rustix::io::dup(&file).unwrap();
+    drop(RealLock(file));
+    assert!(RealDisk.lock(&path).unwrap().is_some());
+    drop(copy);
+}
+
+#[test]
 fn files_and_folders_are_for_their_owner_alone_whatever_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let mode = |name: &str| {
