@@ -303,3 +303,38 @@ fn a_kind_that_is_no_name_is_not_listed() {
     assert_eq!(rows[0].kind, "");
     assert_eq!(texts(&baran), ["heron"]);
 }
+
+#[test]
+fn bytes_that_no_log_would_admit_are_set_aside_and_keep_nothing_back() {
+    let (mut relay, _, mut baran) = scene();
+    let mut elsewhere = Person::founds("mira", &mut MemoryRelay::new(8));
+    elsewhere.writes("to another committee");
+    let foreign = elsewhere.prepares().remove(0);
+    let entry = UnverifiedEntry::decode(&foreign).expect("an entry");
+    let (leaf_hash, author_seq) = (entry.leaf(), entry.header().author_seq);
+    let id = baran.writes("never");
+    let draft = |person: &Person| person.app.vault.read(|vault| vault.draft(&id)).expect("read");
+    let no = draft(&baran).expect("waits").no;
+    let signed = Signed { entry: foreign, leaf_hash, author_seq };
+    baran.app.vault.write(|vault| vault.sign_draft(no, &signed)).expect("signed");
+    baran.writes("after it");
+    baran.sends(&mut relay).expect("sent");
+    assert_eq!(baran.reads()[0], ("accepted".to_owned(), "after it".to_owned()));
+    assert_eq!(draft(&baran).expect("kept").sending, Sending::Refused);
+}
+
+#[test]
+fn a_push_is_no_longer_than_its_limit() {
+    let (mut relay, _, mut baran) = scene();
+    let long = "x".repeat(PUSH_BYTES * 2 / 3);
+    for _ in 0..2 {
+        baran.writes(&long);
+    }
+    for _ in 0..2 {
+        let sent = baran.prepares();
+        assert_eq!(sent.len(), 1);
+        relay.append(&sent[0]).expect("admitted");
+        baran.follows(&relay).expect("followed");
+    }
+    assert_eq!(texts(&baran).len(), 2);
+}
