@@ -6,7 +6,7 @@ use sealpost_protocol::checkpoint::{Checkpoint, Origin};
 use sealpost_protocol::committee::{AdmitError, Committee as Fold, Refusal};
 use sealpost_protocol::entry::UnverifiedEntry;
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, Term, TreeSize, UnixMillis};
+use sealpost_protocol::id::{CommitteeId, LeafIndex, Term, TreeSize, UnixMillis};
 use sealpost_protocol::sign::{PublicKey, SigningKey};
 use sealpost_protocol::tree::{self, Frontier};
 use serde_json::{Value, json};
@@ -225,13 +225,10 @@ impl Person {
     pub(crate) fn digest(&self) -> Value {
         let position = self.app.vault.read(|vault| vault.position(self.no)).expect("read");
         let size = position.as_ref().map_or(0, |position| position.size.0);
-        let entries = self
-            .app
-            .vault
-            .read(|vault| vault.entries_from(self.no, sealpost_protocol::id::LeafIndex(0), 10_000));
-        let entries = entries.expect("read");
+        let entry = |index| self.app.vault.read(|vault| vault.entry(self.no, LeafIndex(index)));
+        let entries = (0..).take_while(|index| entry(*index).expect("read").is_some()).count();
         json!({
-            "size": size, "entries": entries.len(), "reads": self.reads(),
+            "size": size, "entries": entries, "reads": self.reads(),
             "fold": position.map(|position| Hash::of(&position.fold).to_string()),
         })
     }

@@ -5,7 +5,7 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, DeviceId, Epoch, LeafIndex};
 
 use super::committees::CommitteeNo;
-use super::sql::{int, uint};
+use super::sql::int;
 use super::{Read, VaultError, Write};
 
 /// A verified entry to be stored.
@@ -34,40 +34,6 @@ impl Read<'_> {
             .transaction
             .prepare_cached("SELECT bytes FROM entry WHERE committee = ?1 AND leaf_index = ?2")?;
         Ok(statement.query_row(params![no.0, int(index.0)], |row| row.get(0)).optional()?)
-    }
-
-    /// Up to `count` entries from `from` on, in order.
-    pub fn entries_from(
-        &self,
-        no: CommitteeNo,
-        from: LeafIndex,
-        count: u32,
-    ) -> Result<Vec<(LeafIndex, Vec<u8>)>, VaultError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT leaf_index, bytes FROM entry WHERE committee = ?1 AND leaf_index >= ?2
-             ORDER BY leaf_index LIMIT ?3",
-        )?;
-        let rows = statement.query_map(params![no.0, int(from.0), count], |row| {
-            Ok((LeafIndex(uint(row.get(0)?)), row.get(1)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Where an author's entry stands, and its leaf hash.
-    pub fn entry_by_author(
-        &self,
-        no: CommitteeNo,
-        author: &DeviceId,
-        seq: AuthorSeq,
-    ) -> Result<Option<(LeafIndex, Hash)>, VaultError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT leaf_index, leaf_hash FROM entry
-             WHERE committee = ?1 AND author = ?2 AND author_seq = ?3",
-        )?;
-        let found = statement.query_row(params![no.0, author.as_bytes(), int(seq.0)], |row| {
-            Ok((LeafIndex(uint(row.get(0)?)), Hash(row.get(1)?)))
-        });
-        Ok(found.optional()?)
     }
 
     /// The node of the tree at `position`.

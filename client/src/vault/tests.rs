@@ -284,11 +284,7 @@ fn entries_and_nodes_come_back_as_they_were_and_are_never_overwritten() {
     vault
         .read(|read| {
             assert_eq!(read.entry(no, LeafIndex(1))?.as_deref(), Some(b"one".as_slice()));
-            let from_one = read.entries_from(no, LeafIndex(1), 10)?;
-            assert_eq!(from_one, [(LeafIndex(1), b"one".to_vec())]);
-            let author = DeviceId(Hash::of(b"author"));
-            let place = read.entry_by_author(no, &author, AuthorSeq(1))?;
-            assert_eq!(place, Some((LeafIndex(1), Hash::of(b"one"))));
+            assert_eq!(read.entry(no, LeafIndex(2))?, None);
             assert_eq!((read.node(no, 2)?, read.node(no, 3)?), (Some(nodes[2]), None));
             Ok::<_, VaultError>(())
         })
