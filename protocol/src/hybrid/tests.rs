@@ -197,6 +197,17 @@ fn a_share_of_small_order_is_refused() {
     }
 }
 
+/// Age uses HPKE's base mode alone; a sender's key would be silently left out of the secret.
+#[test]
+fn there_is_no_authenticated_mode() {
+    use hpke::Kem;
+    let (private, public) = XWing::derive_keypair(b"any");
+    let (_, share) = XWing::encap(&public, None, &mut OsRng).unwrap();
+    assert!(XWing::decap(&private, None, &share).is_ok());
+    assert!(XWing::decap(&private, Some(&public), &share).is_err());
+    assert!(XWing::encap(&public, Some((&private, &public)), &mut OsRng).is_err());
+}
+
 /// The check comes before the key does: a reader whom the stanza is not for refuses it too.
 #[test]
 fn a_long_body_is_refused_unopened() {

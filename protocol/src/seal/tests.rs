@@ -175,7 +175,7 @@ fn a_labels_plaintext_is_as_the_spec_shows() {
 fn labels_read_back_in_steps() {
     let file = EPOCH.seal_label(&label()).unwrap();
     assert!(EPOCH.open_label(&file).ok() == Some(label()));
-    let longer = Label { name: "n".repeat(200), ..label() };
+    let longer = Label { name: "n".repeat(limits::COMMITTEE_NAME_BYTES_MAX), ..label() };
     let header = age_header::check_hybrid(&file, 1).unwrap();
     assert_eq!(header.plaintext_bytes(), Ok(4_096));
     let other = EPOCH.seal_label(&longer).unwrap();
@@ -242,6 +242,10 @@ fn named_readers_and_nobody_else_open() {
     assert_eq!(open_named(&file, &device(33)), Err(PeerOpenError::WrongKey));
     let max = limits::NAMED_READERS_MAX;
     assert_eq!(seal_named(b"", &[]), Err(LocalSealError::Readers { max }));
+    let (len, max_len) =
+        (limits::RECORD_PLAINTEXT_BYTES_MAX + 1, limits::RECORD_PLAINTEXT_BYTES_MAX);
+    let long = seal_named(&vec![0; len], &readers[..1]);
+    assert_eq!(long, Err(LocalSealError::TooLarge { len, max: max_len }));
     let many = [readers, vec![device(33).recipient()]].concat();
     assert_eq!(seal_named(b"", &many), Err(LocalSealError::Readers { max }));
 }
