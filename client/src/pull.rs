@@ -5,10 +5,10 @@
 
 use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
 use sealpost_protocol::codec;
-use sealpost_protocol::entry::{Admitted, Kind};
+use sealpost_protocol::entry::{Admitted, Kind, UnverifiedEntry};
 use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, TreeSize};
+use sealpost_protocol::id::{CommitteeId, Epoch, LeafIndex, TreeSize};
 use sealpost_protocol::limits;
 use sealpost_protocol::tree;
 
@@ -25,7 +25,7 @@ use crate::ui::progress::Progress;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::{CommitteeNo, Position, Standing};
 use crate::vault::entries::StoredEntry;
-use crate::vault::{Read, Write};
+use crate::vault::{Read, VaultError, Write};
 
 /// What one pull may bring: the limit, the entry that crosses it, and room for framing.
 const ANSWER_BYTES_MAX: u64 =
@@ -230,20 +230,18 @@ fn take_changes(
     keys.follow_links(vault)
 }
 
-/// Opens the last label among the new entries. One that does not open leaves the older names.
+/// Opens the last label in the log, when it is new or a lock was gained that may open it. One that
+/// does not open leaves the older names.
 fn store_label(
     vault: &Write<'_>,
     keys: &mut Keys<'_>,
     no: CommitteeNo,
     admitted: &[Admitted],
 ) -> Result<(), Failure> {
-    let label_of = |new: &Admitted| {
-        let before = new.entry.header().epoch;
-        let change = keys::change_of(new.entry.payload())?;
-        keys::label_of(change, before)
-    };
-    let mut labels = admitted.iter().rev().filter(|new| is_roster(new)).filter_map(label_of);
-    let Some((epoch, file)) = labels.next() else { return Ok(()) };
+    if keys.gained().is_empty() && !admitted.iter().any(is_roster) {
+        return Ok(());
+    }
+    let Some((epoch, file)) = last_label(vault, no)? else { return Ok(()) };
     let opened = keys.of(vault, epoch)?.map(|keys| keys.open_label(&file));
     match opened {
         Some(Ok(label)) => Ok(vault.set_label(no, &codec::encode(&label))?),
@@ -251,9 +249,25 @@ fn store_label(
             keys.fault(format!("The names in lock {epoch} do not open: {error}"));
             Ok(())
         }
-        // Its key may still come, with a grant; `open_again` has no label to wait for.
+        // Its key may still come, by a repair.
         None => Ok(()),
     }
+}
+
+fn last_label(vault: &Read<'_>, no: CommitteeNo) -> Result<Option<(Epoch, Vec<u8>)>, Failure> {
+    let mut before = LeafIndex(u64::MAX);
+    while let Some((index, bytes)) = vault.last_of_kind(no, kind_number(Kind::Roster), before)? {
+        let entry = UnverifiedEntry::decode(&bytes).map_err(|_| {
+            VaultError::Damaged("an entry of a committee's log does not read".to_owned())
+        })?;
+        let change = keys::change_of(entry.payload());
+        let label = change.and_then(|change| keys::label_of(change, entry.header().epoch));
+        if label.is_some() {
+            return Ok(label);
+        }
+        before = index;
+    }
+    Ok(None)
 }
 
 fn is_roster(new: &Admitted) -> bool {

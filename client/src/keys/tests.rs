@@ -87,6 +87,9 @@ fn a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile(
     let rows = baran.reads();
     assert_eq!(rows[0].0, "unopened");
     assert!(rows[0].1.contains("no key for lock 2"), "{}", rows[0].1);
+    Person::joins("mira", &mut isla, &mut relay);
+    baran.follows(&relay).expect("followed");
+    assert!(!knows(&baran, "mira"), "her name is under lock 2");
 
     let device = baran.app.device.device_id();
     let recipient = baran.app.device.hybrid().recipient();
@@ -96,6 +99,12 @@ fn a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile(
     let brought = baran.follows(&relay).expect("followed");
     assert!(brought.faults.is_empty(), "{:?}", brought.faults);
     assert_eq!(baran.reads(), [("accepted".to_owned(), "under lock 2".to_owned())]);
+    assert!(knows(&baran, "mira"));
+}
+
+fn knows(person: &Person, handle: &str) -> bool {
+    let label = names::label(&person.log().known).expect("reads").expect("is there");
+    label.members.values().any(|member| member.handle == handle)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, DeviceId, Epoch, LeafIndex};
 
 use super::committees::CommitteeNo;
-use super::sql::int;
+use super::sql::{int, uint};
 use super::{Read, VaultError, Write};
 
 /// A verified entry to be stored.
@@ -34,6 +34,24 @@ impl Read<'_> {
             .transaction
             .prepare_cached("SELECT bytes FROM entry WHERE committee = ?1 AND leaf_index = ?2")?;
         Ok(statement.query_row(params![no.0, int(index.0)], |row| row.get(0)).optional()?)
+    }
+
+    /// The last entry of a kind before `index`, and its place.
+    pub fn last_of_kind(
+        &self,
+        no: CommitteeNo,
+        kind: u8,
+        before: LeafIndex,
+    ) -> Result<Option<(LeafIndex, Vec<u8>)>, VaultError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT leaf_index, bytes FROM entry
+             WHERE committee = ?1 AND kind = ?2 AND leaf_index < ?3
+             ORDER BY leaf_index DESC LIMIT 1",
+        )?;
+        let found = statement.query_row(params![no.0, kind, int(before.0)], |row| {
+            Ok((LeafIndex(uint(row.get(0)?)), row.get(1)?))
+        });
+        Ok(found.optional()?)
     }
 
     /// The node of the tree at `position`.
