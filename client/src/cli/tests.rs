@@ -63,6 +63,8 @@ fn usage_errors_exit_2_and_help_and_version_exit_0() {
     assert_eq!(exit("sealpost --json init"), 2);
     assert_eq!(exit("sealpost --json status --passphrase-file a --passphrase-fd 3"), 2);
     assert_eq!(exit("sealpost --json invite new --expires soon"), 2);
+    assert_eq!(exit("sealpost --json invite new --uses 0"), 2);
+    assert_eq!(exit("sealpost --json invite new --uses 101"), 2);
     assert_eq!(exit("sealpost --version"), 0);
     assert_eq!(exit("sealpost record new --help"), 0);
 }

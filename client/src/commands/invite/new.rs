@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sealpost_protocol::limits::INVITATION_USES_MAX;
 use serde::Serialize;
 
 use crate::app::{App, Session};
@@ -25,12 +26,16 @@ pub struct New {
     /// The role of who joins.
     #[arg(long, value_enum, default_value = "member")]
     role: RoleName,
-    /// How many persons it may admit.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// How many persons it may admit, 1 to 100.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = uses())]
     uses: u32,
     /// How long it lives, by the relay's clock: 30m, 48h, 7d.
     #[arg(long, value_name = "TIME", default_value = "48h", value_parser = parse_duration)]
     expires: Duration,
+}
+
+fn uses() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(INVITATION_USES_MAX))
 }
 
 /// What `invite new` prints with `--json`.
