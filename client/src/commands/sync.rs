@@ -44,11 +44,20 @@ impl Sync {
         let _alone = SyncLock::take(app.vault.home())?;
         let report = relay::run(sync::round(&mut app, Scope::All))?;
         tell(session, &report)?;
-        for failure in report.failures.iter().filter(|_| report.failures.len() > 1) {
-            session.ui.talk(&failure.story());
+        let stories: Vec<String> = report.failures.iter().map(Failure::story).collect();
+        let result = report.into_result();
+        for story in untold(&stories, &result) {
+            session.ui.talk(story);
         }
-        report.into_result()
+        result
     }
+}
+
+/// What went wrong besides what the command ends with: a relay that did not answer beside others
+/// that did is told of here alone.
+fn untold<'s>(stories: &'s [String], result: &Result<(), Failure>) -> Vec<&'s str> {
+    let told = result.as_ref().err().map_or_else(String::new, Failure::story);
+    stories.iter().map(String::as_str).filter(|story| !told.contains(story)).collect()
 }
 
 fn tell(session: &mut Session, report: &Report) -> Result<(), Failure> {
@@ -77,3 +86,6 @@ impl Round {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;
