@@ -68,7 +68,9 @@ async fn an_oversized_frame_is_a_lie_before_any_of_it_has_come() {
 #[tokio::test]
 async fn an_endless_answer_is_a_lie_and_stops_the_relay() {
     let relay = Relay::honest(Script::Repeat(entries()));
-    let connection = relay.open().await.unwrap();
+    // What ends it is its length, on however slow a machine.
+    let (login, patient) = (login(), Deadlines::default());
+    let connection = Connection::open(&relay.address, &login, patient).await.unwrap();
     let mut replies = connection.request(&pull()).await.unwrap().at_most(100_000);
     let error = loop {
         match replies.next().await {
