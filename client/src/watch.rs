@@ -23,7 +23,8 @@ use crate::vault::committees::Standing;
 
 /// How often the vault is looked at for what other commands wrote.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long a relay that failed is left alone, at first; doubled up to [`PAUSE_MAX`].
+/// How long a relay that failed, or told of news in vain, is left alone, at first; doubled up to
+/// [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// And at most.
 const PAUSE_MAX: Duration = Duration::from_secs(60);

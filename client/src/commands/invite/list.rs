@@ -11,6 +11,8 @@ use crate::vault::committees::Committee;
 use crate::vault::invitations::{Invitation, InvitationState, JoinRequest};
 
 /// Lists the invitations this device made.
+///
+/// Whether one is expired is told by this device's clock; the relay goes by its own.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Only those to this committee.
