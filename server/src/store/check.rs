@@ -1,5 +1,5 @@
 //! `check`: reads all of a data folder that nobody serves, and changes nothing but the index's own
-//! files (sled tidies up when it is opened).
+//! files (sled tidies up when it is opened, and one that does not fit is marked).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,7 +15,7 @@ use super::checkpoints::{self, SIDES};
 use super::disk::{self, Disk};
 use super::embedded::{check_format, lock};
 use super::frame::{self, Appended, Batch, Item};
-use super::index::{Contents, Index, Indexed};
+use super::index::{Contents, Index, Indexed, Opening};
 use super::journal::FramePlace;
 use super::journal::segment::{HEADER_BYTES, Segments, Tail};
 use super::notes::NoteChange;
@@ -284,8 +284,23 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Compares the index with the journal.
+    /// Compares the index with the journal. One that does not fit is marked, so that the next
+    /// start makes it anew.
     fn index(&mut self, segments: &Segments) -> Result<(), StoreError> {
+        let before = self.findings.len();
+        self.look_at_index(segments)?;
+        if self.findings.len() > before {
+            // Where nothing can be written no relay can start either.
+            let _ = Opening::begin(self.disk.as_ref(), self.root, self.last_sequence);
+        }
+        Ok(())
+    }
+
+    fn look_at_index(&mut self, segments: &Segments) -> Result<(), StoreError> {
+        if Opening::is_under_way(self.disk.as_ref(), self.root)? {
+            self.find("index".to_owned(), 0, Fault::Cache("doubtful, or never wholly opened"));
+            return Ok(());
+        }
         let folder = self.disk.host_folder(&self.root.join("index"));
         let Some(folder) = folder.filter(|folder| folder.exists()) else { return Ok(()) };
         // sled panics on some damage, when it is opened or later.

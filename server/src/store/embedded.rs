@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -79,6 +79,8 @@ pub(super) struct Inner {
     checkpoints: Checkpoints,
     queue: Queue,
     view: RwLock<View>,
+    /// The last frame that is known to be durable.
+    durable: AtomicU64,
     /// The index is marked as doubtful, and that was said.
     doubted: AtomicBool,
 }
@@ -250,7 +252,8 @@ impl Inner {
         let planned = self.view(|view| view.plan(place, batch, &mut index));
         let planned = planned.expect("the queue lets in only what continues the log");
         let mark = Mark { place, sequence: batch.sequence };
-        if let Err(error) = self.index.apply(index, &mark) {
+        self.durable.store(batch.sequence, Ordering::Relaxed);
+        if let Err(error) = self.doubting(self.index.apply(index, &mark)) {
             return (planned, Err(error));
         }
         for item in &batch.items {
@@ -303,7 +306,8 @@ impl Inner {
         from: LeafIndex,
         max_bytes: usize,
     ) -> Result<Vec<(EntryHead, Bytes)>, StoreError> {
-        let mut places = self.index.places(held.number, from, max_bytes)?;
+        let places = self.index.places(held.number, from, max_bytes);
+        let mut places = self.doubting(places)?;
         // The index may already be ahead of what was published.
         places.truncate(usize::try_from(held.size.0 - from.0).unwrap_or(usize::MAX));
         if places.is_empty() {
@@ -336,13 +340,21 @@ impl Inner {
         StoreError::StoreDamaged { segment: place.segment, offset: place.offset.into() }
     }
 
+    /// An index that fails once is not asked again after the next start.
+    fn doubting<T>(&self, asked: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::StoreIndex(_)) = &asked {
+            self.distrust_index();
+        }
+        asked
+    }
+
     /// Has the index made anew at the next start: it, not the journal, may be what is wrong.
     fn distrust_index(&self) {
         if self.doubted.swap(true, Ordering::Relaxed) {
             return;
         }
         tracing::error!("an entry is not where the index says: the next start makes it anew");
-        let durable = self.index.last_sequence();
+        let durable = self.durable.load(Ordering::Relaxed);
         if let Err(error) = Opening::begin(self.segments.disk(), &self.root, durable) {
             tracing::warn!(%error, "the index could not be marked as doubtful");
         }
@@ -420,7 +432,8 @@ impl LogStore for Store {
         author_seq: AuthorSeq,
     ) -> Result<Option<(LeafIndex, Hash)>, StoreError> {
         let Some(held) = self.inner.held(committee) else { return Ok(None) };
-        let found = self.inner.index.find(held.number, author, author_seq)?;
+        let found = self.inner.index.find(held.number, author, author_seq);
+        let found = self.inner.doubting(found)?;
         Ok(found.filter(|(index, _)| index.0 < held.size.0))
     }
 
@@ -459,14 +472,14 @@ impl LogStore for Store {
             let error = std::io::ErrorKind::InvalidInput.into();
             return Err(StoreError::io("keeping a cosignature")(error));
         }
-        self.inner.index.put_cosignature(committee, device, &bytes)
+        self.inner.doubting(self.inner.index.put_cosignature(committee, device, &bytes))
     }
 
     async fn cosignatures(
         &self,
         committee: CommitteeId,
     ) -> Result<Vec<(DeviceId, Bytes)>, StoreError> {
-        self.inner.index.cosignatures(committee)
+        self.inner.doubting(self.inner.index.cosignatures(committee))
     }
 
     fn record_checkpoint(

@@ -21,8 +21,10 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sealpost_protocol::hash::Hash;
@@ -39,10 +41,16 @@ const VERSION: u32 = 1;
 /// sled's default of 1 GiB would be most of a small machine.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 1_000;
+/// How long a database may hold its file after it was dropped.
+const LOCK_MAX: Duration = Duration::from_secs(5);
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Changes that may wait in memory. Measured: handing each group commit to sled by itself woke all
 /// of its threads each time and took a quarter of the relay's processor time. A restart after a
 /// kill reads the journal behind them again: some hundreds of entries.
 const WAITING_MAX: usize = 1_024;
+
+/// The file of an [`Opening`].
+const MARKER: &str = "index.opening";
 
 const MARK: &[u8] = b"m";
 const COMMITTEE: u8 = b'c';
@@ -142,7 +150,16 @@ impl Index {
             Some(folder) => config.path(folder),
             None => config.temporary(true),
         };
-        let database = config.open().map_err(|error| failed(&error))?;
+        let began = Instant::now();
+        let database = loop {
+            match config.open() {
+                Err(error) if is_held(&error) && began.elapsed() < LOCK_MAX => {
+                    #[expect(clippy::disallowed_methods, reason = "sled tells nobody when")]
+                    std::thread::sleep(LOCK_LOOK_EVERY);
+                }
+                opened => break opened.map_err(|error| failed(&error))?,
+            }
+        };
         Ok(Self { database: RwLock::new(Some(database)), waiting: Mutex::default() })
     }
 
@@ -164,12 +181,6 @@ impl Index {
             }
             Ok(Some(contents))
         })
-    }
-
-    /// The last frame that was indexed, which is durable; 0 when that cannot be said.
-    pub(super) fn last_sequence(&self) -> u64 {
-        let mark = self.with(|database| database.get(MARK));
-        mark.ok().flatten().and_then(|mark| decode_mark(&mark)).map_or(0, |mark| mark.sequence)
     }
 
     /// Applies a batch that brings the index up to `mark`, whole or not at all.
@@ -195,9 +206,7 @@ impl Index {
                 None => batch.remove(key.as_slice()),
             }
         }
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or(StoreError::StoreStopped)?;
-        database.apply_batch(batch).map_err(|error| failed(&error))?;
+        self.ask(|database| database.apply_batch(batch))?;
         *waiting = IndexBatch::default();
         Ok(())
     }
@@ -291,10 +300,24 @@ impl Index {
 
     fn with<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
         self.hand_over(&mut self.waiting())?;
+        self.ask(work)
+    }
+
+    fn ask<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or(StoreError::StoreStopped)?;
-        work(database).map_err(|error| failed(&error))
+        // sled panics on some damage, when it comes to it.
+        match catch_unwind(AssertUnwindSafe(|| work(database))) {
+            Ok(done) => done.map_err(|error| failed(&error)),
+            Err(_) => Err(StoreError::StoreIndex("reading it panicked".to_owned())),
+        }
     }
+}
+
+/// The database is locked. The data folder is this process's alone, so it is the one before, whose
+/// last thread is about to end.
+fn is_held(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("acquire lock"))
 }
 
 /// In words of our own: sled's may quote what stands in the index.
@@ -363,9 +386,15 @@ impl<'d> Opening<'d> {
         root: &Path,
         durable: u64,
     ) -> Result<(Self, Option<u64>), StoreError> {
-        let path = root.join("index.opening");
+        let path = root.join(MARKER);
         let doubt = begin_at(disk, &path, durable).map_err(StoreError::io("opening the index"))?;
         Ok((Self { disk, path }, doubt))
+    }
+
+    /// Whether an earlier opening never ended, or the index is in doubt.
+    pub(super) fn is_under_way(disk: &dyn Disk, root: &Path) -> Result<bool, StoreError> {
+        let found = disk::read_file(disk, &root.join(MARKER));
+        Ok(found.map_err(StoreError::io("looking at the index"))?.is_some())
     }
 
     pub(super) fn end(self) -> Result<(), StoreError> {

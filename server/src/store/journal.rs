@@ -187,6 +187,13 @@ pub(super) struct End {
     torn_to: Option<u64>,
 }
 
+impl End {
+    /// The number of the last good frame.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
 /// Hands every frame behind `from` to `visit` and finds the end; changes nothing. `vouched` is the
 /// last frame that is known to have been durable: a torn one up to there is damage.
 pub(super) fn scan(

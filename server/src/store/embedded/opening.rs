@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 
 use super::super::StoreError;
@@ -134,6 +134,7 @@ pub(super) fn open(
     let checkpoints = Checkpoints::open(Arc::clone(disk), root.join(CHECKPOINTS))?;
     // Before a torn tail is cut off: if it was signed for, it is damage, and evidence.
     refuse_rollback(&checkpoints, &view)?;
+    let durable = AtomicU64::new(end.sequence());
     let journal = Journal::open(Arc::clone(&segments), sizes, end)?;
     let inner = Inner {
         root: root.to_owned(),
@@ -144,6 +145,7 @@ pub(super) fn open(
         checkpoints,
         queue: Queue::new(sizes),
         view: RwLock::new(view),
+        durable,
         doubted: AtomicBool::new(false),
     };
     Ok((inner, journal, lock))
