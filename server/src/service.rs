@@ -35,13 +35,15 @@ use crate::store::{LogStore, NoteStore, StoreError};
 
 mod cosignatures;
 mod examine;
+mod fold;
 mod invitations;
 mod log;
 mod pace;
 
 pub use examine::Examiner;
-pub use log::FoldError;
-use log::{Log, Outcome, Trust, fold_from_store};
+pub use fold::FoldError;
+use fold::{Trust, fold_from_store};
+use log::{Log, Outcome};
 use pace::Pace;
 
 /// What a stranger may send at most: a founding entry or a join request.

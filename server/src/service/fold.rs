@@ -1,0 +1,160 @@
+//! From the store to a fold: how a log is brought back to life.
+
+use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
+use sealpost_protocol::codec;
+use sealpost_protocol::committee::Committee;
+use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
+use sealpost_protocol::tree;
+
+use crate::store::{LogStore, Nodes, StoreError};
+
+/// Entry bytes read at a time when a log is folded again.
+const REPLAY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why a log cannot be folded from the store. The texts name no committee, so that they may be
+/// logged.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store holds an entry that admission refuses: it was changed behind the relay's back.
+    #[error("the entry at {index} of a log is not admissible: {why}")]
+    StoreInadmissible {
+        /// Whose log.
+        committee: CommitteeId,
+        /// Which entry.
+        index: LeafIndex,
+        /// What admission or decoding says.
+        why: String,
+    },
+    /// The store holds another log than the one this relay signed for: it was changed behind the
+    /// relay's back, and a second root for one size is never signed.
+    #[error("a log of {size} entries is not the one that was signed for")]
+    StoreForked {
+        /// Whose log.
+        committee: CommitteeId,
+        /// The size that was signed for.
+        size: TreeSize,
+    },
+}
+
+/// The store's nodes, as proofs want them.
+pub(super) struct TreeNodes<N>(pub(super) N);
+
+impl<N: Nodes> tree::Nodes for TreeNodes<N> {
+    type Error = StoreError;
+
+    fn node(&self, position: u64) -> Result<Hash, StoreError> {
+        self.0.node(position)
+    }
+}
+
+/// How much of what is on disk is believed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// This relay admitted it before: signatures are not checked again.
+    OwnJournal,
+    /// Nothing is: every rule from the founding entry on.
+    Nothing,
+}
+
+/// Folds a log that this relay admitted, from its last snapshot on if snapshot and tree nodes fit
+/// the journal. Both are caches: when they do not, they are of a journal that was put back.
+pub(super) async fn own_fold<S: LogStore>(
+    store: &S,
+    committee: CommitteeId,
+) -> Result<Committee, FoldError> {
+    let from = snapshot(store, committee).await?;
+    let fold = fold_from_store(store, committee, from, Trust::OwnJournal).await;
+    let fits = |fold: &Committee| {
+        let nodes = TreeNodes(store.nodes(committee));
+        tree::root_at(fold.size(), &nodes).is_ok_and(|root| root == fold.root())
+    };
+    match fold {
+        Ok(fold) if fits(&fold) => return Ok(fold),
+        Ok(_) | Err(FoldError::StoreInadmissible { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    tracing::warn!("snapshot or tree nodes do not fit the journal: made anew");
+    store.forget_nodes(committee);
+    fold_from_store(store, committee, None, Trust::OwnJournal).await
+}
+
+/// Folds a log from the store, behind what was folded already.
+pub(super) async fn fold_from_store<S: LogStore>(
+    store: &S,
+    committee: CommitteeId,
+    from: Option<Committee>,
+    trust: Trust,
+) -> Result<Committee, FoldError> {
+    let mut fold = from;
+    let head = store.head(committee).await;
+    let nodes = TreeNodes(store.nodes(committee));
+    loop {
+        let from = fold.as_ref().map_or(LeafIndex(0), |fold| fold.size().next_index());
+        if from.0 >= head.0 {
+            break;
+        }
+        for bytes in store.read(committee, from, REPLAY_BYTES).await? {
+            let index = fold.as_ref().map_or(LeafIndex(0), |fold| fold.size().next_index());
+            if let Err(why) = fold_one(&mut fold, &bytes, trust, &nodes) {
+                return Err(FoldError::StoreInadmissible { committee, index, why });
+            }
+        }
+    }
+    fold.filter(|fold| fold.id() == committee).ok_or_else(|| FoldError::StoreInadmissible {
+        committee,
+        index: LeafIndex(0),
+        why: "the founding entry is another committee's, or missing".to_owned(),
+    })
+}
+
+fn fold_one<N: Nodes>(
+    fold: &mut Option<Committee>,
+    bytes: &[u8],
+    trust: Trust,
+    nodes: &TreeNodes<N>,
+) -> Result<(), String> {
+    let entry = UnverifiedEntry::decode(bytes).map_err(|error| error.to_string())?;
+    let Some(fold) = fold else {
+        *fold = Some(Committee::found(entry).map_err(|refusal| refusal.to_string())?.0);
+        return Ok(());
+    };
+    let signed = match (trust, fold.roster().signing_key(entry.header().author)) {
+        (Trust::OwnJournal, Some(key)) => entry.danger_from_own_journal(key),
+        _ => fold.verify_signature(entry).map_err(|refusal| refusal.to_string())?,
+    };
+    fold.admit(signed, |size| tree::root_at(size, nodes))
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+/// The last snapshot, if it decodes and its root is the log's at that size.
+async fn snapshot<S: LogStore>(
+    store: &S,
+    committee: CommitteeId,
+) -> Result<Option<Committee>, StoreError> {
+    let Some((size, bytes)) = store.snapshot(committee).await? else { return Ok(None) };
+    let nodes = TreeNodes(store.nodes(committee));
+    let fold: Option<Committee> = codec::decode(&bytes, usize::MAX).ok();
+    let sound = fold.filter(|fold| {
+        fold.size() == size && tree::root_at(size, &nodes).is_ok_and(|root| root == fold.root())
+    });
+    if sound.is_none() {
+        tracing::warn!("a snapshot does not fit its log: folding from the start");
+    }
+    Ok(sound)
+}
+
+/// Whether a note that this relay recorded for `size` is about the log that is on disk.
+pub(super) fn is_of_log<N: Nodes>(note: &str, size: TreeSize, nodes: N) -> bool {
+    let claimed = UnverifiedCheckpoint::parse(note.as_bytes()).map(|note| *note.claimed());
+    let root = tree::root_at(size, &TreeNodes(nodes));
+    match (claimed, root) {
+        (Ok(claimed), Ok(root)) => claimed.size == size && claimed.root == root,
+        _ => false,
+    }
+}
