@@ -69,7 +69,10 @@ fn what_is_not_bound_to_its_place_is_shown_as_unopened_with_its_author() {
     let honest = isla.record_new("note", &committee, &json!({ "text": "Hearing on Monday." }));
     let mut rogue = rogue_in(&isla, &committee);
     let own = rogue.binding();
-    let isla_device = rogue.world().committee.roster().devices().next().expect("the founder").0;
+    let isla_device = {
+        let mut devices = rogue.world().committee.roster().devices();
+        devices.find(|(_, device)| device.member.0 == 1).expect("the founder").0
+    };
     let other = CommitteeId(Hash::of(b"another committee"));
     // Somebody else's name, another committee, another lock, and fields that were not signed for.
     let lies = [
