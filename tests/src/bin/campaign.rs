@@ -1,17 +1,22 @@
-//! Long campaigns: `campaign power|kills [--seed S] [--rounds N]`, after
-//! `cargo build --release -p sealpost-tests --bins`.
+//! Long campaigns: `campaign power|kills [--seed S] [--rounds N]`.
 //!
 //! Each prints its seed first, ends by itself after its rounds and fails if anything was amiss.
-//! Without a seed it draws one.
+//! Without a seed it draws one. Under the names of the two programs it is those programs, so that
+//! nothing else needs to be built.
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::ExitCode;
 
+use sealpost_tests::campaign::disk::mortal_relay;
 use sealpost_tests::campaign::kills::Office;
 use sealpost_tests::campaign::power::{Scene, Syncs};
 use sealpost_tests::programs::Programs;
 
 const USAGE: &str = "usage: campaign power|kills [--seed S] [--rounds N]";
 const ROUNDS: u64 = 1_000;
+const CLIENT: &str = "sealpost";
+const RELAY: &str = "sealpost-relay";
 
 struct Asked {
     what: String,
@@ -20,6 +25,15 @@ struct Asked {
 }
 
 fn main() -> ExitCode {
+    let name = std::env::args_os().next().unwrap_or_default();
+    match Path::new(&name).file_name().and_then(|name| name.to_str()) {
+        Some(CLIENT) => sealpost::main(),
+        Some(RELAY) => mortal_relay(),
+        _ => campaign(),
+    }
+}
+
+fn campaign() -> ExitCode {
     let Some(asked) = asked(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -68,9 +82,13 @@ fn power(asked: &Asked) -> Vec<String> {
 /// So many kills of relays and so many of clients. What is amiss ends it with a panic.
 fn kills(asked: &Asked) -> Vec<String> {
     let here = std::env::current_exe().expect("Linux knows what runs");
-    let beside = |name: &str| here.with_file_name(name);
-    let programs =
-        Programs { client: beside("sealpost-tested"), relay: beside("sealpost-relay-dying") };
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let named = |name: &str| {
+        let path = folder.path().join(name);
+        symlink(&here, &path).expect("the temporary folder is writable");
+        path
+    };
+    let programs = Programs { client: named(CLIENT), relay: named(RELAY) };
     let mut office = Office::open(&programs, asked.seed);
     let relays = office.kill_relays(asked.rounds);
     println!("{relays:?} of relays");

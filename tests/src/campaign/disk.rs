@@ -4,11 +4,24 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Signal, getpid, kill_process};
-use sealpost_relay::store::disk::{Disk, DiskFile, DiskLock};
+use sealpost_relay::store::disk::{Disk, DiskFile, DiskLock, RealDisk};
+
+/// `sealpost-relay` on the real disk, with a journal that takes [`ORDERS`].
+pub fn mortal_relay() -> ExitCode {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    match std::env::var_os(ORDERS) {
+        Some(orders) => {
+            let mishap = Arc::new(KillWhenTold::new(orders.into()));
+            sealpost_relay::main_on(Arc::new(JournalDisk::new(disk, mishap)))
+        }
+        None => sealpost_relay::main_on(disk),
+    }
+}
 
 /// What happens when the store writes or syncs a file of its journal.
 pub trait Mishap: Debug + Send + Sync + 'static {
