@@ -45,8 +45,8 @@ struct State {
     sizes: HashMap<CommitteeId, TreeSize>,
     notes: QueuedNotes,
     stopped: bool,
-    /// The last write was refused for want of room.
-    full: bool,
+    /// The last write was refused for want of room, when so many bytes were free.
+    full: Option<u64>,
     /// The operator was told that the disk is full.
     said_full: bool,
     closing: bool,
@@ -61,7 +61,7 @@ impl State {
     }
 
     fn say_room(&mut self) {
-        self.full = false;
+        self.full = None;
         if std::mem::take(&mut self.said_full) {
             tracing::info!("there is room on the disk again: writes are taken");
         }
@@ -123,19 +123,22 @@ impl Queue {
         Ok(self.push(state, Work::Notes(changes), bytes))
     }
 
-    /// Whether a write would be taken now. After one that found no room, only when the next
-    /// segment fits.
+    /// Whether a write would be taken now. After one that found no room, only when there is more
+    /// than then.
     pub(super) fn ready(&self, disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
         drop(self.open_for(1)?);
         let looking = StoreError::io("asking how full the disk is");
         let free = disk.free_bytes(folder).map_err(looking)?;
         let mut state = self.state();
-        let more = if state.full { self.sizes.segment_bytes } else { 0 };
-        if free < self.sizes.reserve_bytes.saturating_add(more) {
+        let no_more = state.full.is_some_and(|then| free <= then);
+        if free < self.sizes.reserve_bytes || no_more {
             state.say_full();
             return Err(StoreError::StoreFull);
         }
-        state.say_room();
+        // After a write that found no room only one that finds it says so.
+        if state.full.is_none() {
+            state.say_room();
+        }
         Ok(())
     }
 
@@ -238,10 +241,6 @@ impl Queue {
         let behind = {
             let mut state = self.state();
             state.stopped |= stop;
-            if matches!(error, StoreError::StoreFull) {
-                state.full = true;
-                state.say_full();
-            }
             state.bytes = 0;
             state.sizes.clear();
             state.notes = QueuedNotes::default();
@@ -251,6 +250,16 @@ impl Queue {
             let _ = job.answer.send(Err(error.clone()));
         }
         self.room.notify_waiters();
+    }
+
+    /// As [`Self::refuse`], for want of room; so many bytes are free.
+    fn refuse_full(&self, group: Vec<Job>, free: u64) {
+        {
+            let mut state = self.state();
+            state.full = Some(free);
+            state.say_full();
+        }
+        self.refuse(group, &StoreError::StoreFull, false);
     }
 
     fn stop(&self) {
@@ -286,7 +295,7 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
                 buffer.shrink_to(GROUP_BYTES);
             }
             Err(WriteError::Full) => {
-                queue.refuse(group, &StoreError::StoreFull, false);
+                queue.refuse_full(group, journal.free_bytes());
                 buffer = Vec::new();
             }
             Err(WriteError::Unknown(error)) => {

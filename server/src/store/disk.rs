@@ -18,7 +18,7 @@ pub mod faulty;
 pub trait Disk: Debug + Send + Sync {
     /// Makes a file that must not exist yet, readable by its owner alone.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
-    /// Opens a file that exists.
+    /// Opens a file that exists; for reading only, where the whole disk is.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Makes a folder, for its owner alone; one that exists is made so. Parents must exist.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
@@ -164,8 +164,13 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        Ok(Box::new(RealFile(retry_on_intr(|| fs::open(path, flags, Mode::empty()))?)))
+        let open = |flags| retry_on_intr(|| fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()));
+        // A copy that is mounted so that nothing changes in it can still be read, and checked.
+        let file = match open(OFlags::RDWR) {
+            Err(Errno::ROFS) => open(OFlags::RDONLY)?,
+            opened => opened?,
+        };
+        Ok(Box::new(RealFile(file)))
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
@@ -202,8 +207,11 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-        let file = retry_on_intr(|| fs::open(path, flags, FILE_MODE))?;
+        let open = |flags| retry_on_intr(|| fs::open(path, flags | OFlags::CLOEXEC, FILE_MODE));
+        let file = match open(OFlags::RDWR | OFlags::CREATE) {
+            Err(Errno::ROFS) => open(OFlags::RDONLY)?,
+            opened => opened?,
+        };
         match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Box::new(RealLock(file)))),
             Err(Errno::WOULDBLOCK) => Ok(None),

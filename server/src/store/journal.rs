@@ -144,6 +144,11 @@ impl Journal {
         sizes.segment_bytes.saturating_sub(HEADER_BYTES)
     }
 
+    /// How much room there is on the disk; none, when that cannot be said.
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.segments.disk().free_bytes(self.segments.folder()).unwrap_or(0)
+    }
+
     fn next(&mut self) -> Result<&mut NextSegment, WriteError> {
         let next = match self.next.take() {
             Some(next) => next,

@@ -217,7 +217,8 @@ fn open_index(
             tracing::warn!("the index does not fit the journal: made anew");
         }
         Ok((index, None)) => index.close(),
-        Err(error) => tracing::warn!(%error, "the index does not open: made anew"),
+        Err(StoreError::StoreIndex(why)) => tracing::warn!(why, "the index is made anew"),
+        Err(error) => tracing::warn!(%error, "the index is made anew"),
     }
     disk.remove_host_folder(&folder).map_err(StoreError::io("removing the index"))?;
     let index = Index::open(host.as_ref())?;
