@@ -24,6 +24,10 @@ fn a_length_over_the_limit_is_refused_before_the_body() {
     let mut reader = FrameReader::new(1_000);
     reader.push(&1_001_u32.to_be_bytes());
     assert_eq!(reader.next_body(), Err(PeerFrameError::TooLarge { len: 1_001, max: 1_000 }));
+    let mut reader = FrameReader::new(1_000);
+    reader.push(&1_000_u32.to_be_bytes());
+    reader.push(&[7; 1_000]);
+    assert_eq!(reader.next_body(), Ok(Some(vec![7; 1_000])));
 }
 
 #[test]
