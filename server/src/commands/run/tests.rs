@@ -348,3 +348,24 @@ async fn check_verifies_what_a_relay_wrote_and_a_forged_entry_is_located() {
 fn disk() -> Arc<dyn Disk> {
     Arc::new(store::disk::RealDisk)
 }
+
+#[test]
+fn a_torn_tail_is_told_by_check_and_in_the_log_before_anything_is_served() {
+    let (_folder, data) = folder();
+    made(&data);
+    printed(&data, &["permit", "new"]);
+    let segment = data.join("journal/00000001");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    bytes[end..end + 100].fill(0xa5);
+    std::fs::write(&segment, bytes).unwrap();
+    let told = printed(&data, &["check"]);
+    assert!(told.contains(&format!("journal/00000001 at byte {end}: an unfinished")), "{told}");
+    let relay = Serving::start(&data, &[]);
+    assert_eq!(printed(&data, &["permit", "list"]).lines().count(), 1);
+    let (exit, told) = relay.end(Signal::TERM);
+    assert_eq!(exit, Some(0));
+    let cut = told.find("a write that was never finished: cut off").expect(&told);
+    assert!(told[cut..].contains("ready"), "{told}");
+    assert_eq!(printed(&data, &["check"]), "0 entries in 0 logs are sound.");
+}

@@ -53,6 +53,8 @@ pub(super) fn create<E: From<StoreError>>(
     prepare: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), E> {
     let creating = |error| StoreError::io("creating the data folder")(error);
+    // Before anything of what is not ours is touched, and again when nobody else can be at it.
+    must_be_free(disk.as_ref(), root)?;
     disk.create_folder(root).map_err(creating)?;
     let _lock = lock(disk.as_ref(), root)?;
     must_be_free(disk.as_ref(), root)?;

@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use super::super::conformance::{self, committee, device, entry};
@@ -250,9 +251,13 @@ fn opening_creates_nothing_and_creating_overwrites_nothing() {
     assert!(matches!(again, Err(StoreError::LocalExists(_))), "{again:?}");
     let foreign = folder.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
+    std::fs::set_permissions(&foreign, PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(foreign.join("thesis.txt"), "years of work").unwrap();
     let onto = Store::create(&disk, &foreign, SMALL);
     assert!(matches!(onto, Err(StoreError::LocalExists(_))), "{onto:?}");
+    let mode = std::fs::metadata(&foreign).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    assert_eq!(disk.list(&foreign).unwrap(), ["thesis.txt"]);
 }
 
 #[test]
@@ -269,7 +274,6 @@ fn a_journal_without_its_format_file_is_not_overwritten() {
 
 #[test]
 fn folders_and_files_are_for_their_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
     let (_folder, disk, root) = real();
     std::fs::create_dir(&root).unwrap();
     std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o755)).unwrap();
