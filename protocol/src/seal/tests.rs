@@ -191,6 +191,26 @@ fn the_largest_label_keeps_to_its_limit() {
     assert!(EPOCH.seal_label(&largest).unwrap().len() <= limits::LABEL_BYTES_MAX);
     let refused = EPOCH.seal_label(&Label { members: members(3_700), ..label() });
     assert!(matches!(refused, Err(LocalSealError::TooLarge { .. })));
+
+    // To the byte: one more member, whose handle fills the last step.
+    let max = limits::LABEL_BYTES_MAX - 4_096;
+    let padded_len = |label: &Label| 4 + codec::encode(label).len();
+    let mut label = largest;
+    let mut number = 3_501;
+    while padded_len(&label) + 75 <= max {
+        label.members.insert(MemberNumber(number), member(number));
+        number += 1;
+    }
+    let last = |len| LabelMember { handle: "x".repeat(len), ..member(0) };
+    let fills = (1..=64).find(|len| {
+        label.members.insert(MemberNumber(number), last(*len));
+        padded_len(&label) == max
+    });
+    let fills = fills.expect("a handle of some length fills it");
+    assert!(label.to_padded().is_ok());
+    label.members.insert(MemberNumber(number), last(fills + 1));
+    let refused = label.to_padded();
+    assert_eq!(refused, Err(LocalSealError::TooLarge { len: max + 1, max }));
 }
 
 #[test]
