@@ -104,6 +104,8 @@ pub const METRICS_REQUESTS_MAX: usize = 4;
 pub const METRICS_REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// A scraper or an operator's command on the same machine answers at once.
 pub const LOCAL_DEADLINE: Duration = Duration::from_secs(5);
+/// Until an accept that failed is tried again: the process has too many files open.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A command to a running relay, or its answer: a list of all permits.
 pub const CONTROL_BYTES_MAX: usize = 1024 * 1024;
 /// Commands to a running relay at a time.

@@ -9,12 +9,12 @@ use sealpost_protocol::codec;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::socket::Reachable;
 use super::{Answer, Ask, Refusal, framed, length, perform};
-use crate::limits::{CONTROL_BYTES_MAX, CONTROL_CONNECTIONS_MAX, LOCAL_DEADLINE};
+use crate::limits::{ACCEPT_PAUSE, CONTROL_BYTES_MAX, CONTROL_CONNECTIONS_MAX, LOCAL_DEADLINE};
 use crate::service::Clock;
 use crate::stop::Stop;
 use crate::store::NoteStore;
@@ -56,13 +56,15 @@ impl Control {
                 () = stop.told() => break,
                 Some(_) = running.join_next() => {}
                 accepted = self.listener.accept(), if running.len() < CONTROL_CONNECTIONS_MAX => {
-                    if let Ok((stream, _)) = accepted {
-                        let (store, address) = (store.clone(), address.clone());
-                        running.spawn(async move {
-                            let answered = answer(stream, store.as_ref(), &address, clock);
-                            let _ = timeout(LOCAL_DEADLINE, answered).await;
-                        });
-                    }
+                    let Ok((stream, _)) = accepted else {
+                        sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    };
+                    let (store, address) = (store.clone(), address.clone());
+                    running.spawn(async move {
+                        let answered = answer(stream, store.as_ref(), &address, clock);
+                        let _ = timeout(LOCAL_DEADLINE, answered).await;
+                    });
                 }
             }
         }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Metrics;
-use crate::limits::{LOCAL_DEADLINE, METRICS_REQUEST_BYTES_MAX, METRICS_REQUESTS_MAX};
+use crate::limits::{
+    ACCEPT_PAUSE, LOCAL_DEADLINE, METRICS_REQUEST_BYTES_MAX, METRICS_REQUESTS_MAX,
+};
 use crate::stop::Stop;
 use crate::store::LogStore;
 
@@ -43,13 +45,15 @@ pub async fn serve<S: LogStore>(
             () = stop.told() => break,
             Some(_) = running.join_next() => {}
             accepted = listener.accept(), if running.len() < METRICS_REQUESTS_MAX => {
-                if let Ok((stream, _)) = accepted {
-                    let (metrics, store) = (metrics.clone(), store.clone());
-                    running.spawn(async move {
-                        metrics.note_store(&store.ready());
-                        let _ = timeout(LOCAL_DEADLINE, answer(stream, &metrics)).await;
-                    });
-                }
+                let Ok((stream, _)) = accepted else {
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
+                let (metrics, store) = (metrics.clone(), store.clone());
+                running.spawn(async move {
+                    metrics.note_store(&store.ready());
+                    let _ = timeout(LOCAL_DEADLINE, answer(stream, &metrics)).await;
+                });
             }
         }
     }

@@ -5,6 +5,7 @@ use sealpost_protocol::invitation::SealedJoinRequest;
 
 use super::invitations::open_invitation;
 use super::*;
+use crate::store::disk::faulty::Kind;
 
 /// A second committee on the relay, of a device that is in no other.
 async fn found_another(fixture: &Fixture) -> TestDevice {
@@ -81,7 +82,8 @@ async fn answer(fixture: &Fixture, peer: PublicKey, request: Request) -> Vec<Vec
 
 #[tokio::test]
 async fn foreign_is_nonexistent() {
-    let fixture = Fixture::new().await;
+    let disk = FaultyDisk::new();
+    let fixture = Fixture::at(Home::faulty(&disk)).await;
     let device_of_another = login(&found_another(&fixture).await);
     let founder = login(&TestDevice::new(FOUNDER));
     let entry = fixture.world.log[1].clone();
@@ -91,7 +93,9 @@ async fn foreign_is_nonexistent() {
     for (existing, absent) in existing.into_iter().zip(absent) {
         let told = |what| format!("{what} {existing:?}");
         for peer in [stranger(), device_of_another] {
+            let reads = disk.count(Kind::Read);
             let foreign = answer(&fixture, peer, existing.clone()).await;
+            assert_eq!(disk.count(Kind::Read), reads, "{}", told("the disk was asked"));
             let nothing = answer(&fixture, peer, absent.clone()).await;
             assert_eq!(foreign, nothing, "{}", told("asked"));
             let of_stranger = answer(&fixture, stranger(), absent.clone()).await;
@@ -99,9 +103,12 @@ async fn foreign_is_nonexistent() {
         }
         // A watch of one's own log does not end.
         if !matches!(existing, Request::Watch(_)) {
+            let reads = disk.count(Kind::Read);
             let own = answer(&fixture, founder, existing.clone()).await;
             let nothing = answer(&fixture, founder, absent).await;
             assert_ne!(own, nothing, "{}", told("the honest case shows nothing"));
+            let pulls_all = matches!(&existing, Request::Pull(pull) if pull.from == TreeSize(0));
+            assert!(!pulls_all || disk.count(Kind::Read) > reads, "{}", told("nobody reads"));
         }
     }
 }
