@@ -31,6 +31,10 @@ use crate::vault::committees::{Committee, CommitteeNo};
 use crate::vault::invitations::{Asking, Invitation as Kept, InvitationState, JoinRequest};
 use crate::vault::{Read, VaultError};
 
+/// How long after an invitation's end this device still asks who asked in time: whoever coordinates
+/// may have been without a network.
+const REMEMBERED_MILLIS: u64 = 30 * 24 * 60 * 60 * 1000;
+
 /// What an invitation is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
@@ -136,18 +140,22 @@ pub async fn cancel(
     Ok(app.vault.write(|vault| vault.put_invitation(&kept))?)
 }
 
-/// Asks the relay who asks on this device's invitations to a committee, if it has any alive.
+/// Whether somebody may have asked on an invitation who is not known yet.
+fn is_remembered(kept: &Kept, now: UnixMillis) -> bool {
+    let until = kept.expires.0.saturating_add(REMEMBERED_MILLIS);
+    kept.state == InvitationState::Open && until > now.0
+}
+
+/// Asks the relay who asks on this device's invitations to a committee, if it made any lately.
 pub async fn fetch_asking(
     app: &mut App,
     connection: &Connection,
     known: &Committee,
 ) -> Result<(), FollowError> {
     let now = connection.relay_time();
-    let alive = |kept: &Kept| {
-        let open = kept.state == InvitationState::Open;
-        kept.committee == known.no && open && kept.expires > now
-    };
-    let made: Vec<Kept> = app.vault.read(Read::invitations)?.into_iter().filter(alive).collect();
+    let remembered = |kept: &Kept| kept.committee == known.no && is_remembered(kept, now);
+    let all = app.vault.read(Read::invitations)?;
+    let made: Vec<Kept> = all.into_iter().filter(remembered).collect();
     if made.is_empty() {
         return Ok(());
     }

@@ -82,9 +82,12 @@ impl Ui {
         }
     }
 
-    /// A line of talk. A closed stderr is no reason to fail.
+    /// A line of talk, for people: a script's stderr holds an error's one object or nothing. A
+    /// closed stderr is no reason to fail.
     pub fn talk(&mut self, line: &str) {
-        let _ = writeln!(self.err, "{}", Untrusted::line(line));
+        if self.format == Format::Words {
+            let _ = writeln!(self.err, "{}", Untrusted::line(line));
+        }
     }
 
     /// Tells a failure: what happened, what is safe, what to do next.

@@ -26,6 +26,8 @@ struct Round {
     received: u64,
     unsent: u64,
     relays: Vec<Relay>,
+    /// What did not open as it should, and what went wrong, in words.
+    notices: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -64,12 +66,14 @@ fn tell(session: &mut Session, report: &Report) -> Result<(), Failure> {
     for fault in &report.brought.faults {
         session.ui.talk(fault);
     }
+    let stories = report.failures.iter().map(Failure::story);
     let relay = |asked: &Asked| Relay { address: asked.address.clone(), answered: asked.answered };
     let round = Round {
         sent: report.brought.sent,
         received: report.brought.received,
         unsent: report.unsent,
         relays: report.relays.iter().map(relay).collect(),
+        notices: report.brought.faults.iter().cloned().chain(stories).collect(),
     };
     Ok(session.ui.result(&round, &round.words())?)
 }

@@ -117,3 +117,14 @@ fn only_a_coordinator_lets_anybody_in() {
     );
     must_coordinate(&isla.app, &isla.log()).expect("she founded it");
 }
+
+#[test]
+fn who_asked_in_time_is_asked_for_after_the_invitations_end_too() {
+    let (_, _, kept) = scene();
+    let kept = Kept { state: InvitationState::Open, expires: UnixMillis(1_000), ..kept };
+    assert!(is_remembered(&kept, UnixMillis(999)));
+    assert!(is_remembered(&kept, UnixMillis(1_000 + REMEMBERED_MILLIS - 1)));
+    assert!(!is_remembered(&kept, UnixMillis(1_000 + REMEMBERED_MILLIS)));
+    let cancelled = Kept { state: InvitationState::Cancelled, ..kept };
+    assert!(!is_remembered(&cancelled, UnixMillis(999)));
+}

@@ -13,6 +13,7 @@ fn results_and_talk_go_to_different_streams() {
 #[test]
 fn a_failure_in_json_is_one_object_on_stderr() {
     let (mut ui, out, err) = capture::ui(Format::Json);
+    ui.talk("for people alone");
     ui.fail(&Failure::new(Kind::NoVault, "There is no vault"));
     let object: serde_json::Value = serde_json::from_str(&err.text()).expect("one object");
     assert_eq!((object["error"].as_str(), object["exit"].as_u64()), (Some("no-vault"), Some(10)));

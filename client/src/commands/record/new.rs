@@ -51,6 +51,8 @@ struct Made {
     reference: String,
     id: String,
     state: &'static str,
+    /// Required fields that nobody gave.
+    unknown: Vec<String>,
 }
 
 impl New {
@@ -102,7 +104,8 @@ fn send(app: &mut App, committee: &Committee, id: &str) -> Delivery {
 fn tell(session: &mut Session, saved: &Saved, state: &'static str) -> Result<(), Failure> {
     let reference = saved.reference.to_string();
     let words = format!("{reference}  {state}");
-    Ok(session.ui.result(&Made { reference, id: saved.id.clone(), state }, &words)?)
+    let (id, unknown) = (saved.id.clone(), saved.unknown.clone());
+    Ok(session.ui.result(&Made { reference, id, state, unknown }, &words)?)
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
