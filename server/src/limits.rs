@@ -98,6 +98,10 @@ pub const NOTES_EVERY: Duration = Duration::from_millis(250);
 /// committee fills the notes of all.
 pub const JOIN_REQUESTS_COMMITTEE_MAX: usize = 128;
 
+/// How long after an invitation's end those who asked in time are kept for its maker, who may have
+/// been without a network.
+pub const INVITATION_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Requests for metrics at a time: one scraper, and one that hangs.
 pub const METRICS_REQUESTS_MAX: usize = 4;
 /// A request for metrics: a line and a few headers.

@@ -13,13 +13,13 @@ use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::frame::{Empty, InviteAction, InviteRequest, JoinOf, OpenInvitation, Reply};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, DeviceId, InvitationId};
+use sealpost_protocol::id::{CommitteeId, DeviceId, InvitationId, UnixMillis};
 use sealpost_protocol::invitation::{KeptJoinRequest, SealedJoinRequest};
 use sealpost_protocol::limits;
 use sealpost_protocol::sign::PublicKey;
 
 use super::{Service, Standing, note, store_code};
-use crate::limits::JOIN_REQUESTS_COMMITTEE_MAX;
+use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX};
 use crate::store::{Commit, CommitError, LogStore, NoteStore};
 
 /// An invitation as it stands in the notes.
@@ -77,7 +77,10 @@ impl<S: LogStore + NoteStore> Service<S> {
         known: &mut Vec<Invitation>,
     ) -> Result<(), Code> {
         let now = (self.clock)();
-        let (dead, alive) = known.drain(..).partition(|held| held.open.expires <= now);
+        let full = known.len() >= limits::INVITATIONS_MAX;
+        let ended =
+            |held: &Invitation| is_forgotten(&held.open, now) || (full && held.open.expires <= now);
+        let (dead, alive) = known.drain(..).partition(ended);
         *known = alive;
         self.forget_invitations(&dead).await?;
         if known.len() >= limits::INVITATIONS_MAX {
@@ -201,6 +204,12 @@ impl<S: LogStore + NoteStore> Service<S> {
             CommitError::Store(error) => store_code(&error),
         })
     }
+}
+
+/// Whether an invitation ended so long ago that nobody asks for those who asked on it.
+pub(super) fn is_forgotten(open: &OpenInvitation, now: UnixMillis) -> bool {
+    let remembered = u64::try_from(INVITATION_REMEMBERED.as_millis()).unwrap_or(u64::MAX);
+    open.expires.0.saturating_add(remembered) <= now.0
 }
 
 fn invitation_key(committee: CommitteeId, id: InvitationId) -> Vec<u8> {

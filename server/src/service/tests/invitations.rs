@@ -7,7 +7,8 @@ use sealpost_protocol::invitation::{InvitationSecret, SealedJoinRequest};
 use sealpost_protocol::world::TestDevice;
 
 use super::*;
-use crate::limits::JOIN_REQUESTS_COMMITTEE_MAX;
+use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX};
+use crate::service::invitations::is_forgotten;
 
 fn secret(seed: u8) -> InvitationSecret {
     InvitationSecret::new([seed; 32].into())
@@ -82,6 +83,15 @@ async fn only_the_maker_sees_who_asks() {
         refused(Code::NotFound),
         "another's invitation"
     );
+}
+
+#[test]
+fn who_asked_in_time_is_kept_for_the_maker_beyond_the_invitations_end() {
+    let forgotten = |at: u64| is_forgotten(&open_invitation(1, 1), UnixMillis(at));
+    let end = NOW.0 + HOUR_MS;
+    let remembered = u64::try_from(INVITATION_REMEMBERED.as_millis()).unwrap();
+    assert!(!forgotten(end) && !forgotten(end + remembered - 1));
+    assert!(forgotten(end + remembered));
 }
 
 #[tokio::test]
