@@ -86,8 +86,13 @@ impl Ui {
     /// closed stderr is no reason to fail.
     pub fn talk(&mut self, line: &str) {
         if self.format == Format::Words {
-            let _ = writeln!(self.err, "{}", Untrusted::line(line));
+            self.warn(line);
         }
+    }
+
+    /// A line that nobody must miss, a script's author neither. Never said by a command that fails.
+    pub fn warn(&mut self, line: &str) {
+        let _ = writeln!(self.err, "{}", Untrusted::line(line));
     }
 
     /// Tells a failure: what happened, what is safe, what to do next.

@@ -38,7 +38,7 @@ impl Init {
     /// Makes the vault.
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let handle = names::handle(&self.handle)?;
-        let work_factor = self.work_factor(session)?;
+        let work_factor = self.work_factor()?;
         session.home.must_be_free()?;
         let passphrase = session.passphrase.read_new()?;
         let secrets = Secrets::generate()?;
@@ -52,6 +52,11 @@ impl Init {
         let reference = names::device_ref(&id);
         let words = format!("{reference}  {}", Untrusted::line(&handle));
         let made = Made { reference: reference.to_string(), id: id.to_string(), handle };
+        if work_factor < DEFAULT_WORK_FACTOR {
+            session.ui.warn(&format!(
+                "Danger: work factor {work_factor} instead of {DEFAULT_WORK_FACTOR}. For tests only."
+            ));
+        }
         session.ui.talk("The vault is made. Nobody can reset its passphrase.");
         session
             .ui
@@ -59,15 +64,10 @@ impl Init {
         Ok(session.ui.result(&made, &words)?)
     }
 
-    fn work_factor(&self, session: &mut Session) -> Result<u8, Failure> {
+    fn work_factor(&self) -> Result<u8, Failure> {
         match self.danger_work_factor {
             None => Ok(DEFAULT_WORK_FACTOR),
-            Some(chosen) if (1..=WORK_FACTOR_MAX).contains(&chosen) => {
-                session.ui.talk(&format!(
-                    "Danger: work factor {chosen} instead of {DEFAULT_WORK_FACTOR}. For tests only."
-                ));
-                Ok(chosen)
-            }
+            Some(chosen) if (1..=WORK_FACTOR_MAX).contains(&chosen) => Ok(chosen),
             Some(_) => {
                 let what = format!("The work factor is not 1 to {WORK_FACTOR_MAX}");
                 Err(Failure::new(Kind::Usage, what))

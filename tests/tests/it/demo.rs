@@ -82,6 +82,10 @@ fn for_scripts_the_demo_is_one_object() {
 fn without_a_relay_program_the_demo_says_how_to_get_one() {
     let programs = programs();
     let home = Home::empty(&programs);
+    // Alone in a folder: a relay's program that was built may stand beside the tested one.
+    let alone = home.disk().join("sealpost");
+    fs::copy(&programs.client, &alone).expect("it is ours");
+    let programs = Programs { client: alone, ..programs };
     let mut command = demo(&programs, &home, "/nonexistent");
     let failed = Process::spawn(command.arg("--json")).finish().fails(6, "not-found");
     let _ = failed.says("cargo build");
