@@ -223,7 +223,7 @@ fn no_leave(code: Code) -> Failure {
         Code::NotFound => "The relay knows no such permit, or it was revoked".to_owned(),
         Code::AlreadyFounded => "The permit was used for another committee".to_owned(),
         Code::OtherLog => "The relay at that address has another key".to_owned(),
-        code => format!("The relay refused to found the committee: {}", code.name()),
+        code => format!("The relay refused to found the committee: {}", relay::told(code)),
     };
     let kind = match code {
         Code::NotFound => Error::NotFound,
@@ -354,7 +354,7 @@ fn dead(code: Code) -> Failure {
             "The invitation is not honoured: it was used, cancelled, expired, or never was"
                 .to_owned(),
         ),
-        code => (Error::Failed, format!("The relay refused the request: {}", code.name())),
+        code => (Error::Failed, format!("The relay refused the request: {}", relay::told(code))),
     };
     Failure::new(kind, what)
         .safe("Nothing of you was kept at the relay.")

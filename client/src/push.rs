@@ -121,7 +121,7 @@ fn take_answer(
         for (flying, result) in batch.iter().zip(&pushed.results) {
             if let PushResult::Refused(Refused { code }) = result {
                 vault.note_refusal(flying.draft, &refusal(*code, now))?;
-                refused.push(format!("{} refused: {}", flying.reference, code.name()));
+                refused.push(format!("{} refused: {}", flying.reference, relay::told(*code)));
             }
         }
         Ok::<_, VaultError>(())
@@ -146,7 +146,7 @@ fn check_receipts(
 }
 
 fn refusal(code: Code, at: UnixMillis) -> Refusal {
-    Refusal { why: code.name().to_owned(), at }
+    Refusal { why: relay::told(code), at }
 }
 
 /// Brings the outbox in step with the verified log, signs what can be signed, and says what to

@@ -61,11 +61,27 @@ pub async fn ask(connection: &Connection, request: &Request) -> Result<Reply, As
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// The relay said no.
-    #[error("the relay refused: {}", .0.name())]
+    #[error("the relay refused: {}", told(*.0))]
     Refused(Code),
     /// No answer, or a lie.
     #[error(transparent)]
     Transport(#[from] TransportError),
+}
+
+/// A relay's no, for people: its name, by which it can be looked up, and what it means where that
+/// is not plain.
+pub fn told(code: Code) -> String {
+    let meaning = match code {
+        Code::NotActive => "this device is no longer active there",
+        Code::NotEntitled => "this device's role does not allow it",
+        Code::LockPending => "the lock must be changed first",
+        Code::TooMany => "too many of these lately, later is fine",
+        Code::Busy => "it is busy, later is fine",
+        Code::Full => "its disk is full, it reads and does not write",
+        Code::Stopped => "its disk failed, whether anything was kept is not known",
+        code => return code.name().to_owned(),
+    };
+    format!("{} ({meaning})", code.name())
 }
 
 /// An answer of another kind or size than asked for.
