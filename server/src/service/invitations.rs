@@ -77,7 +77,9 @@ impl<S: LogStore + NoteStore> Service<S> {
         known: &mut Vec<Invitation>,
     ) -> Result<(), Code> {
         let now = (self.clock)();
-        let full = known.len() >= limits::INVITATIONS_MAX;
+        // What ended is kept for its maker only while it takes nobody's place.
+        let waiting = self.scan(&committee_joins_prefix(standing.committee)).await?.len();
+        let full = known.len() >= limits::INVITATIONS_MAX || waiting >= JOIN_REQUESTS_COMMITTEE_MAX;
         let ended =
             |held: &Invitation| is_forgotten(&held.open, now) || (full && held.open.expires <= now);
         let (dead, alive) = known.drain(..).partition(ended);

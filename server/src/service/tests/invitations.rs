@@ -94,6 +94,43 @@ fn who_asked_in_time_is_kept_for_the_maker_beyond_the_invitations_end() {
     assert!(forgotten(end + remembered));
 }
 
+/// A relay two hours on, when the invitations so far have ended.
+async fn two_hours_on(fixture: Fixture) -> Fixture {
+    let Fixture { service, world, home } = fixture;
+    drop(service);
+    let store = Store::open(&home.disk, &home.path, home.options).unwrap();
+    let clock = || UnixMillis(NOW.0 + 2 * HOUR_MS);
+    let service = Service::open(Arc::new(store), relay_key(), clock).await.unwrap();
+    Fixture { service: Arc::new(service), world, home }
+}
+
+/// How many wait after `seeds` invitations were filled and ended, and a new one was made; and what
+/// is answered to who asks on that.
+async fn after_the_end_of(seeds: std::ops::RangeInclusive<u8>) -> (usize, Reply) {
+    let fixture = Fixture::new().await;
+    for seed in seeds {
+        let open = open_invitation(seed, 100);
+        invite(&fixture, FOUNDER, InviteAction::New(open)).await;
+        for number in 0_u8..16 {
+            assert_eq!(join(&fixture, &open, seed, &[number]).await, Reply::Done(Empty {}));
+        }
+    }
+    let fixture = two_hours_on(fixture).await;
+    let mut fresh = open_invitation(99, 1);
+    fresh.expires.0 += 2 * HOUR_MS;
+    invite(&fixture, FOUNDER, InviteAction::New(fresh)).await;
+    let about = Request::Joins(CommitteeRequest { committee: fixture.committee() });
+    let joins = ask(&fixture.service, login(&TestDevice::new(FOUNDER)), about).await;
+    let Reply::Joins(joins) = joins else { panic!("{joins:?}") };
+    (joins.len(), join(&fixture, &fresh, 99, b"new").await)
+}
+
+#[tokio::test]
+async fn those_who_asked_in_time_are_kept_and_keep_nobody_out() {
+    assert_eq!(after_the_end_of(1..=1).await, (16, Reply::Done(Empty {})));
+    assert_eq!(after_the_end_of(1..=8).await, (0, Reply::Done(Empty {})), "all places were taken");
+}
+
 #[tokio::test]
 async fn members_open_no_invitations() {
     let fixture = Fixture::new().await;
