@@ -2,7 +2,7 @@
 
 use sealpost_protocol::committee::Committee as Fold;
 use sealpost_protocol::id::{DeviceId, LeafIndex, MemberNumber};
-use sealpost_protocol::roster::{Device, DeviceStanding};
+use sealpost_protocol::roster::{Device, Standing};
 use sealpost_protocol::seal::Label;
 use serde::Serialize;
 
@@ -110,22 +110,21 @@ fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, 
 }
 
 fn devices(fold: &Fold, number: MemberNumber, own: DeviceId) -> Vec<MemberDevice> {
-    let of_member = |(_, device): &(DeviceId, &Device)| device.member == number;
     let shown = |(id, device): (DeviceId, &Device)| {
         let LeafIndex(since) = device.since;
         MemberDevice {
             reference: names::device_ref(&id).to_string(),
             id: id.to_string(),
-            state: match device.standing {
-                DeviceStanding::Active => "active",
-                DeviceStanding::Suspended(_) => "suspended",
-                DeviceStanding::Ended(_) => "ended",
+            state: match fold.roster().standing_of(id) {
+                Some(Standing::Active) => "active",
+                Some(Standing::Suspended(_)) => "suspended",
+                Some(Standing::Ended(_)) | None => "ended",
             },
             since,
             this: id == own,
         }
     };
-    fold.roster().devices().filter(of_member).map(shown).collect()
+    fold.roster().devices_of(number).map(shown).collect()
 }
 
 impl Member {

@@ -344,9 +344,9 @@ impl Signer<'_> {
         let roster = self.fold.roster();
         let own = roster.device(self.device.device_id()).map(|device| device.member);
         let reads = |member| own == Some(member) || readers.contains(&member);
-        let devices = roster.devices().map(|(_, device)| device);
-        devices
-            .filter(|device| device.is_active() && reads(device.member))
+        let active = roster.active_devices().filter_map(|id| roster.device(id));
+        active
+            .filter(|device| reads(device.member))
             .map(|device| Ok(Recipient::from_bytes(&device.card.recipient().0)?))
             .collect()
     }

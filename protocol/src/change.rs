@@ -30,9 +30,9 @@ tagged! {
         /// Gives a member another role.
         5 => Role(SetRole),
         /// Cuts a member or a device off, at once and for the time being.
-        6 => Suspend(Standing),
+        6 => Suspend(Suspend),
         /// Ends a suspension.
-        7 => Restore(Standing),
+        7 => Restore(Restore),
         /// Ends a membership for good.
         8 => Remove(Remove),
         /// Starts a new epoch.
@@ -194,11 +194,20 @@ tagged! {
     }
 }
 
-/// Whom a suspension or restoration is about.
+/// Cuts off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Standing {
+pub struct Suspend {
     /// Whom.
+    #[n(0)]
+    pub target: Target,
+}
+
+/// Ends a suspension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Restore {
+    /// Whose.
     #[n(0)]
     pub target: Target,
 }

@@ -12,12 +12,10 @@ use minicbor::{Decode, Encode};
 use crate::age_header::{self, PeerAgeHeaderError};
 use crate::change::{Change, Role};
 use crate::codec::{self, PeerCodecError};
-use crate::entry::{Admitted, Kind, RosterHead, Seen, SignedEntry, UnverifiedEntry};
+use crate::entry::{Admitted, Header, Kind, RosterHead, Seen, SignedEntry, UnverifiedEntry};
 use crate::hash::Hash;
 use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, Term, TreeSize};
 use crate::limits;
-#[cfg(test)]
-use crate::roster::DeviceStanding;
 use crate::roster::{PeerRosterError, Place, Roster};
 use crate::sign::{BadSignature, PublicKey};
 use crate::tree::Frontier;
@@ -168,7 +166,8 @@ impl Committee {
         check_founding_header(&signed, found.founder.device())?;
         let author = found.founder.device();
         let leaf = signed.leaf();
-        let roster = Roster::found(*found, Place { index: LeafIndex(0), leaf, author })?;
+        let made_at = signed.header().made_at;
+        let roster = Roster::found(*found, Place { index: LeafIndex(0), leaf, author, made_at })?;
         let mut tree = Frontier::default();
         let nodes = tree.append(leaf);
         let head = AuthorHead { seq: AuthorSeq(0), leaf, seen: TreeSize(0) };
@@ -204,7 +203,8 @@ impl Committee {
     ) -> Result<Admitted, AdmitError<E>> {
         self.check(&signed, root_at)?;
         let index = self.size().next_index();
-        let place = Place { index, leaf: signed.leaf(), author: signed.header().author };
+        let Header { author, made_at, .. } = *signed.header();
+        let place = Place { index, leaf: signed.leaf(), author, made_at };
         match signed.header().kind {
             Kind::Record => self.check_record(&signed)?,
             Kind::Roster => {
@@ -354,12 +354,6 @@ impl Committee {
     /// The roster.
     pub fn roster(&self) -> &Roster {
         &self.roster
-    }
-
-    /// For tests of what none of the changes built so far brings about.
-    #[cfg(test)]
-    pub(crate) fn set_standing(&mut self, device: DeviceId, standing: DeviceStanding) {
-        self.roster.set_standing(device, standing);
     }
 
     /// The last entry of a device, if it has any.

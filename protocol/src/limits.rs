@@ -1,5 +1,7 @@
 //! Every limit of the formats, in one place, each with its reason. All are inclusive.
 
+use std::time::Duration;
+
 /// A header: 14 small fields and the blob list take 300 to 900 bytes.
 pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Signatures of an entry, in every version: version 1 has one.
@@ -26,6 +28,11 @@ pub const ENTRY_BYTES_MAX: usize = RECORD_PAYLOAD_BYTES_MAX + HEADER_BYTES_MAX +
 pub const DEVICES_MAX: usize = 2_000;
 /// Active devices a member may have, a recovery spare included.
 pub const MEMBER_DEVICES_MAX: usize = 5;
+/// Changes of one member that wait for approvals; one more drops the member's oldest, so that
+/// nobody fills the roster and nobody voids another's.
+pub const PROPOSALS_MAX: usize = 16;
+/// Between a proposal and an approval: what was right a month ago is asked again.
+pub const PROPOSAL_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// An encoded card: two 32-byte keys, one 1,216-byte recipient, two signatures.
 pub const CARD_BYTES_MAX: usize = 2 * 1024;

@@ -7,24 +7,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::age_header;
-use crate::card::{Card, RecipientBytes};
-use crate::change::{
-    Admit, Change, Found, Grant, Label, Lock, Policy, Relay, RepairGrant, RepairLink, Role,
-};
+use crate::card::Card;
+use crate::change::{Change, Found, Policy, Relay, Role, Target};
 use crate::entry::RosterHead;
 use crate::hash::Hash;
-use crate::id::{DeviceId, Epoch, LeafIndex, MemberNumber};
-use crate::limits;
+use crate::id::{DeviceId, Epoch, LeafIndex, MemberNumber, UnixMillis};
 use crate::sign::{PublicKey, VerifyingKey};
 
+mod approvals;
 mod error;
+mod lock;
+mod people;
+mod sealed;
+mod suspension;
 
+pub use approvals::{Proposal, Proposed};
 pub use error::PeerRosterError;
+pub use lock::LockState;
+pub use suspension::Suspension;
 
-/// Whether a device may act. A member's devices all have the member's role.
+/// Whether a member or a device may act. A device acts when both it and its member may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum DeviceStanding {
+pub enum Standing {
     /// It may.
     #[n(0)]
     Active,
@@ -46,9 +50,9 @@ pub struct Device {
     /// Whose it is.
     #[n(1)]
     pub member: MemberNumber,
-    /// Whether it may act.
+    /// Its own standing, beside its member's.
     #[n(2)]
-    pub standing: DeviceStanding,
+    pub standing: Standing,
     /// The entry that brought it in.
     #[n(3)]
     pub since: LeafIndex,
@@ -58,27 +62,12 @@ pub struct Device {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Member {
-    /// What the member may do.
+    /// What the member may do, with all devices.
     #[n(0)]
     pub role: Role,
-}
-
-/// A lock: what the log says of one epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct LockState {
-    /// Its recipient.
-    #[n(0)]
-    pub recipient: RecipientBytes,
-    /// The entry that began it.
+    /// The member's standing, beside that of each device.
     #[n(1)]
-    pub at: LeafIndex,
-    /// Whether a link hands the previous epoch's secret to those who hold this one.
-    #[n(2)]
-    pub linked: bool,
-    /// The devices that were granted this epoch.
-    #[n(3)]
-    granted: BTreeSet<DeviceId>,
+    pub standing: Standing,
 }
 
 /// The place a change takes in the log, and who made it.
@@ -90,6 +79,8 @@ pub struct Place {
     pub leaf: Hash,
     /// Its author.
     pub author: DeviceId,
+    /// When its author says it was made. Only the age of an approval is told from it.
+    pub made_at: UnixMillis,
 }
 
 /// The folded roster of one committee.
@@ -116,6 +107,12 @@ pub struct Roster {
     lock_number: u64,
     #[n(8)]
     leaves_since_lock: Vec<Hash>,
+    /// Changes that wait for approvals, by the leaf hash of the entry that proposed them.
+    #[n(9)]
+    proposals: BTreeMap<Hash, Proposal>,
+    /// Suspensions of coordinators that the others have not decided, by leaf hash.
+    #[n(10)]
+    undecided: BTreeMap<Hash, Suspension>,
 }
 
 impl Roster {
@@ -128,19 +125,16 @@ impl Roster {
         if lock.link.is_some() {
             return Err(PeerRosterError::LinkOfFirst);
         }
-        check_lock_files(&lock)?;
+        sealed::check_lock(&lock)?;
         let device = founder.device();
-        if lock.grants.iter().map(|grant| grant.device).ne([device]) {
-            return Err(PeerRosterError::Grants);
-        }
+        sealed::check_grants(&lock.grants, [device])?;
         if *founder.recipient() == lock.recipient {
             return Err(PeerRosterError::RecipientUsed);
         }
-        let member = MemberNumber(1);
-        let founder =
-            Device { card: founder, member, standing: DeviceStanding::Active, since: place.index };
+        let (number, standing) = (MemberNumber(1), Standing::Active);
+        let founder = Device { card: founder, member: number, standing, since: place.index };
         Ok(Self {
-            members: [(member, Member { role: Role::Coordinator })].into(),
+            members: [(number, Member { role: Role::Coordinator, standing })].into(),
             devices: [(device, founder)].into(),
             locks: vec![LockState::new(&lock, place.index)],
             policy,
@@ -149,6 +143,8 @@ impl Roster {
             head: RosterHead { number: 0, leaf: place.leaf },
             lock_number: 0,
             leaves_since_lock: vec![place.leaf],
+            proposals: BTreeMap::new(),
+            undecided: BTreeMap::new(),
         })
     }
 
@@ -157,6 +153,12 @@ impl Roster {
         match change {
             Change::Found(_) => return Err(PeerRosterError::AlreadyFounded),
             Change::Admit(admit) => self.admit(*admit, place)?,
+            Change::Role(role) => self.decide(Proposed::Role(role), place)?,
+            Change::Suspend(suspend) => self.suspend(suspend.target, place)?,
+            Change::Restore(restore) => self.decide(Proposed::Restore(restore.target), place)?,
+            Change::Remove(remove) => self.decide(Proposed::Remove(remove.member), place)?,
+            Change::Policy(policy) => self.decide(Proposed::Policy(policy), place)?,
+            Change::Approve(approve) => self.approve(&approve, place)?,
             Change::Lock(lock) => self.lock(&lock, place)?,
             Change::Label(label) => self.label(&label, place)?,
             // Repairs change nothing that others sign against: they do not move the head.
@@ -164,116 +166,18 @@ impl Roster {
             Change::Link(link) => return self.repair_link(&link, place),
             Change::Device(_) => return Err(PeerRosterError::NotBuilt("device")),
             Change::Retire(_) => return Err(PeerRosterError::NotBuilt("retire")),
-            Change::Role(_) => return Err(PeerRosterError::NotBuilt("role")),
-            Change::Suspend(_) => return Err(PeerRosterError::NotBuilt("suspend")),
-            Change::Restore(_) => return Err(PeerRosterError::NotBuilt("restore")),
-            Change::Remove(_) => return Err(PeerRosterError::NotBuilt("remove")),
-            Change::Policy(_) => return Err(PeerRosterError::NotBuilt("policy")),
             Change::Relays(_) => return Err(PeerRosterError::NotBuilt("relays")),
             Change::Recovery(_) => return Err(PeerRosterError::NotBuilt("recovery")),
-            Change::Approve(_) => return Err(PeerRosterError::NotBuilt("approve")),
         }
         self.head = RosterHead { number: self.head.number + 1, leaf: place.leaf };
         self.leaves_since_lock.push(place.leaf);
         Ok(())
     }
 
-    fn admit(&mut self, admit: Admit, place: Place) -> Result<(), PeerRosterError> {
-        let Admit { card, member, role, grants, label } = admit;
-        self.require_coordinator(place.author)?;
-        let expected = self.next_member();
-        if member != expected {
-            return Err(PeerRosterError::MemberNumber { expected });
-        }
-        let device = card.device();
-        self.check_new_card(&card)?;
-        if grants.iter().map(|grant| grant.device).ne([device]) {
-            return Err(PeerRosterError::Grants);
-        }
-        check_grants(&grants)?;
-        check_label(&label)?;
-        self.current_lock_mut().granted.insert(device);
-        self.members.insert(member, Member { role });
-        let since = place.index;
-        self.devices
-            .insert(device, Device { card, member, standing: DeviceStanding::Active, since });
-        Ok(())
-    }
-
-    fn lock(&mut self, lock: &Lock, place: Place) -> Result<(), PeerRosterError> {
-        if !self.lock_pending() {
-            self.require_coordinator(place.author)?;
-        }
-        check_lock_files(lock)?;
-        if !lock.grants.iter().map(|grant| grant.device).eq(self.active_devices()) {
-            return Err(PeerRosterError::Grants);
-        }
-        let used_by_lock = self.locks.iter().any(|old| old.recipient == lock.recipient);
-        let used_by_device =
-            self.devices.values().any(|device| *device.card.recipient() == lock.recipient);
-        if used_by_lock || used_by_device {
-            return Err(PeerRosterError::RecipientUsed);
-        }
-        self.locks.push(LockState::new(lock, place.index));
-        self.lock_number = self.head.number + 1;
-        self.leaves_since_lock.clear();
-        Ok(())
-    }
-
-    fn label(&mut self, label: &Label, place: Place) -> Result<(), PeerRosterError> {
-        self.require_coordinator(place.author)?;
-        check_label(&label.sealed)
-    }
-
-    fn repair_grant(&mut self, grant: &RepairGrant, place: Place) -> Result<(), PeerRosterError> {
-        let lock = self.lock_of(grant.epoch).ok_or(PeerRosterError::NoSuchEpoch)?;
-        if !self.device(grant.device).is_some_and(Device::is_active) {
-            return Err(PeerRosterError::NoSuchDevice);
-        }
-        if !self.holds(place.author, grant.epoch) {
-            return Err(PeerRosterError::NotHeld);
-        }
-        check_hybrid("grant", &grant.file, limits::GRANT_BYTES_MAX)?;
-        self.locks[lock].granted.insert(grant.device);
-        Ok(())
-    }
-
-    fn repair_link(&self, link: &RepairLink, place: Place) -> Result<(), PeerRosterError> {
-        let lock = self.lock_of(link.epoch).ok_or(PeerRosterError::NoSuchEpoch)?;
-        if !self.locks[lock].linked {
-            return Err(PeerRosterError::NoLink);
-        }
-        if !self.holds(place.author, link.epoch) {
-            return Err(PeerRosterError::NotHeld);
-        }
-        check_hybrid("link", &link.file, limits::LINK_BYTES_MAX)
-    }
-
-    fn check_new_card(&self, card: &Card) -> Result<(), PeerRosterError> {
-        if self.devices.len() >= limits::DEVICES_MAX {
-            return Err(PeerRosterError::TooManyDevices);
-        }
-        if self.devices.contains_key(&card.device()) {
-            return Err(PeerRosterError::DeviceKnown);
-        }
-        let keys = |card: &Card| [*card.signing_key(), *card.login_key()];
-        let taken = self.devices.values().any(|device| {
-            keys(&device.card).iter().any(|key| keys(card).contains(key))
-                || device.card.recipient() == card.recipient()
-        });
-        if taken {
-            return Err(PeerRosterError::KeyTaken);
-        }
-        // Whoever held that epoch, the removed included, could open every later grant to the device.
-        if self.locks.iter().any(|lock| lock.recipient == *card.recipient()) {
-            return Err(PeerRosterError::RecipientUsed);
-        }
-        Ok(())
-    }
-
-    fn require_coordinator(&self, device: DeviceId) -> Result<(), PeerRosterError> {
-        match self.role_of(device) {
-            Some(Role::Coordinator) => Ok(()),
+    /// The member whose device `device` is, if that is an active coordinator.
+    fn require_coordinator(&self, device: DeviceId) -> Result<MemberNumber, PeerRosterError> {
+        match (self.role_of(device), self.device(device)) {
+            (Some(Role::Coordinator), Some(device)) => Ok(device.member),
             _ => Err(PeerRosterError::NotCoordinator),
         }
     }
@@ -301,7 +205,23 @@ impl Roster {
 
     /// The devices that may act, in the order of their ids.
     pub fn active_devices(&self) -> impl Iterator<Item = DeviceId> {
-        self.devices().filter(|(_, device)| device.is_active()).map(|(id, _)| id)
+        self.devices().filter(|(_, device)| self.may_act(device)).map(|(id, _)| id)
+    }
+
+    /// Whether a device may act: it is here, and neither it nor its member is suspended or ended.
+    pub fn is_active(&self, device: DeviceId) -> bool {
+        self.device(device).is_some_and(|device| self.may_act(device))
+    }
+
+    /// A device's standing and its member's, as one: what ended it for good before what may pass,
+    /// the member's before its own.
+    pub fn standing_of(&self, device: DeviceId) -> Option<Standing> {
+        let device = self.device(device)?;
+        let both = [self.members.get(&device.member)?.standing, device.standing];
+        let ended = both.into_iter().find(|standing| matches!(standing, Standing::Ended(_)));
+        let suspended =
+            both.into_iter().find(|standing| matches!(standing, Standing::Suspended(_)));
+        Some(ended.or(suspended).unwrap_or(Standing::Active))
     }
 
     /// All members, in the order of their numbers.
@@ -309,9 +229,25 @@ impl Roster {
         self.members.iter().map(|(number, member)| (*number, *member))
     }
 
+    /// A member.
+    pub fn member(&self, number: MemberNumber) -> Option<Member> {
+        self.members.get(&number).copied()
+    }
+
+    /// The devices of a member, ended ones included.
+    pub fn devices_of(&self, member: MemberNumber) -> impl Iterator<Item = (DeviceId, &Device)> {
+        self.devices().filter(move |(_, device)| device.member == member)
+    }
+
+    /// The coordinator members who may act: active, with an active device.
+    pub fn active_coordinators(&self) -> BTreeSet<MemberNumber> {
+        let members = self.active_devices().filter_map(|id| self.device(id)).map(|d| d.member);
+        members.filter(|number| self.is_coordinator(*number)).collect()
+    }
+
     /// The role of an active device.
     pub fn role_of(&self, device: DeviceId) -> Option<Role> {
-        let device = self.device(device).filter(|device| device.is_active())?;
+        let device = self.device(device).filter(|device| self.may_act(device))?;
         self.members.get(&device.member).map(|member| member.role)
     }
 
@@ -333,22 +269,6 @@ impl Roster {
     /// The lock in force.
     pub fn current_lock(&self) -> &LockState {
         self.locks.last().expect("founding pushes the first lock and none is ever taken out")
-    }
-
-    /// Whether somebody who holds the current epoch is no longer active, so that nothing may be
-    /// sealed to it.
-    pub fn lock_pending(&self) -> bool {
-        let is_active = |id: &DeviceId| self.device(*id).is_some_and(Device::is_active);
-        !self.current_lock().granted.iter().all(is_active)
-    }
-
-    /// Whether `device` was granted `epoch`, or a later one from which links lead back to it.
-    pub fn holds(&self, device: DeviceId, epoch: Epoch) -> bool {
-        let Some(first) = self.lock_of(epoch) else { return false };
-        let linked_back = |later: usize| self.locks[first + 1..=later].iter().all(|l| l.linked);
-        (first..self.locks.len())
-            .take_while(|later| linked_back(*later))
-            .any(|later| self.locks[later].granted.contains(&device))
     }
 
     /// The policy in force.
@@ -380,66 +300,25 @@ impl Roster {
         leaf == Some(&head.leaf)
     }
 
-    fn lock_of(&self, epoch: Epoch) -> Option<usize> {
-        let at = usize::try_from(epoch.0).ok()?.checked_sub(1)?;
-        (at < self.locks.len()).then_some(at)
+    fn may_act(&self, device: &Device) -> bool {
+        let member = self.members.get(&device.member);
+        device.standing == Standing::Active
+            && member.is_some_and(|member| member.standing == Standing::Active)
     }
 
-    /// For tests of what none of the changes built so far brings about.
-    #[cfg(test)]
-    pub(crate) fn set_standing(&mut self, device: DeviceId, standing: DeviceStanding) {
-        self.devices.get_mut(&device).expect("a device of the committee").standing = standing;
+    fn is_coordinator(&self, member: MemberNumber) -> bool {
+        self.member(member).is_some_and(|member| member.role == Role::Coordinator)
     }
 
-    fn current_lock_mut(&mut self) -> &mut LockState {
-        self.locks.last_mut().expect("founding pushes the first lock and none is ever taken out")
-    }
-}
-
-impl Device {
-    /// Whether it may act.
-    pub fn is_active(&self) -> bool {
-        self.standing == DeviceStanding::Active
-    }
-}
-
-impl LockState {
-    fn new(lock: &Lock, at: LeafIndex) -> Self {
-        Self {
-            recipient: lock.recipient.clone(),
-            at,
-            linked: lock.link.is_some(),
-            granted: lock.grants.iter().map(|grant| grant.device).collect(),
+    /// The member a target is or belongs to.
+    fn member_of(&self, target: Target) -> Result<MemberNumber, PeerRosterError> {
+        match target {
+            Target::Member(number) if self.members.contains_key(&number) => Ok(number),
+            Target::Member(_) => Err(PeerRosterError::NoSuchMember),
+            Target::Device(id) => {
+                self.device(id).map(|device| device.member).ok_or(PeerRosterError::NoSuchDevice)
+            }
         }
-    }
-
-    /// The devices that were granted this epoch.
-    pub fn granted(&self) -> impl Iterator<Item = DeviceId> {
-        self.granted.iter().copied()
-    }
-}
-
-fn check_lock_files(lock: &Lock) -> Result<(), PeerRosterError> {
-    check_grants(&lock.grants)?;
-    check_label(&lock.label)?;
-    lock.link.as_ref().map_or(Ok(()), |link| check_hybrid("link", link, limits::LINK_BYTES_MAX))
-}
-
-fn check_grants(grants: &[Grant]) -> Result<(), PeerRosterError> {
-    grants.iter().try_for_each(|grant| check_hybrid("grant", &grant.file, limits::GRANT_BYTES_MAX))
-}
-
-fn check_label(file: &[u8]) -> Result<(), PeerRosterError> {
-    check_hybrid("label", file, limits::LABEL_BYTES_MAX)
-}
-
-fn check_hybrid(part: &'static str, file: &[u8], max: usize) -> Result<(), PeerRosterError> {
-    if file.len() > max {
-        return Err(PeerRosterError::TooLarge { part, len: file.len(), max });
-    }
-    match age_header::check_hybrid(file, 1) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(PeerRosterError::Sealed { part, error }),
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
-use crate::change::{Label, Policy, RepairGrant};
+use crate::change::{Label, Policy, Remove, RepairGrant, Suspend, Target};
 use crate::entry::{Blob, Entry, Header};
-use crate::id::UnixMillis;
+use crate::id::{MemberNumber, UnixMillis};
 use crate::vectors::for_each_vector;
 use crate::world::{
     TestDevice, World, found_with, founding_change, founding_header, lock, record_file, reread,
@@ -404,10 +404,11 @@ fn a_roster_payload_that_is_no_change_is_refused() {
 
 #[test]
 fn who_is_not_active_writes_nothing() {
-    use crate::roster::DeviceStanding::{Ended, Suspended};
-    for standing in [Suspended(LeafIndex(3)), Ended(LeafIndex(3))] {
+    let number = MemberNumber(2);
+    let suspend = Change::Suspend(Suspend { target: Target::Member(number) });
+    for ending in [suspend, Change::Remove(Remove { member: number })] {
         let (mut world, coordinator, member, _) = world();
-        world.committee.set_standing(member.id(), standing);
+        world.change(&coordinator, &ending).unwrap();
         assert_eq!(world.record(&member), Err(Refusal::NotActive));
         let label = Change::Label(Label { sealed: crate::world::hybrid_file().into() });
         assert_eq!(world.change(&member, &label), Err(Refusal::NotActive));

@@ -52,6 +52,59 @@ pub enum PeerRosterError {
     /// The author cannot hold what it says it grants.
     #[error("the author does not hold that epoch")]
     NotHeld,
+    /// A lock by who is no coordinator withholds history.
+    #[error("only a coordinator may withhold history; this lock has no link")]
+    LinkMissing,
+    /// There is no member of that number.
+    #[error("no such member")]
+    NoSuchMember,
+    /// The member or device was removed or retired.
+    #[error("that member or device has ended for good")]
+    Ended,
+    /// It is suspended.
+    #[error("that member or device is suspended already")]
+    AlreadySuspended,
+    /// It is not suspended.
+    #[error("that member or device is not suspended")]
+    NotSuspended,
+    /// The role or policy is as it is.
+    #[error("nothing would change")]
+    NothingChanges,
+    /// Nobody would be left who can change the roster.
+    #[error("the last active coordinator must stay: first make another member coordinator")]
+    LastCoordinator,
+    /// The policy's approvals would be more than the coordinators who remain when one is lost.
+    #[error("{needed} approvals are asked for, and {most} is the most for that many coordinators")]
+    TooFewCoordinators {
+        /// What the policy asks for.
+        needed: u16,
+        /// What the coordinators allow.
+        most: u16,
+    },
+    /// A policy of no approval.
+    #[error("a change needs one approval at least, its author's")]
+    NoApprovals,
+    /// A policy with a format of entries that this version does not write.
+    #[error("a policy asks for entries of version 1")]
+    PolicyFormat,
+    /// The author suspended a coordinator, and the others have not decided that.
+    #[error("the author suspended a coordinator, which the others must decide first")]
+    Bound,
+    /// Nothing waits for approval under that entry: it is decided or void, or there never was.
+    #[error("nothing waits for approval under that entry")]
+    NoSuchProposal,
+    /// The proposal is too long ago.
+    #[error("the proposal is older than {} days", limits::PROPOSAL_AGE_MAX.as_secs() / 86_400)]
+    ProposalTooOld,
+    /// The same member again.
+    #[error("this member has approved it already")]
+    AlreadyApproved,
+    /// The member it is about, or one whose own suspension is not decided.
+    #[error("this member's approval does not count here")]
+    NotForThisMember,
+    /// The label must come with the approval that completes an admission, and with no other.
+    #[error("a label comes with the approval that completes an admission, and with no other")]
+    ApprovalLabel,
     /// The founding policy asks for something a committee of one cannot give.
     #[error("a committee is founded with one approval and entries of version 1")]
     FoundingPolicy,

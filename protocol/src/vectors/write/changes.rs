@@ -3,8 +3,8 @@
 use super::{with, with_byte, write};
 use crate::change::{
     AddDevice, Admit, Approve, Change, Confirm, Label, Lease, Lock, MoveSignature, Policy,
-    Recovery, Relay, Relays, Remove, RepairGrant, RepairLink, Retire, Role, SetRole, Share,
-    Standing, Target,
+    Recovery, Relay, Relays, Remove, RepairGrant, RepairLink, Restore, Retire, Role, SetRole,
+    Share, Suspend, Target,
 };
 use crate::codec;
 use crate::entry::Seen;
@@ -56,7 +56,8 @@ fn people() -> Vec<(&'static str, Change)> {
         let card = other.card.clone();
         Change::Admit(Box::new(Admit { card, member: MEMBER, role, grants, label: file() }))
     };
-    let standing = |target| Standing { target };
+    let suspend = |target| Change::Suspend(Suspend { target });
+    let restore = |target| Change::Restore(Restore { target });
     let add = AddDevice { card: other.card.clone(), grant: grant(other.id()) };
     vec![
         ("found", Change::Found(Box::new(founding_change(&founder)))),
@@ -69,10 +70,10 @@ fn people() -> Vec<(&'static str, Change)> {
         ("role", Change::Role(SetRole { member: MEMBER, role: Role::Coordinator })),
         ("role_member", Change::Role(SetRole { member: MEMBER, role: Role::Member })),
         ("role_reader", Change::Role(SetRole { member: MEMBER, role: Role::Reader })),
-        ("suspend", Change::Suspend(standing(Target::Member(MEMBER)))),
-        ("suspend_device", Change::Suspend(standing(Target::Device(other.id())))),
-        ("restore", Change::Restore(standing(Target::Member(MEMBER)))),
-        ("restore_device", Change::Restore(standing(Target::Device(other.id())))),
+        ("suspend", suspend(Target::Member(MEMBER))),
+        ("suspend_device", suspend(Target::Device(other.id()))),
+        ("restore", restore(Target::Member(MEMBER))),
+        ("restore_device", restore(Target::Device(other.id()))),
         ("remove", Change::Remove(Remove { member: MEMBER })),
     ]
 }
