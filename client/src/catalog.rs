@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::error::{Failure, Kind as Error};
-use crate::keys::Keys;
+use crate::keys::{self, Keys};
 use crate::kinds;
 use crate::names::{self, People, Wanted};
 use crate::ui::time;
@@ -100,22 +100,11 @@ pub fn open_again(
         matches!(record.content, Content::Unopened(_)) && gained.contains(&record.epoch)
     };
     for record in vault.records(no)?.into_iter().filter(unopened) {
-        let entry = stored_entry(vault, no, record.index)?;
+        let entry = keys::entry_at(vault, no, record.index)?;
         let content = open(vault, keys, entry.header(), entry.payload())?;
         put(vault, no, record.index, entry.header(), entry.leaf(), content)?;
     }
     Ok(())
-}
-
-/// A verified entry, as it stands in the vault.
-fn stored_entry(
-    vault: &Read<'_>,
-    no: CommitteeNo,
-    index: LeafIndex,
-) -> Result<UnverifiedEntry, VaultError> {
-    let damaged = || VaultError::Damaged("an entry of a committee's log does not read".to_owned());
-    let bytes = vault.entry(no, index)?.ok_or_else(damaged)?;
-    UnverifiedEntry::decode(&bytes).map_err(|_| damaged())
 }
 
 /// The record in a payload, with its whole plaintext; or in words why there is none.
@@ -234,7 +223,7 @@ pub fn show(app: &App, typed: &str) -> Result<Shown, Failure> {
 pub fn sealed(app: &App, typed: &str) -> Result<Vec<u8>, Failure> {
     app.vault.read(|vault| match find(vault, typed)? {
         Found::Logged(record) => {
-            let entry = stored_entry(vault, record.committee, record.index)?;
+            let entry = keys::entry_at(vault, record.committee, record.index)?;
             entry.payload().map(<[u8]>::to_vec).ok_or_else(|| {
                 Failure::new(Error::NotFound, format!("{} was forgotten", record.reference))
             })

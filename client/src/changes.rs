@@ -4,24 +4,34 @@
 //! [`build`] makes the change that fits the log as it then is. When others were quicker, the same
 //! intent is built and signed anew.
 
+use std::str::FromStr;
+
 use sealpost_protocol::card::Card;
-use sealpost_protocol::change::{self, Change, Role};
+use sealpost_protocol::change::{Change, Policy, Role, Target};
 use sealpost_protocol::committee::Committee;
-use sealpost_protocol::hybrid::Recipient;
-use sealpost_protocol::id::{Country, DeviceId};
-use sealpost_protocol::seal::{EpochKeys, EpochSecret, Label, LabelMember, seal_grant};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{DeviceId, Epoch, MemberNumber, UnixMillis};
+use sealpost_protocol::roster::{PeerRosterError, Place, Roster, Standing};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
-use crate::random;
 use crate::vault::VaultError;
+
+pub mod build;
 
 /// What is wanted of the roster. In the outbox as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "change")]
 pub enum Intent {
-    /// A new lock, from which the history stays readable.
-    Lock,
+    /// A new lock.
+    Lock {
+        /// Whether those who come later are to read nothing from before it.
+        #[serde(default)]
+        withhold: bool,
+        /// Whether it is wanted only while the lock is pending, by whomever it is changed.
+        #[serde(default)]
+        if_pending: bool,
+    },
     /// The admission of a person whose safety number was compared.
     Admit {
         /// The card in hex, as it came with the join request.
@@ -33,6 +43,80 @@ pub enum Intent {
         /// Where they say to be.
         country: String,
     },
+    /// Another role for a member.
+    Role {
+        /// Whose.
+        member: u32,
+        /// Which.
+        role: RoleName,
+    },
+    /// The suspension of a member or a device.
+    Suspend {
+        /// Whose.
+        whom: Whom,
+    },
+    /// The end of a suspension.
+    Restore {
+        /// Whose.
+        whom: Whom,
+    },
+    /// The end of a membership.
+    Remove {
+        /// Whose.
+        member: u32,
+    },
+    /// Another policy.
+    Policy(PolicyParts),
+    /// An approval of what others proposed.
+    Approve {
+        /// Leaf hash of the entry that proposed it, in hex.
+        entry: String,
+    },
+    /// An epoch's secret for a device.
+    Grant {
+        /// For which device, in hex.
+        device: String,
+        /// Of which epoch.
+        epoch: u32,
+        /// Whether it is wanted though the log has one: that one is broken.
+        #[serde(default)]
+        again: bool,
+    },
+    /// The secret of the epoch before `epoch`, for all who hold `epoch`: the link in the log is
+    /// broken.
+    Link {
+        /// The later of the two.
+        epoch: u32,
+    },
+}
+
+/// A member or a device, as an intent keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// The member of that number.
+    Member(u32),
+    /// The device with that id, in hex.
+    Device(String),
+}
+
+/// What of the policy is to become another; the rest stays as it then is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyParts {
+    /// Coordinators a grave change needs.
+    pub approvals: Option<u16>,
+    /// Days after which a client says that it has heard from no coordinator.
+    pub lease_days: Option<u16>,
+    /// Whether clients then refuse to seal.
+    pub lease_enforced: Option<bool>,
+    /// Devices that vouch for a record before it counts as confirmed.
+    pub confirm_devices: Option<u16>,
+    /// Countries it is stored in before it counts as confirmed.
+    pub confirm_countries: Option<u16>,
+    /// Whether a member's further device needs a coordinator.
+    pub device_needs_coordinator: Option<bool>,
+    /// Months that plaintext stays in vaults; 0: for ever.
+    pub retention_months: Option<u16>,
 }
 
 /// A role as it is typed and kept.
@@ -85,93 +169,118 @@ impl From<Role> for RoleName {
 }
 
 impl Intent {
+    /// A lock that those who come later may read back from.
+    pub const LOCK: Self = Self::Lock { withhold: false, if_pending: false };
+
     /// The word for it in lists.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Lock => "lock",
+            Self::Lock { .. } => "lock",
             Self::Admit { .. } => "admit",
+            Self::Role { .. } => "role",
+            Self::Suspend { .. } => "suspend",
+            Self::Restore { .. } => "restore",
+            Self::Remove { .. } => "remove",
+            Self::Policy(_) => "policy",
+            Self::Approve { .. } => "approve",
+            Self::Grant { .. } => "grant",
+            Self::Link { .. } => "link",
         }
     }
 
     /// Whether the log already has what was wanted, by this or another entry.
-    pub fn is_done(&self, fold: &Committee) -> bool {
-        match self {
-            Self::Lock => false,
-            Self::Admit { card, .. } => {
-                decode_card(card).is_ok_and(|card| fold.roster().device(card.device()).is_some())
+    pub fn is_done(&self, fold: &Committee) -> Result<bool, Failure> {
+        let roster = fold.roster();
+        Ok(match self {
+            Self::Lock { if_pending, .. } => *if_pending && !roster.lock_pending(),
+            Self::Admit { card, .. } => roster.device(decode_card(card)?.device()).is_some(),
+            Self::Role { member, role } => {
+                let member = roster.member(MemberNumber(*member));
+                member.is_some_and(|member| member.role == Role::from(*role))
             }
+            Self::Suspend { whom } => standing(roster, whom)? != Some(Standing::Active),
+            Self::Restore { whom } => standing(roster, whom)? == Some(Standing::Active),
+            Self::Remove { member } => {
+                let ended = standing(roster, &Whom::Member(*member))?;
+                matches!(ended, Some(Standing::Ended(_)))
+            }
+            Self::Policy(parts) => parts.applied_to(*roster.policy()) == *roster.policy(),
+            Self::Grant { device, epoch, again } => {
+                !again && roster.holds(parsed(device, "a device")?, Epoch(*epoch))
+            }
+            Self::Approve { .. } | Self::Link { .. } => false,
+        })
+    }
+}
+
+impl Whom {
+    /// As the roster names it.
+    pub fn target(&self) -> Result<Target, Failure> {
+        Ok(match self {
+            Self::Member(number) => Target::Member(MemberNumber(*number)),
+            Self::Device(id) => Target::Device(parsed(id, "a device")?),
+        })
+    }
+}
+
+impl From<Target> for Whom {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Member(MemberNumber(number)) => Self::Member(number),
+            Target::Device(id) => Self::Device(id.to_string()),
         }
     }
 }
 
-/// Makes the change that fits the log as it is.
-pub fn build(
-    intent: &Intent,
-    fold: &Committee,
-    keys: &EpochKeys,
-    label: &Label,
-) -> Result<Change, Failure> {
-    match intent {
-        Intent::Lock => Ok(Change::Lock(Box::new(lock(fold, keys, label)?))),
-        Intent::Admit { card, role, handle, country } => {
-            let card = decode_card(card)?;
-            let country = country.parse().map_err(|_| damaged("a country"))?;
-            Ok(Change::Admit(Box::new(admit(fold, keys, label, card, *role, handle, country)?)))
-        }
+impl PolicyParts {
+    /// The policy with these parts in it.
+    pub fn applied_to(self, mut policy: Policy) -> Policy {
+        set(&mut policy.approvals, self.approvals);
+        set(&mut policy.lease.days, self.lease_days);
+        set(&mut policy.lease.enforce, self.lease_enforced);
+        set(&mut policy.confirm.devices, self.confirm_devices);
+        set(&mut policy.confirm.countries, self.confirm_countries);
+        set(&mut policy.device_needs_coordinator, self.device_needs_coordinator);
+        set(&mut policy.retention_months, self.retention_months);
+        policy
     }
 }
 
-fn lock(fold: &Committee, previous: &EpochKeys, label: &Label) -> Result<change::Lock, Failure> {
-    let seed = random::secret()?;
-    let keys = EpochKeys::new(EpochSecret::generate(&seed));
-    let grants = fold
-        .roster()
-        .active_devices()
-        .map(|device| grant(fold, &keys, device))
-        .collect::<Result<_, _>>()?;
-    Ok(change::Lock {
-        recipient: keys.recipient().to_bytes(),
-        grants,
-        link: Some(keys.seal_link(previous.secret()).into()),
-        label: keys.seal_label(label)?.into(),
+fn set<T>(part: &mut T, to: Option<T>) {
+    if let Some(to) = to {
+        *part = to;
+    }
+}
+
+/// The standing that a target has of its own.
+pub fn standing(roster: &Roster, whom: &Whom) -> Result<Option<Standing>, Failure> {
+    Ok(match whom.target()? {
+        Target::Member(number) => roster.member(number).map(|member| member.standing),
+        Target::Device(id) => roster.device(id).map(|device| device.standing),
     })
 }
 
-fn grant(fold: &Committee, keys: &EpochKeys, device: DeviceId) -> Result<change::Grant, Failure> {
-    let card = fold.roster().device(device).map(|device| &device.card);
-    let card = card.ok_or_else(|| damaged("the roster"))?;
-    grant_to(keys, card)
-}
-
-fn grant_to(keys: &EpochKeys, card: &Card) -> Result<change::Grant, Failure> {
-    let recipient = Recipient::from_bytes(&card.recipient().0)?;
-    Ok(change::Grant { device: card.device(), file: seal_grant(keys.secret(), &recipient).into() })
-}
-
-fn admit(
+/// The roster as it would be with this change as the next entry, or the rule that refuses it. The
+/// change's own leaf hash is not known before it is signed: a proposal stands under [`Hash::ZERO`].
+pub fn tried(
     fold: &Committee,
-    keys: &EpochKeys,
-    label: &Label,
-    card: Card,
-    role: RoleName,
-    handle: &str,
-    country: Country,
-) -> Result<change::Admit, Failure> {
-    let member = fold.roster().next_member();
-    let mut label = label.clone();
-    label.members.insert(member, LabelMember { handle: handle.to_owned(), country });
-    Ok(change::Admit {
-        member,
-        role: role.into(),
-        grants: vec![grant_to(keys, &card)?],
-        label: keys.seal_label(&label)?.into(),
-        card,
-    })
+    author: DeviceId,
+    change: Change,
+    now: UnixMillis,
+) -> Result<Roster, PeerRosterError> {
+    let mut roster = fold.roster().clone();
+    let place = Place { index: fold.size().next_index(), leaf: Hash::ZERO, author, made_at: now };
+    roster.apply(change, place)?;
+    Ok(roster)
 }
 
 fn decode_card(hex: &str) -> Result<Card, Failure> {
     let bytes = data_encoding::HEXLOWER.decode(hex.as_bytes()).map_err(|_| damaged("a card"))?;
     Card::decode(&bytes).map_err(|_| damaged("a card"))
+}
+
+fn parsed<T: FromStr>(text: &str, what: &str) -> Result<T, Failure> {
+    text.parse().map_err(|_| damaged(what))
 }
 
 fn damaged(what: &str) -> Failure {

@@ -3,19 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealpost_protocol::change::{Change, Grant};
+use sealpost_protocol::card::RecipientBytes;
+use sealpost_protocol::change::{Change, Grant, Role};
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee as Fold;
-use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::entry::{Header, UnverifiedEntry};
 use sealpost_protocol::hybrid::Identity;
-use sealpost_protocol::id::Epoch;
+use sealpost_protocol::id::{Epoch, LeafIndex};
 use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::limits;
 use sealpost_protocol::seal::{EpochKeys, EpochSecret, PeerGrantError, open_grant};
 use secrecy::ExposeSecret;
 
 use crate::error::Failure;
+use crate::names;
 use crate::vault::committees::CommitteeNo;
+use crate::vault::entries::ROSTER;
 use crate::vault::{Read, VaultError, Write};
 
 /// The keys of one committee. Each epoch's are made once: that takes milliseconds.
@@ -25,14 +28,16 @@ pub struct Keys<'a> {
     fold: &'a Fold,
     ready: BTreeMap<Epoch, EpochKeys>,
     gained: BTreeSet<Epoch>,
+    /// The later epoch of each link that was found not to lead back.
+    broken_links: BTreeSet<Epoch>,
     faults: Vec<String>,
 }
 
 impl<'a> Keys<'a> {
     /// The keys of committee `no`, whose log is folded in `fold`.
     pub fn new(device: &'a DeviceIdentity, no: CommitteeNo, fold: &'a Fold) -> Self {
-        let (ready, gained, faults) = Default::default();
-        Self { device, no, fold, ready, gained, faults }
+        let (ready, gained, broken_links, faults) = Default::default();
+        Self { device, no, fold, ready, gained, broken_links, faults }
     }
 
     /// This device.
@@ -68,20 +73,21 @@ impl<'a> Keys<'a> {
         self.faults
     }
 
-    /// Takes what an admitted change gives this device. `before` is the epoch before it.
+    /// Takes what an admitted change gives this device. `header` is that of the change's entry.
     pub fn take(
         &mut self,
         vault: &Write<'_>,
         change: &Change,
-        before: Epoch,
+        header: &Header,
     ) -> Result<(), Failure> {
+        let before = header.epoch;
         match change {
             Change::Found(found) => self.take_grants(vault, &found.lock.grants, before.next()),
             Change::Lock(lock) => {
                 let epoch = before.next();
                 self.take_grants(vault, &lock.grants, epoch)?;
                 match &lock.link {
-                    Some(link) => self.check_link(vault, link, epoch),
+                    Some(link) => self.check_link(vault, link, epoch, header),
                     None => Ok(()),
                 }
             }
@@ -93,7 +99,7 @@ impl<'a> Keys<'a> {
             Change::Grant(grant) if grant.device == self.device.device_id() => {
                 self.take_grant(vault, &grant.file, grant.epoch)
             }
-            Change::Link(link) => self.take_link(vault, &link.file, link.epoch),
+            Change::Link(link) => self.take_link(vault, &link.file, link.epoch).map(drop),
             _ => Ok(()),
         }
     }
@@ -103,26 +109,69 @@ impl<'a> Keys<'a> {
         for epoch in (2..=self.fold.roster().epoch().0).rev().map(Epoch) {
             let before = Epoch(epoch.0 - 1);
             let held = |epoch| vault.epoch_secret(self.no, epoch).map(|found| found.is_some());
-            if !held(epoch)? || held(before)? {
+            let linked = self.fold.roster().lock_state(epoch).is_some_and(|lock| lock.linked);
+            if !linked || !held(epoch)? || held(before)? {
                 continue;
             }
-            if let Some(link) = self.link_in_log(vault, epoch)? {
-                self.take_link(vault, &link, epoch)?;
+            for link in self.links_in_log(vault, epoch)? {
+                if self.take_link(vault, &link, epoch)? {
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    fn link_in_log(&self, vault: &Read<'_>, epoch: Epoch) -> Result<Option<Vec<u8>>, Failure> {
-        let lock = self.fold.roster().lock_state(epoch).filter(|lock| lock.linked);
-        let Some(lock) = lock else { return Ok(None) };
-        let damaged = || VaultError::Damaged("the entry of a lock does not read".to_owned());
-        let bytes = vault.entry(self.no, lock.at)?.ok_or_else(damaged)?;
-        let entry = UnverifiedEntry::decode(&bytes).map_err(|_| damaged())?;
-        match change_of(entry.payload()) {
-            Some(Change::Lock(lock)) => Ok(lock.link.map(Vec::from)),
-            _ => Err(damaged().into()),
+    /// The later epoch of each broken link that nobody has repaired and this device should: a
+    /// coordinator who did not make it, or anybody when there is no such coordinator.
+    pub fn links_to_repair(&mut self, vault: &Read<'_>) -> Result<Vec<Epoch>, Failure> {
+        let mut owed = Vec::new();
+        for epoch in self.broken_links.clone() {
+            let before = Epoch(epoch.0 - 1);
+            let Some(expected) = self.recipient_of(before) else { continue };
+            let links = self.links_in_log(vault, epoch)?;
+            let Some(keys) = self.of(vault, epoch)? else { continue };
+            let opens = |link: &Vec<u8>| keys.open_link(link, &expected).is_ok();
+            let is_repaired = links.iter().any(opens);
+            let can = vault.epoch_secret(self.no, before)?.is_some();
+            if !is_repaired && can && self.should_repair(vault, epoch)? {
+                owed.push(epoch);
+            }
         }
+        Ok(owed)
+    }
+
+    fn should_repair(&self, vault: &Read<'_>, epoch: Epoch) -> Result<bool, Failure> {
+        let roster = self.fold.roster();
+        let Some(lock) = roster.lock_state(epoch) else { return Ok(false) };
+        let maker = entry_at(vault, self.no, lock.at)?.header().author;
+        let coordinates = |device| roster.role_of(device) == Some(Role::Coordinator);
+        let others = roster.active_devices().any(|device| device != maker && coordinates(device));
+        let own = self.device.device_id();
+        Ok(own != maker && (coordinates(own) || !others))
+    }
+
+    /// The links from `epoch` to the one before: the lock's own, then repairs, the newest first.
+    fn links_in_log(&self, vault: &Read<'_>, epoch: Epoch) -> Result<Vec<Vec<u8>>, Failure> {
+        let Some(lock) = self.fold.roster().lock_state(epoch) else { return Ok(Vec::new()) };
+        let mut links = Vec::new();
+        let mut before = LeafIndex(u64::MAX);
+        while let Some((index, entry)) = last_roster_entry(vault, self.no, before)? {
+            if index <= lock.at {
+                break;
+            }
+            match change_of(entry.payload()) {
+                Some(Change::Link(link)) if link.epoch == epoch => links.push(link.file.into()),
+                _ => {}
+            }
+            before = index;
+        }
+        if let Some(Change::Lock(lock)) = change_of(entry_at(vault, self.no, lock.at)?.payload())
+            && let Some(link) = lock.link
+        {
+            links.insert(0, link.into());
+        }
+        Ok(links)
     }
 
     fn take_grants(
@@ -140,50 +189,108 @@ impl<'a> Keys<'a> {
 
     fn take_grant(&mut self, vault: &Write<'_>, file: &[u8], epoch: Epoch) -> Result<(), Failure> {
         let Some(lock) = self.fold.roster().lock_state(epoch) else { return Ok(()) };
-        let opened = open_grant(file, self.device.hybrid(), &lock.recipient);
-        self.store(vault, epoch, opened, "grant")
+        match open_grant(file, self.device.hybrid(), &lock.recipient) {
+            Ok(secret) => self.store(vault, epoch, &secret),
+            Err(error) => {
+                self.fault(format!(
+                    "The grant of lock {epoch} is broken: {error}. Ask any colleague who can read:                      sealpost member grant {} --lock {epoch}",
+                    names::device_ref(&self.device.device_id())
+                ));
+                Ok(())
+            }
+        }
     }
 
-    fn take_link(&mut self, vault: &Write<'_>, file: &[u8], epoch: Epoch) -> Result<(), Failure> {
+    /// Takes the epoch before through a link, unless it is held. Whether it is held then.
+    fn take_link(&mut self, vault: &Write<'_>, file: &[u8], epoch: Epoch) -> Result<bool, Failure> {
         let before = Epoch(epoch.0.saturating_sub(1));
         if vault.epoch_secret(self.no, before)?.is_some() {
-            return Ok(());
+            return Ok(true);
         }
-        let Some(lock) = self.fold.roster().lock_state(before) else { return Ok(()) };
-        let expected = lock.recipient.clone();
-        let Some(keys) = self.of(vault, epoch)? else { return Ok(()) };
-        let opened = keys.open_link(file, &expected);
-        self.store(vault, before, opened, "link")
+        match self.opened_link(vault, file, epoch)? {
+            Some(Ok(secret)) => self.store(vault, before, &secret).map(|()| true),
+            Some(Err(_)) | None => Ok(false),
+        }
     }
 
     /// Every holder checks a new link, whether or not it needs it: those who come later do.
-    fn check_link(&mut self, vault: &Write<'_>, file: &[u8], epoch: Epoch) -> Result<(), Failure> {
-        let before = Epoch(epoch.0 - 1);
-        let Some(lock) = self.fold.roster().lock_state(before) else { return Ok(()) };
-        let expected = lock.recipient.clone();
-        let Some(keys) = self.of(vault, epoch)? else { return Ok(()) };
-        let opened = keys.open_link(file, &expected);
-        self.store(vault, before, opened, "link")
+    fn check_link(
+        &mut self,
+        vault: &Write<'_>,
+        file: &[u8],
+        epoch: Epoch,
+        header: &Header,
+    ) -> Result<(), Failure> {
+        let before = Epoch(epoch.0.saturating_sub(1));
+        match self.opened_link(vault, file, epoch)? {
+            Some(Ok(secret)) => self.store(vault, before, &secret),
+            Some(Err(error)) => {
+                self.broken_links.insert(epoch);
+                let maker = names::device_ref(&header.author);
+                self.fault(format!(
+                    "The link of lock {before} in lock {epoch}, made by {maker}, is broken: {error}"
+                ));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What a link leads to; nothing when this device does not hold the later epoch.
+    fn opened_link(
+        &mut self,
+        vault: &Read<'_>,
+        file: &[u8],
+        epoch: Epoch,
+    ) -> Result<Option<Result<EpochSecret, PeerGrantError>>, Failure> {
+        let Some(expected) = self.recipient_of(Epoch(epoch.0.saturating_sub(1))) else {
+            return Ok(None);
+        };
+        let keys = self.of(vault, epoch)?;
+        Ok(keys.map(|keys| keys.open_link(file, &expected)))
+    }
+
+    fn recipient_of(&self, epoch: Epoch) -> Option<RecipientBytes> {
+        self.fold.roster().lock_state(epoch).map(|lock| lock.recipient.clone())
     }
 
     fn store(
         &mut self,
         vault: &Write<'_>,
         epoch: Epoch,
-        opened: Result<EpochSecret, PeerGrantError>,
-        what: &str,
+        secret: &EpochSecret,
     ) -> Result<(), Failure> {
-        match opened {
-            Ok(secret) => {
-                if vault.epoch_secret(self.no, epoch)?.is_none() {
-                    vault.put_epoch_secret(self.no, epoch, &secret.identity().to_string())?;
-                    self.gained.insert(epoch);
-                }
-            }
-            Err(error) => self.fault(format!("The {what} of lock {epoch} is broken: {error}")),
+        if vault.epoch_secret(self.no, epoch)?.is_none() {
+            vault.put_epoch_secret(self.no, epoch, &secret.identity().to_string())?;
+            self.gained.insert(epoch);
         }
         Ok(())
     }
+}
+
+/// The verified entry at `index`.
+pub fn entry_at(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    index: LeafIndex,
+) -> Result<UnverifiedEntry, VaultError> {
+    let bytes = vault.entry(no, index)?.ok_or_else(damaged_entry)?;
+    UnverifiedEntry::decode(&bytes).map_err(|_| damaged_entry())
+}
+
+/// The last verified roster entry before `index`, and its place.
+pub fn last_roster_entry(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    before: LeafIndex,
+) -> Result<Option<(LeafIndex, UnverifiedEntry)>, VaultError> {
+    let Some((index, bytes)) = vault.last_of_kind(no, ROSTER, before)? else { return Ok(None) };
+    let entry = UnverifiedEntry::decode(&bytes).map_err(|_| damaged_entry())?;
+    Ok(Some((index, entry)))
+}
+
+fn damaged_entry() -> VaultError {
+    VaultError::Damaged("an entry of a committee's log does not read".to_owned())
 }
 
 /// A roster entry's payload as the change it is.
@@ -196,6 +303,8 @@ pub fn label_of(change: Change, before: Epoch) -> Option<(Epoch, Vec<u8>)> {
     let (epoch, label) = match change {
         Change::Found(found) => (before.next(), found.lock.label),
         Change::Lock(lock) => (before.next(), lock.label),
+        // One that waits for approvals names nobody yet.
+        Change::Admit(admit) if admit.grants.is_empty() => return None,
         Change::Admit(admit) => (before, admit.label),
         Change::Label(label) => (before, label.sealed),
         Change::Approve(approve) => (before, approve.label?),

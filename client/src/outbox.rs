@@ -20,7 +20,8 @@ use crate::names;
 use crate::random;
 use crate::ui::time;
 use crate::vault::committees::{Committee, CommitteeNo, Standing};
-use crate::vault::outbox::{NewDraft, What};
+use crate::vault::outbox::{Draft, NewDraft, What};
+use crate::vault::{VaultError, Write};
 
 /// In a draft: the members whom its part apart will be sealed to.
 pub(crate) const READERS: &str = "readers";
@@ -102,19 +103,49 @@ pub fn save_intent(
     committee: CommitteeNo,
     intent: &Intent,
 ) -> Result<String, Failure> {
+    Ok(save_intents(app, &[(committee, intent.clone())])?.remove(0))
+}
+
+/// Saves several at once: all of them or none. Returns their ULIDs.
+pub fn save_intents(
+    app: &mut App,
+    intents: &[(CommitteeNo, Intent)],
+) -> Result<Vec<String>, Failure> {
     let made = app.clock.now();
+    app.vault.write(|vault| {
+        let save = |(committee, intent): &(CommitteeNo, Intent)| {
+            put_intent(vault, *committee, intent, made)
+        };
+        intents.iter().map(save).collect()
+    })
+}
+
+/// Saves one in a transaction that stands open, and returns its ULID.
+pub(crate) fn put_intent(
+    vault: &Write<'_>,
+    committee: CommitteeNo,
+    intent: &Intent,
+    made: UnixMillis,
+) -> Result<String, Failure> {
     let id = new_id(made)?.to_string();
     let new = NewDraft {
         committee,
         what: What::Roster,
         reference: Ref::new("RC", id.as_bytes()).to_string(),
         kind: intent.name().to_owned(),
-        draft: serde_json::to_vec(intent).expect("an intent is plain strings"),
+        draft: serde_json::to_vec(intent).expect("an intent is plain strings and numbers"),
         id: id.clone(),
         made,
     };
-    app.vault.write(|vault| vault.save_draft(&new))?;
+    vault.save_draft(&new)?;
     Ok(id)
+}
+
+/// What a draft wants of the roster.
+pub(crate) fn intent_of(draft: &Draft) -> Result<Intent, Failure> {
+    serde_json::from_slice(&draft.new.draft).map_err(|_| {
+        VaultError::Damaged("a roster change in the outbox does not read".to_owned()).into()
+    })
 }
 
 /// What will be sealed, without what sealing itself adds.

@@ -5,7 +5,7 @@
 
 use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
 use sealpost_protocol::codec;
-use sealpost_protocol::entry::{Admitted, Kind, UnverifiedEntry};
+use sealpost_protocol::entry::{Admitted, Kind};
 use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, Epoch, LeafIndex, TreeSize};
@@ -14,18 +14,20 @@ use sealpost_protocol::tree;
 
 use crate::app::App;
 use crate::catalog;
+use crate::changes::Intent;
 use crate::error::Failure;
 use crate::join::Opening;
 use crate::keys::{self, Keys};
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::{Extension, Log, Mark, MarkBy, Pulled};
+use crate::outbox::put_intent;
 use crate::relay::AskError;
 use crate::transport::{Connection, PeerError, TransportError};
 use crate::ui::progress::Progress;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::{CommitteeNo, Position, Standing};
-use crate::vault::entries::StoredEntry;
-use crate::vault::{Read, VaultError, Write};
+use crate::vault::entries::{self, StoredEntry};
+use crate::vault::{Read, Write};
 
 /// What one pull may bring: the limit, the entry that crosses it, and room for framing.
 const ANSWER_BYTES_MAX: u64 =
@@ -155,6 +157,7 @@ fn marks(vault: &Read<'_>, log: &Log) -> Result<Vec<Mark>, FollowError> {
 fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Failure> {
     let own = app.device.device_id();
     let no = log.known.no;
+    let now = app.clock.now();
     let App { vault, device, .. } = app;
     vault.write(|vault| {
         let mut brought = Brought::default();
@@ -170,6 +173,9 @@ fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Fai
         vault.put_nodes(no, tree::node_count(extension.from), &extension.nodes)?;
         let mut keys = Keys::new(device, no, &extension.fold);
         take_changes(vault, &mut keys, &extension.admitted)?;
+        for epoch in keys.links_to_repair(vault)? {
+            put_intent(vault, no, &Intent::Link { epoch: epoch.0 }, now)?;
+        }
         store_label(vault, &mut keys, no, &extension.admitted)?;
         catalog::open_new(vault, &mut keys, no, &extension.admitted)?;
         let gained = keys.gained().clone();
@@ -210,9 +216,9 @@ fn store_entry(vault: &Write<'_>, no: CommitteeNo, admitted: &Admitted) -> Resul
 
 fn kind_number(kind: Kind) -> u8 {
     match kind {
-        Kind::Roster => 1,
-        Kind::Record => 2,
-        Kind::Forget => 3,
+        Kind::Roster => entries::ROSTER,
+        Kind::Record => entries::RECORD,
+        Kind::Forget => entries::FORGET,
     }
 }
 
@@ -224,7 +230,7 @@ fn take_changes(
 ) -> Result<(), Failure> {
     for Admitted { entry, .. } in admitted.iter().filter(|new| is_roster(new)) {
         if let Some(change) = keys::change_of(entry.payload()) {
-            keys.take(vault, &change, entry.header().epoch)?;
+            keys.take(vault, &change, entry.header())?;
         }
     }
     keys.follow_links(vault)
@@ -256,10 +262,7 @@ fn store_label(
 
 fn last_label(vault: &Read<'_>, no: CommitteeNo) -> Result<Option<(Epoch, Vec<u8>)>, Failure> {
     let mut before = LeafIndex(u64::MAX);
-    while let Some((index, bytes)) = vault.last_of_kind(no, kind_number(Kind::Roster), before)? {
-        let entry = UnverifiedEntry::decode(&bytes).map_err(|_| {
-            VaultError::Damaged("an entry of a committee's log does not read".to_owned())
-        })?;
+    while let Some((index, entry)) = keys::last_roster_entry(vault, no, before)? {
         let change = keys::change_of(entry.payload());
         let label = change.and_then(|change| keys::label_of(change, entry.header().epoch));
         if label.is_some() {

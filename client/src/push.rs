@@ -9,6 +9,7 @@
 //! again only when the verified log can never admit them; what a relay says is not enough.
 
 use minicbor::bytes::ByteVec;
+use sealpost_protocol::change::Role;
 use sealpost_protocol::checkpoint::SignedCheckpoint;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::committee::Committee as Fold;
@@ -24,13 +25,14 @@ use sealpost_protocol::{codec, tree};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::changes::{self, Intent};
+use crate::changes::Intent;
+use crate::changes::build::{Maker, build, no_key};
 use crate::error::{Failure, Kind as Error};
 use crate::keys::Keys;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::Log;
 use crate::names;
-use crate::outbox::READERS;
+use crate::outbox::{READERS, intent_of, put_intent};
 use crate::pull::{self, Brought};
 use crate::random;
 use crate::relay;
@@ -157,12 +159,12 @@ pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlig
     let App { vault, device, .. } = app;
     let batch = vault.write(|vault| {
         reconcile(vault, &log, device.device_id(), now)?;
-        let waiting = vault.unsent(no)?;
-        let in_flight: Vec<InFlight> = waiting.iter().filter_map(in_flight).collect();
+        let in_flight: Vec<InFlight> = vault.unsent(no)?.iter().filter_map(in_flight).collect();
         if !in_flight.is_empty() {
             return Ok(in_flight);
         }
         let fold = log.pulled()?;
+        let waiting = in_turn(vault, no, fold, device.device_id(), now)?;
         let mut signer = Signer {
             fold,
             keys: Keys::new(device, no, fold),
@@ -175,6 +177,83 @@ pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlig
     })?;
     Ok((log, batch))
 }
+
+/// What waits, in the order in which it is to go: suspensions before anything else, then a lock that
+/// is due, then everything as it was written. Records wait for a lock that is due.
+fn in_turn(
+    vault: &Write<'_>,
+    no: CommitteeNo,
+    fold: &Fold,
+    device: DeviceId,
+    now: UnixMillis,
+) -> Result<Vec<Draft>, Failure> {
+    let waiting = vault.unsent(no)?;
+    for intent in owed(vault, no, fold, device, &waiting)? {
+        put_intent(vault, no, &intent, now)?;
+    }
+    let due = fold.roster().lock_pending();
+    let mut turns = Vec::new();
+    for draft in vault.unsent(no)? {
+        let turn = match draft.new.what {
+            What::Record if due => continue,
+            What::Record => Turn::AsWritten,
+            What::Roster => match intent_of(&draft)? {
+                Intent::Suspend { .. } => Turn::CutOff,
+                Intent::Lock { .. } if due => Turn::DueLock,
+                _ => Turn::AsWritten,
+            },
+        };
+        turns.push((turn, draft));
+    }
+    turns.sort_by_key(|(turn, draft)| (*turn, draft.no));
+    Ok(turns.into_iter().map(|(_, draft)| draft).collect())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    CutOff,
+    DueLock,
+    AsWritten,
+}
+
+/// What this device does for the committee without being asked: it changes a lock that is due, when
+/// it coordinates or has records to send, and a coordinator's grants what a device lacks.
+fn owed(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    fold: &Fold,
+    device: DeviceId,
+    waiting: &[Draft],
+) -> Result<Vec<Intent>, Failure> {
+    let roster = fold.roster();
+    let role = roster.role_of(device);
+    if role.is_none() || vault.epoch_secret(no, roster.epoch())?.is_none() {
+        return Ok(Vec::new());
+    }
+    let coordinates = role == Some(Role::Coordinator);
+    let wanted: Vec<Intent> = waiting
+        .iter()
+        .filter(|draft| draft.new.what == What::Roster)
+        .map(intent_of)
+        .collect::<Result<_, _>>()?;
+    if roster.lock_pending() {
+        let has_records = waiting.iter().any(|draft| draft.new.what == What::Record);
+        let saved = wanted.iter().any(|intent| matches!(intent, Intent::Lock { .. }));
+        let owes = (coordinates || has_records) && !saved;
+        return Ok(owes.then_some(DUE_LOCK).into_iter().collect());
+    }
+    let lacking = roster.ungranted().filter(|lacking| *lacking != device);
+    let grant = |lacking: DeviceId| Intent::Grant {
+        device: lacking.to_string(),
+        epoch: roster.epoch().0,
+        again: false,
+    };
+    let grants = lacking.map(grant).filter(|grant| coordinates && !wanted.contains(grant));
+    Ok(grants.collect())
+}
+
+/// A lock that whoever comes first makes.
+const DUE_LOCK: Intent = Intent::Lock { withhold: false, if_pending: true };
 
 fn in_flight(draft: &Draft) -> Option<InFlight> {
     let signed = draft.signed.as_ref().filter(|_| draft.sending == Sending::Sending)?;
@@ -233,14 +312,8 @@ fn is_done(vault: &Read<'_>, log: &Log, device: DeviceId, draft: &Draft) -> Resu
             let own = |held: &Record| held.committee == log.known.no && held.author == device;
             Ok(vault.records_by_id(&draft.new.id)?.iter().any(own))
         }
-        What::Roster => Ok(intent_of(draft)?.is_done(log.pulled()?)),
+        What::Roster => intent_of(draft)?.is_done(log.pulled()?),
     }
-}
-
-fn intent_of(draft: &Draft) -> Result<Intent, Failure> {
-    serde_json::from_slice(&draft.new.draft).map_err(|_| {
-        VaultError::Damaged("a roster change in the outbox does not read".to_owned()).into()
-    })
 }
 
 /// Seals and signs drafts, one behind the other.
@@ -353,9 +426,9 @@ impl Signer<'_> {
 
     fn build_change(&mut self, vault: &Read<'_>, draft: &Draft) -> Result<Payload, Failure> {
         let intent = intent_of(draft)?;
-        let keys = self.keys.of(vault, self.fold.roster().epoch())?.ok_or_else(no_key)?;
-        let label = self.label.as_ref().ok_or_else(no_key)?;
-        let change = changes::build(&intent, self.fold, keys, label)?;
+        let (no, fold, label) = (draft.new.committee, self.fold, self.label.as_ref());
+        let mut maker = Maker { vault, no, fold, keys: &mut self.keys, label };
+        let change = build(&intent, &mut maker)?;
         Ok(Payload { kind: Kind::Roster, bytes: codec::encode(&change), content: Hash::ZERO })
     }
 }
@@ -403,12 +476,6 @@ fn record_of(draft: &Draft) -> Result<WrittenRecord, Failure> {
 
 fn cannot_seal(draft: &Draft, error: LocalRecordError) -> Failure {
     Failure::new(Error::Usage, format!("{} cannot be sealed", draft.new.reference)).because(error)
-}
-
-fn no_key() -> Failure {
-    Failure::new(Error::NotDelivered, "This device does not hold the present lock")
-        .safe("What was written is in the vault, and goes when the lock is here.")
-        .next("Ask a coordinator to grant it, then sealpost sync")
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ impl Person {
     }
 
     pub(crate) fn locks(&mut self) {
-        outbox::save_intent(&mut self.app, self.no, &Intent::Lock).expect("saved");
+        outbox::save_intent(&mut self.app, self.no, &Intent::LOCK).expect("saved");
     }
 
     pub(crate) fn size(&self) -> TreeSize {

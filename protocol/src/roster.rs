@@ -21,7 +21,7 @@ mod people;
 mod sealed;
 mod suspension;
 
-pub use approvals::{Proposal, Proposed};
+pub use approvals::{Admission, Proposal, Proposed};
 pub use error::PeerRosterError;
 pub use lock::LockState;
 pub use suspension::Suspension;

@@ -8,7 +8,8 @@ use sealpost_protocol::seal::seal_grant;
 
 use super::*;
 use crate::app::App;
-use crate::changes::{self, Intent};
+use crate::changes::Intent;
+use crate::changes::build::{Maker, build};
 use crate::names;
 use crate::village::{MemoryRelay, Person};
 
@@ -34,8 +35,15 @@ fn with_keys<T>(person: &Person, work: impl FnOnce(&Fold, &EpochKeys) -> T) -> T
 
 /// A new lock as `person` would make it.
 fn lock_by(person: &Person) -> Lock {
-    let label = names::label(&person.log().known).expect("reads").expect("is there");
-    let made = with_keys(person, |fold, keys| changes::build(&Intent::Lock, fold, keys, &label));
+    let log = person.log();
+    let label = names::label(&log.known).expect("reads").expect("is there");
+    let fold = log.pulled().expect("pulled");
+    let App { vault, device, .. } = &person.app;
+    let mut keys = Keys::new(device, person.no, fold);
+    let made = vault.read(|vault| {
+        let (no, label) = (person.no, Some(&label));
+        build(&Intent::LOCK, &mut Maker { vault, no, fold, keys: &mut keys, label })
+    });
     match made.expect("built") {
         Change::Lock(lock) => *lock,
         other => panic!("no lock: {other:?}"),

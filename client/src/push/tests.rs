@@ -164,7 +164,7 @@ fn an_admission_that_somebody_else_made_is_done() {
     let card = isla.app.device.card();
     let intent = Intent::Admit {
         card: data_encoding::HEXLOWER.encode(card.as_bytes()),
-        role: changes::RoleName::Member,
+        role: crate::changes::RoleName::Member,
         handle: "isla".to_owned(),
         country: "CH".to_owned(),
     };
@@ -211,7 +211,7 @@ fn what_can_never_be_sealed_is_set_aside_and_keeps_nothing_back() {
         sealpost_protocol::card::Card::sign(other.signing_key(), other.login_key(), &unusable);
     let intent = Intent::Admit {
         card: data_encoding::HEXLOWER.encode(card.as_bytes()),
-        role: changes::RoleName::Member,
+        role: crate::changes::RoleName::Member,
         handle: "eve".to_owned(),
         country: "CH".to_owned(),
     };

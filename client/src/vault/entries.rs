@@ -8,6 +8,13 @@ use super::committees::CommitteeNo;
 use super::sql::{int, uint};
 use super::{Read, VaultError, Write};
 
+/// How the kinds of entries are numbered here, as in their headers.
+pub const ROSTER: u8 = 1;
+/// See [`ROSTER`].
+pub const RECORD: u8 = 2;
+/// See [`ROSTER`].
+pub const FORGET: u8 = 3;
+
 /// A verified entry to be stored.
 #[derive(Clone, Debug)]
 pub struct StoredEntry<'a> {

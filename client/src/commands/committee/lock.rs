@@ -67,7 +67,7 @@ impl Lock {
 fn change(session: &mut Session, app: &mut App, known: &Committee) -> Result<(), Failure> {
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     invitations::must_coordinate(app, &log)?;
-    let id = outbox::save_intent(app, known.no, &Intent::Lock)?;
+    let id = outbox::save_intent(app, known.no, &Intent::LOCK)?;
     let delivery = sync::deliver(app, known.no, &id, CHANGE_PATIENCE);
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     let epoch = log.pulled()?.roster().epoch().0;
