@@ -4,6 +4,7 @@
 //! waited for. Position, entries, keys and opened records of a stretch are stored together.
 
 use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
+use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::entry::{Admitted, Kind};
 use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
@@ -132,6 +133,7 @@ async fn receive(
             }
             Reply::End(end) => return Ok(Pulled { entries, note: end.checkpoint }),
             Reply::Refused(Refused { code }) => return Err(AskError::Refused(code)),
+            Reply::NotActive(_) => return Err(AskError::Refused(Code::NotActive)),
             _ => return Err(TransportError::Lied(PeerError::Unexpected).into()),
         }
     }

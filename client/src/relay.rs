@@ -53,6 +53,7 @@ pub async fn ask(connection: &Connection, request: &Request) -> Result<Reply, As
     let reply = connection.request(request).await?.next().await?;
     match reply.ok_or(TransportError::Lied(PeerError::Incomplete))? {
         Reply::Refused(Refused { code }) => Err(AskError::Refused(code)),
+        Reply::NotActive(_) => Err(AskError::Refused(Code::NotActive)),
         reply => Ok(reply),
     }
 }

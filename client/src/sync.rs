@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sealpost_protocol::checkpoint::{Cosignature, Cosigner};
+use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, Reply, Request};
 use sealpost_protocol::limits;
 use tokio::time::timeout;
@@ -275,6 +276,7 @@ async fn one(
 ) -> Result<(), FollowError> {
     let behind = match state {
         HeadState::Unknown(_) => return Err(gone(app, known)?.into()),
+        HeadState::NotActive(_) => return Err(AskError::Refused(Code::NotActive).into()),
         HeadState::Same(_) => !app.vault.read(|vault| vault.ahead(known.no))?.is_empty(),
         HeadState::Other(head) => {
             keep_head(app, known, &head.checkpoint)?;

@@ -57,6 +57,8 @@ tagged! {
         0 => Refused(Refused),
         /// The version both speak.
         1 => Hello(HelloReply),
+        /// No, for this device may act in that committee no longer, or not now; and why.
+        2 => NotActive(NotActive),
         /// One state for each committee asked for, in that order.
         3 => Heads(Vec<HeadState>) by codec::at_most::<_, _, { limits::HEADS_COMMITTEES_MAX }>,
         /// Some entries, in order.
@@ -150,7 +152,28 @@ tagged! {
         1 => Same(Empty),
         /// Another size: a checkpoint.
         2 => Other(Checkpointed),
+        /// Not for this device any longer, or not now; and why.
+        3 => NotActive(NotActive),
     }
+}
+
+/// Shows a device why it may not act: the entry that suspended or ended it, in its place in the
+/// log. Whoever gets it need not believe the relay: its author's signature and the proof tell.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct NotActive {
+    /// The entry, as it was signed.
+    #[n(0)]
+    pub entry: ByteVec,
+    /// Its place.
+    #[n(1)]
+    pub index: LeafIndex,
+    /// Inclusion proof.
+    #[n(2)]
+    pub proof: Proof,
+    /// The checkpoint the proof is for, as the text of its signed note.
+    #[n(3)]
+    pub checkpoint: String,
 }
 
 /// A checkpoint, as the text of its signed note.

@@ -98,10 +98,11 @@ impl Replies {
         let Some(body) = self.next_body().await? else { return Ok(None) };
         let reply: Reply = frame::decode(&body).map_err(PeerError::from)?;
         self.complete = match (&reply, self.shape) {
-            (Reply::Refused(_) | Reply::End(_), _) | (_, Shape::One) => true,
+            (Reply::Refused(_) | Reply::NotActive(_) | Reply::End(_), _) | (_, Shape::One) => true,
             (_, Shape::UntilEnd | Shape::Endless) => false,
         };
-        if !matches!(reply, Reply::Refused(_)) && !(self.fits)(&reply) {
+        let refusal = matches!(reply, Reply::Refused(_) | Reply::NotActive(_));
+        if !refusal && !(self.fits)(&reply) {
             return Err(self.broken(PeerError::Unexpected));
         }
         Ok(Some(reply))

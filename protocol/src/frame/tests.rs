@@ -73,6 +73,20 @@ fn an_answer_has_no_more_values_than_its_question_asks_for() {
 }
 
 #[test]
+fn the_heads_of_committees_that_ended_all_fit_one_frame() {
+    // No change that suspends or ends a device carries anything sealed.
+    let entry = limits::HEADER_BYTES_MAX + 1024;
+    let state = HeadState::NotActive(NotActive {
+        entry: vec![7; entry].into(),
+        index: LeafIndex(u64::MAX),
+        proof: Proof::from(vec![Hash::of(b"hash"); limits::PROOF_HASHES_MAX]),
+        checkpoint: "n".repeat(limits::NOTE_BYTES_MAX),
+    });
+    let reply = Reply::Heads(vec![state; limits::HEADS_COMMITTEES_MAX]);
+    assert!(encode(&reply).len() < limits::FRAME_BYTES_MAX);
+}
+
+#[test]
 fn every_code_has_one_number() {
     let mut numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
     numbers.sort_unstable();

@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::codec;
 use crate::frame::{
     Accepted, Checkpointed, CosignatureOf, Empty, HeadAsk, HeadState, HelloReply, JoinOf,
-    OpenInvitation, PushResult, Pushed, Refused, Reply, encode,
+    NotActive, OpenInvitation, PushResult, Pushed, Refused, Reply, encode,
 };
 use crate::hash::Hash;
 use crate::id::{InvitationId, LeafIndex, TreeSize, UnixMillis};
@@ -25,6 +25,11 @@ fn kept() -> KeptJoinRequest {
 fn proof(world: &World) -> Proof {
     let size = world.committee.size();
     tree::inclusion_proof(LeafIndex(1), size, world.nodes.as_slice()).unwrap()
+}
+
+fn not_active(world: &World) -> NotActive {
+    let checkpoint = "a signed note\n".to_owned();
+    NotActive { entry: vec![1, 2, 3].into(), index: LeafIndex(1), proof: proof(world), checkpoint }
 }
 
 pub(super) fn write_all() {
@@ -47,6 +52,7 @@ pub(super) fn write_all() {
         HeadState::Unknown(Empty {}),
         HeadState::Same(Empty {}),
         HeadState::Other(other.clone()),
+        HeadState::NotActive(not_active(&world)),
     ];
     let open = OpenInvitation {
         id: invitation,
@@ -64,6 +70,7 @@ pub(super) fn write_all() {
     let replies = [
         ("refused", Reply::Refused(refused)),
         ("hello", Reply::Hello(HelloReply { version: 1, now })),
+        ("not_active", Reply::NotActive(not_active(&world))),
         ("heads", Reply::Heads(heads)),
         ("entries", Reply::Entries(vec![vec![1, 2, 3].into()])),
         ("end", Reply::End(other)),
@@ -86,7 +93,7 @@ pub(super) fn write_all() {
     };
     let body = codec::encode(&replies[0].1);
     refuse("unknown_code", "Codec(Malformed", "code 7", with(&body, &[0x00, 0x10], &[0x00, 0x07]));
-    refuse("unknown_reply", "Codec(Malformed", "answer 2", [&[0x82, 0x02], &body[2..]].concat());
+    refuse("unknown_reply", "Codec(Malformed", "answer 9", [&[0x82, 0x09], &body[2..]].concat());
     refuse("unknown_key", "Codec(NotCanonical", "a refusal that says more", {
         [&[0x82, 0x00, 0xa2], &body[3..], &[0x01, 0x00]].concat()
     });
