@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use crate::app::Session;
+use crate::decide::Outcome;
 use crate::error::{Failure, Kind};
 use crate::sync::Delivery;
 
+pub mod approve;
 pub mod committee;
 pub mod completions;
 pub mod demo;
@@ -39,6 +41,7 @@ pub enum Command {
     Join(join::Join),
     #[command(subcommand)]
     Member(member::Member),
+    Approve(approve::Approve),
     #[command(subcommand)]
     Record(record::Record),
     Completions(completions::Completions),
@@ -58,6 +61,7 @@ impl Command {
             Self::Invite(command) => command.run(session),
             Self::Join(command) => command.run(session),
             Self::Member(command) => command.run(session),
+            Self::Approve(command) => command.run(session),
             Self::Record(command) => command.run(session),
             Self::Completions(command) => command.run(session),
             Self::Man(command) => command.run(session),
@@ -70,18 +74,55 @@ const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a command says in the end about something it saved and tried to send.
 fn delivered(delivery: Delivery, what: &str) -> Result<(), Failure> {
-    let Delivery::Waiting(failure) = delivery else { return Ok(()) };
+    match delivery {
+        Delivery::Accepted => Ok(()),
+        Delivery::Waiting(failure) => Err(not_sent(failure, what)),
+    }
+}
+
+/// What a command says in the end about a roster change.
+fn settled(outcome: Outcome, what: &str) -> Result<(), Failure> {
+    match outcome {
+        Outcome::InForce => Ok(()),
+        Outcome::Waits { reference, missing } => {
+            let others = if missing == 1 { "1 more coordinator" } else { "more coordinators" };
+            let what = format!("{what} waits for {others}: {reference}");
+            Err(Failure::new(Kind::SecondPerson, what)
+                .safe("It is in the log and changes nothing until it is approved.")
+                .next(format!("{missing} of them type: sealpost approve {reference}")))
+        }
+        Outcome::LockDue => {
+            let what = format!("{what} is in force, and the lock is not changed yet");
+            Err(Failure::new(Kind::NotDelivered, what)
+                .safe("Nobody can send a record under the old lock.")
+                .next("sealpost sync"))
+        }
+        Outcome::Saved(failure) => Err(not_sent(failure, what)),
+    }
+}
+
+/// The word for an outcome in results.
+fn state_of(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::InForce => "done",
+        Outcome::Waits { .. } => "waiting",
+        Outcome::LockDue => "lock-pending",
+        Outcome::Saved(_) => "saved",
+    }
+}
+
+fn not_sent(failure: Failure, what: &str) -> Failure {
     match failure.kind {
         // Not a matter of the network: what keeps it back is said as it is.
-        Kind::Verification | Kind::TooOld | Kind::NotAllowed => Err(failure),
-        Kind::DiskFull => Err(failure
+        Kind::Verification | Kind::TooOld | Kind::NotAllowed => failure,
+        Kind::DiskFull => failure
             .safe(format!("{what} is saved in the vault."))
-            .next("Free some space, then sealpost sync")),
+            .next("Free some space, then sealpost sync"),
         _ => {
             let what = format!("{what} is saved and not sent yet: {}", failure.story());
-            Err(Failure::new(Kind::NotDelivered, what)
+            Failure::new(Kind::NotDelivered, what)
                 .safe("Nothing is lost: it goes at the next sync.")
-                .next("sealpost sync"))
+                .next("sealpost sync")
         }
     }
 }

@@ -12,6 +12,7 @@ use sealpost_protocol::code::Code;
 use sealpost_protocol::hybrid::PeerRecipientError;
 use sealpost_protocol::invitation::{InvitationError, PeerJoinRequestError};
 use sealpost_protocol::reference::RefError;
+use sealpost_protocol::roster::PeerRosterError;
 use sealpost_protocol::seal::LocalSealError;
 use serde::Serialize;
 
@@ -236,6 +237,46 @@ impl From<AskError> for Failure {
         };
         Self::new(kind, error.to_string()).safe("What was written is in the vault.").next(next)
     }
+}
+
+impl From<PeerRosterError> for Failure {
+    fn from(error: PeerRosterError) -> Self {
+        use PeerRosterError as Rule;
+        let (kind, next) = match &error {
+            Rule::NotCoordinator | Rule::NotHeld => {
+                (Kind::NotAllowed, "Ask a coordinator of the committee.".to_owned())
+            }
+            Rule::NoSuchMember | Rule::NoSuchDevice | Rule::NoSuchEpoch => {
+                (Kind::NotFound, "sealpost member list".to_owned())
+            }
+            Rule::NoSuchProposal => (Kind::NotFound, "sealpost committee show".to_owned()),
+            Rule::LastCoordinator => {
+                (Kind::SecondPerson, "sealpost member role HANDLE coordinator".to_owned())
+            }
+            Rule::TooFewCoordinators { most, .. } => (
+                Kind::SecondPerson,
+                format!(
+                    "sealpost member role HANDLE coordinator, or sealpost committee policy \
+                     --approvals {most}; then type it again"
+                ),
+            ),
+            Rule::Bound => (
+                Kind::SecondPerson,
+                "Another coordinator types: sealpost approve REF (sealpost committee show names it)"
+                    .to_owned(),
+            ),
+            Rule::NotForThisMember | Rule::AlreadyApproved | Rule::ProposalTooOld => {
+                (Kind::SecondPerson, "sealpost committee show".to_owned())
+            }
+            _ => (Kind::Failed, "sealpost committee show".to_owned()),
+        };
+        Self::new(kind, sentence(&error.to_string())).next(next)
+    }
+}
+
+fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 impl From<InvitationError> for Failure {

@@ -22,7 +22,6 @@ use crate::lie::FollowError;
 use crate::log::Log;
 use crate::members;
 use crate::names::{self, Wanted};
-use crate::outbox;
 use crate::random;
 use crate::relay::{self, AskError};
 use crate::transport::Connection;
@@ -278,12 +277,8 @@ pub fn with_number<'r>(
     })
 }
 
-/// Has somebody admitted whose safety number was compared: saves the change, and returns its ULID.
-pub fn save_admission(
-    app: &mut App,
-    kept: &Kept,
-    request: &JoinRequest,
-) -> Result<String, Failure> {
+/// The admission of somebody whose safety number was compared.
+pub fn admission(app: &App, kept: &Kept, request: &JoinRequest) -> Result<Intent, Failure> {
     let log = app.vault.read(|vault| Log::load(vault, kept.committee))?;
     must_coordinate(app, &log)?;
     let asked = sealpost_protocol::invitation::JoinRequest::decode(&request.request)
@@ -292,13 +287,12 @@ pub fn save_admission(
     // What cannot be sealed to would hold up everything written after it.
     Recipient::from_bytes(&Card::decode(asked.card()).map_err(|_| unusable_card())?.recipient().0)
         .map_err(|_| unusable_card())?;
-    let intent = Intent::Admit {
+    Ok(Intent::Admit {
         card: data_encoding::HEXLOWER.encode(asked.card()),
         role: RoleName::of(&kept.role)?,
         handle,
         country: asked.country().to_string(),
-    };
-    outbox::save_intent(app, kept.committee, &intent)
+    })
 }
 
 /// The handle in its one spelling, unless it is somebody's in the committee or hides something.

@@ -88,17 +88,26 @@ pub fn named(
     typed.iter().map(one).collect()
 }
 
-fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, Failure> {
+/// The member that `typed` names by handle, or by the REF of a device.
+pub fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, Failure> {
     let members = label.into_iter().flat_map(|label| &label.members);
-    let mut called = members.filter(|(_, member)| names::is_same_handle(&member.handle, typed));
-    match (called.next(), called.next()) {
-        (Some((number, _)), None) => return Ok(*number),
+    let called = members.filter(|(_, member)| names::is_same_handle(&member.handle, typed));
+    let called: Vec<MemberNumber> = called.map(|(number, _)| *number).collect();
+    let is_ended = |number: &MemberNumber| {
+        let member = fold.roster().member(*number);
+        member.is_none_or(|member| matches!(member.standing, Standing::Ended(_)))
+    };
+    // Whoever is gone leaves the handle to who comes after.
+    let present: Vec<MemberNumber> =
+        called.iter().copied().filter(|number| !is_ended(number)).collect();
+    match (present.as_slice(), called.as_slice()) {
+        ([only], _) | ([], [only]) => return Ok(*only),
+        ([], []) => {}
         // Whoever wrote the names may have meant the wrong one to be taken.
-        (Some(_), Some(_)) => {
+        _ => {
             let what = format!("More than one member is called {}", typed.trim());
             return Err(Failure::new(Error::Ambiguous, what));
         }
-        (None, _) => {}
     }
     let Ok(wanted) = Wanted::parse(typed, "DV") else {
         let what = format!("Nobody in this committee is called {}", typed.trim());

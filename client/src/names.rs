@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, DeviceId, InvitationId, MemberNumber};
 use sealpost_protocol::limits;
 use sealpost_protocol::reference::{Ref, RefError};
@@ -25,6 +26,11 @@ pub fn committee_ref(id: &CommitteeId) -> Ref {
 /// A device's REF.
 pub fn device_ref(id: &DeviceId) -> Ref {
     Ref::new("DV", id.as_bytes())
+}
+
+/// The REF of a roster change, by the leaf hash of its entry.
+pub fn change_ref(leaf: &Hash) -> Ref {
+    Ref::new("RC", leaf.as_bytes())
 }
 
 /// An invitation's REF.
@@ -53,6 +59,12 @@ impl People {
         let label = self.label.as_ref();
         let handle = member.zip(label).and_then(|(member, label)| label.members.get(member));
         handle.map_or_else(|| device_ref(device).to_string(), |member| member.handle.clone())
+    }
+
+    /// A member's handle, or the number.
+    pub fn member(&self, number: MemberNumber) -> String {
+        let handle = self.label.as_ref().and_then(|label| label.members.get(&number));
+        handle.map_or_else(|| format!("member {number}"), |member| member.handle.clone())
     }
 }
 

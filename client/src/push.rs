@@ -83,6 +83,20 @@ pub async fn send(
     Ok(brought)
 }
 
+/// Sends what goes before anything else, on top of the log as it is known: whoever is cut off must not
+/// gain the time that pulling takes. Whether the relay took it; if not, [`send`] tries again.
+pub async fn send_first(
+    app: &mut App,
+    connection: &Connection,
+    no: CommitteeNo,
+) -> Result<bool, FollowError> {
+    let (log, batch) = prepare(app, no)?;
+    if batch.is_empty() {
+        return Ok(false);
+    }
+    push(app, connection, &log, &batch, &mut Vec::new()).await
+}
+
 /// Pushes a batch and keeps what the relay signed for it. Whether any was accepted.
 async fn push(
     app: &mut App,

@@ -29,8 +29,8 @@ use crate::transport::Connection;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::{Committee, CommitteeNo, Standing};
 use crate::vault::evidence::Cosigned;
-use crate::vault::outbox::{Draft, Sending};
-use crate::vault::{SyncLock, VaultError};
+use crate::vault::outbox::{Draft, Sending, What};
+use crate::vault::{Read, SyncLock, VaultError, Write};
 
 /// How old this device's own cosignature may become before an unchanged log is vouched for again.
 const VOUCH_AGAIN_MILLIS: u64 = 24 * 60 * 60 * 1000;
@@ -44,6 +44,15 @@ pub enum Scope {
     All,
     /// This one.
     One(CommitteeNo),
+}
+
+impl Scope {
+    fn holds(self, no: CommitteeNo) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => one == no,
+        }
+    }
 }
 
 /// What a round came to.
@@ -89,6 +98,12 @@ impl Report {
         }
     }
 
+    /// The lie that was met, if any: the rest is for whoever asked to say in other words.
+    pub fn into_lie(self) -> Result<(), Failure> {
+        let lied = |failure: &Failure| failure.kind == Error::Verification;
+        self.failures.into_iter().find(lied).map_or(Ok(()), Err)
+    }
+
     /// As [`Self::into_result`], for whoever only wants to have followed: what is unsent is no
     /// failure.
     pub fn into_followed(self) -> Result<(), Failure> {
@@ -111,39 +126,78 @@ fn not_delivered(unsent: u64, why: Option<Failure>, refused: &[String]) -> Failu
 /// One round. The caller holds the sync lock.
 pub async fn round(app: &mut App, scope: Scope) -> Result<Report, Failure> {
     let mut report = Report::default();
-    for (address, committees) in by_relay(app, scope)? {
-        let mut answered = false;
-        match relay::address_of(&address) {
-            Err(failure) => report.failures.push(failure),
-            Ok(parsed) => match relay::connect(app, &parsed).await {
-                Err(error) => report.failures.push(error.into()),
-                Ok(connection) => {
-                    answered = true;
-                    note_answer(app, &committees, answered)?;
-                    with_relay(app, &connection, &committees, &mut report).await?;
-                    connection.close().await;
-                }
-            },
+    drop_refused_changes(app, scope)?;
+    for (address, committees) in by_relay(in_scope(app, scope)?) {
+        let connection = connected(app, &address, &committees, &mut report).await?;
+        if let Some(connection) = connection {
+            with_relay(app, &connection, &committees, &mut report).await?;
+            connection.close().await;
         }
-        if !answered {
-            note_answer(app, &committees, answered)?;
-        }
-        report.relays.push(Asked { address, answered });
     }
-    report.unsent = unsent(app, scope)?;
+    close(app, scope, &mut report)?;
     Ok(report)
 }
 
-fn by_relay(app: &App, scope: Scope) -> Result<BTreeMap<String, Vec<Committee>>, Failure> {
-    let committees = app.vault.read(|vault| match scope {
+/// Says what is left after a round.
+pub(crate) fn close(app: &App, scope: Scope, report: &mut Report) -> Result<(), Failure> {
+    report.unsent = unsent(app, scope)?;
+    for draft in
+        app.vault.read(Read::drafts)?.iter().filter(|draft| is_refused_change(draft, scope))
+    {
+        report.brought.refused.push(never(draft).story());
+    }
+    Ok(())
+}
+
+fn in_scope(app: &App, scope: Scope) -> Result<Vec<Committee>, Failure> {
+    Ok(app.vault.read(|vault| match scope {
         Scope::All => vault.committees(),
         Scope::One(no) => vault.committee_no(no).map(|known| vec![known]),
-    })?;
+    })?)
+}
+
+/// The committees of each relay, without those this device has no part in any more.
+pub(crate) fn by_relay(committees: Vec<Committee>) -> BTreeMap<String, Vec<Committee>> {
     let mut by_relay: BTreeMap<String, Vec<Committee>> = BTreeMap::new();
     for known in committees.into_iter().filter(|known| known.standing != Standing::Ended) {
         by_relay.entry(known.relay.clone()).or_default().push(known);
     }
-    Ok(by_relay)
+    by_relay
+}
+
+/// Connects to a relay, and notes for its committees whether it answered.
+pub(crate) async fn connected(
+    app: &mut App,
+    address: &str,
+    committees: &[Committee],
+    report: &mut Report,
+) -> Result<Option<Connection>, Failure> {
+    let connection = match relay::address_of(address) {
+        Err(failure) => Err(failure),
+        Ok(parsed) => relay::connect(app, &parsed).await.map_err(Failure::from),
+    };
+    let answered = connection.is_ok();
+    note_answer(app, committees, answered)?;
+    report.relays.push(Asked { address: address.to_owned(), answered });
+    Ok(connection.map_err(|failure| report.failures.push(failure)).ok())
+}
+
+/// A roster change that no log can admit any more was told of in the round before: it holds nothing
+/// that anybody wrote.
+fn drop_refused_changes(app: &mut App, scope: Scope) -> Result<(), Failure> {
+    let drafts = app.vault.read(Read::drafts)?;
+    let refused: Vec<_> = drafts.iter().filter(|draft| is_refused_change(draft, scope)).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let remove = |vault: &Write<'_>| refused.iter().try_for_each(|d| vault.remove_draft(d.no));
+    Ok(app.vault.write(remove)?)
+}
+
+fn is_refused_change(draft: &Draft, scope: Scope) -> bool {
+    draft.new.what == What::Roster
+        && draft.sending == Sending::Refused
+        && scope.holds(draft.new.committee)
 }
 
 fn note_answer(app: &mut App, committees: &[Committee], answered: bool) -> Result<(), Failure> {
@@ -158,21 +212,17 @@ fn unsent(app: &App, scope: Scope) -> Result<u64, Failure> {
     app.vault.read(|vault| {
         let drafts = vault.drafts()?;
         let founding = vault.committees()?;
-        let in_scope = |no: CommitteeNo| match scope {
-            Scope::All => true,
-            Scope::One(one) => one == no,
-        };
-        let drafts = drafts.iter().filter(|draft| in_scope(draft.new.committee)).count();
+        let drafts = drafts.iter().filter(|draft| scope.holds(draft.new.committee)).count();
         let founding = founding
             .iter()
-            .filter(|known| known.standing == Standing::Founding && in_scope(known.no))
+            .filter(|known| known.standing == Standing::Founding && scope.holds(known.no))
             .count();
         Ok((drafts + founding) as u64)
     })
 }
 
 /// Everything with one relay. What goes wrong with one committee keeps no other from its turn.
-async fn with_relay(
+pub(crate) async fn with_relay(
     app: &mut App,
     connection: &Connection,
     committees: &[Committee],
@@ -208,7 +258,7 @@ async fn with_relay(
     Ok(())
 }
 
-fn report_failure(
+pub(crate) fn report_failure(
     app: &mut App,
     known: &Committee,
     done: Result<(), FollowError>,
@@ -378,6 +428,9 @@ async fn attempt(
         return Ok(Delivery::Accepted);
     };
     if draft.sending == Sending::Refused {
+        if draft.new.what == What::Roster {
+            app.vault.write(|vault| vault.remove_draft(draft.no))?;
+        }
         return Ok(Delivery::Waiting(never(&draft)));
     }
     match tried {
@@ -399,9 +452,15 @@ async fn attempt(
 /// No log of this committee can ever admit it.
 fn never(draft: &Draft) -> Failure {
     let why = draft.refusal.as_ref().map_or("", |refusal| refusal.why.as_str());
-    Failure::new(Error::NotAllowed, format!("{} can never be admitted: {why}", draft.new.reference))
-        .safe("It is kept in the vault.")
-        .next("sealpost status")
+    let failure = |what: String| Failure::new(Error::NotAllowed, what);
+    match draft.new.what {
+        What::Record => failure(format!("{} can never be admitted: {why}", draft.new.reference))
+            .safe("It is kept in the vault.")
+            .next("sealpost status"),
+        What::Roster => failure(format!("The change `{}` was refused: {why}", draft.new.kind))
+            .safe("The committee is as it was before.")
+            .next("sealpost committee show, and type it again if it is still wanted"),
+    }
 }
 
 async fn deliver_at_last(

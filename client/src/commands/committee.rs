@@ -7,6 +7,7 @@ pub mod audit;
 pub mod found;
 pub mod list;
 pub mod lock;
+pub mod policy;
 pub mod show;
 
 /// Committees.
@@ -18,6 +19,7 @@ pub enum Committee {
     Show(show::Show),
     Audit(audit::Audit),
     Lock(lock::Lock),
+    Policy(policy::Policy),
 }
 
 impl Committee {
@@ -28,6 +30,7 @@ impl Committee {
             Self::Show(command) => command.run(session),
             Self::Audit(command) => command.run(session),
             Self::Lock(command) => command.run(session),
+            Self::Policy(command) => command.run(session),
         }
     }
 }

@@ -1,10 +1,23 @@
 //! `sealpost member …`
 
-use crate::app::Session;
+use serde::Serialize;
+
+use crate::app::{App, Session};
+use crate::changes::Intent;
+use crate::commands::{CHANGE_PATIENCE, settled, state_of};
+use crate::decide;
 use crate::error::Failure;
+use crate::names;
+use crate::persons::Membership;
+use crate::ui::display::Untrusted;
 
 pub mod admit;
+pub mod grant;
 pub mod list;
+pub mod remove;
+pub mod restore;
+pub mod role;
+pub mod suspend;
 
 /// Members of committees.
 #[derive(Debug, clap::Subcommand)]
@@ -12,6 +25,11 @@ pub mod list;
 pub enum Member {
     List(list::List),
     Admit(admit::Admit),
+    Role(role::Role),
+    Suspend(suspend::Suspend),
+    Restore(restore::Restore),
+    Remove(remove::Remove),
+    Grant(grant::Grant),
 }
 
 impl Member {
@@ -19,6 +37,45 @@ impl Member {
         match self {
             Self::List(command) => command.run(session),
             Self::Admit(command) => command.run(session),
+            Self::Role(command) => command.run(session),
+            Self::Suspend(command) => command.run(session),
+            Self::Restore(command) => command.run(session),
+            Self::Remove(command) => command.run(session),
+            Self::Grant(command) => command.run(session),
         }
     }
+}
+
+/// What `member role`, `restore` and `remove` print with `--json`.
+#[derive(Serialize)]
+struct Changed {
+    handle: String,
+    committee: String,
+    change: &'static str,
+    state: &'static str,
+    /// With `waiting`: what other coordinators approve.
+    approve: Option<String>,
+}
+
+/// Makes a change about one member and says what became of it.
+fn change(
+    session: &mut Session,
+    app: &mut App,
+    member: &Membership,
+    intent: Intent,
+    what: &str,
+) -> Result<(), Failure> {
+    let name = intent.name();
+    let outcome = decide::make(app, member.known.no, intent, CHANGE_PATIENCE)?;
+    let approve = match &outcome {
+        decide::Outcome::Waits { reference, .. } => Some(reference.to_string()),
+        _ => None,
+    };
+    let state = state_of(&outcome);
+    let committee = names::committee_ref(&member.known.id).to_string();
+    let words = format!("{}  {committee}  {name}: {state}", Untrusted::line(&member.handle));
+    let changed =
+        Changed { handle: member.handle.clone(), committee, change: name, state, approve };
+    session.ui.result(&changed, &words)?;
+    settled(outcome, what)
 }

@@ -5,14 +5,13 @@ use serde::Serialize;
 
 use crate::app::{App, Session};
 use crate::changes::Intent;
-use crate::commands::{CHANGE_PATIENCE, delivered};
+use crate::commands::{CHANGE_PATIENCE, settled};
+use crate::decide::{self, Outcome};
 use crate::error::{Failure, Kind};
 use crate::invitations;
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::names;
-use crate::outbox;
-use crate::sync;
 use crate::ui::input;
 use crate::vault::committees::Committee;
 
@@ -28,6 +27,9 @@ pub struct Lock {
     /// Print the identity and the record passphrase of the present lock, and change nothing.
     #[arg(long)]
     export: bool,
+    /// Withhold history: whoever comes in later reads nothing from before the new lock.
+    #[arg(long, conflicts_with = "export")]
+    from_now: bool,
     /// Do not ask for the REF to be typed again.
     #[arg(long)]
     yes: bool,
@@ -60,26 +62,32 @@ impl Lock {
             let what = if self.export { "This prints the lock." } else { "This changes the lock." };
             input::confirm(what, &names::committee_ref(&known.id).to_string())?;
         }
-        if self.export { export(session, &app, &known) } else { change(session, &mut app, &known) }
+        if self.export {
+            return export(session, &app, &known);
+        }
+        change(session, &mut app, &known, self.from_now)
     }
 }
 
-fn change(session: &mut Session, app: &mut App, known: &Committee) -> Result<(), Failure> {
+fn change(
+    session: &mut Session,
+    app: &mut App,
+    known: &Committee,
+    withhold: bool,
+) -> Result<(), Failure> {
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     invitations::must_coordinate(app, &log)?;
-    let id = outbox::save_intent(app, known.no, &Intent::LOCK)?;
-    let delivery = sync::deliver(app, known.no, &id, CHANGE_PATIENCE);
+    let intent = Intent::Lock { withhold, if_pending: false };
+    let outcome = decide::make(app, known.no, intent, CHANGE_PATIENCE)?;
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     let epoch = log.pulled()?.roster().epoch().0;
     let reference = names::committee_ref(&known.id).to_string();
-    let (state, words) = match &delivery {
-        sync::Delivery::Accepted => ("accepted", format!("{reference}  lock {epoch}")),
-        sync::Delivery::Waiting(_) => {
-            ("saved", format!("{reference}  lock {epoch}, not changed yet"))
-        }
+    let (state, words) = match &outcome {
+        Outcome::Saved(_) => ("saved", format!("{reference}  lock {epoch}, not changed yet")),
+        _ => ("accepted", format!("{reference}  lock {epoch}")),
     };
     session.ui.result(&Changed { reference, epoch, state }, &words)?;
-    delivered(delivery, "The new lock")
+    settled(outcome, "The new lock")
 }
 
 fn export(session: &mut Session, app: &App, known: &Committee) -> Result<(), Failure> {

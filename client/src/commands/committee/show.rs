@@ -8,6 +8,7 @@ use crate::error::Failure;
 use crate::log::Log;
 use crate::members::{self, Member};
 use crate::names;
+use crate::proposals::{self, Waiting};
 use crate::ui::{table, time};
 
 /// Shows a committee: its roster, its lock and how far it is verified.
@@ -36,15 +37,20 @@ struct Shown {
     policy: PolicyShown,
     since: String,
     members: Vec<Member>,
+    lock_pending: bool,
+    waiting: Vec<Waiting>,
 }
 
+/// A policy, in `--json` with these names.
 #[derive(Serialize)]
-struct PolicyShown {
+pub(super) struct PolicyShown {
     approvals: u16,
     lease_days: u16,
     lease_enforced: bool,
     confirm_devices: u16,
     confirm_countries: u16,
+    device_needs_coordinator: bool,
+    retention_months: u16,
 }
 
 impl Show {
@@ -73,6 +79,8 @@ impl Show {
                 policy: PolicyShown::of(fold.roster().policy()),
                 since: time::rfc3339(known.made),
                 members: members::list(vault, known.no, own)?,
+                lock_pending: fold.roster().lock_pending(),
+                waiting: proposals::waiting(vault, known.no, own)?,
             })
         })?;
         Ok(session.ui.result(&shown, &shown.words())?)
@@ -80,30 +88,57 @@ impl Show {
 }
 
 impl PolicyShown {
-    fn of(policy: &Policy) -> Self {
+    pub(super) fn of(policy: &Policy) -> Self {
         Self {
             approvals: policy.approvals,
             lease_days: policy.lease.days,
             lease_enforced: policy.lease.enforce,
             confirm_devices: policy.confirm.devices,
             confirm_countries: policy.confirm.countries,
+            device_needs_coordinator: policy.device_needs_coordinator,
+            retention_months: policy.retention_months,
         }
+    }
+
+    /// The rows of a table.
+    pub(super) fn rows(&self) -> Vec<Vec<String>> {
+        let enforced = if self.lease_enforced { ", enforced" } else { "" };
+        let kept = match self.retention_months {
+            0 => "for ever".to_owned(),
+            months => format!("{months} months"),
+        };
+        let by = format!("{} devices, {} countries", self.confirm_devices, self.confirm_countries);
+        let rows = [
+            ("approvals needed", self.approvals.to_string()),
+            ("lease", format!("{} days{enforced}", self.lease_days)),
+            ("confirmed by", by),
+            ("a further device needs a coordinator", self.device_needs_coordinator.to_string()),
+            ("plaintext stays in vaults", kept),
+        ];
+        rows.map(|(name, value)| vec![name.to_owned(), value]).into()
     }
 }
 
 impl Shown {
     fn words(&self) -> String {
         let name = self.name.clone().unwrap_or_default();
+        let pending =
+            if self.lock_pending { ", to be changed before anything is sent" } else { "" };
         let about = vec![
             vec!["name".to_owned(), name],
             vec!["relay".to_owned(), self.relay.clone()],
-            vec!["lock".to_owned(), self.epoch.to_string()],
+            vec!["lock".to_owned(), format!("{}{pending}", self.epoch)],
             vec!["entries verified".to_owned(), self.size.to_string()],
             vec!["head code".to_owned(), self.head_code.clone()],
             vec!["approvals needed".to_owned(), self.policy.approvals.to_string()],
         ];
         let members: Vec<Vec<String>> = self.members.iter().map(Member::cells).collect();
-        let about = table(&["COMMITTEE", &self.reference], &about);
-        format!("{about}\n\n{}", table(&Member::HEADERS, &members))
+        let waiting: Vec<Vec<String>> = self.waiting.iter().map(Waiting::cells).collect();
+        let parts = [
+            table(&["COMMITTEE", &self.reference], &about),
+            table(&Member::HEADERS, &members),
+            table(&Waiting::HEADERS, &waiting),
+        ];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
     }
 }

@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::app::Session;
-use crate::commands::{CHANGE_PATIENCE, delivered};
+use crate::changes::Intent;
+use crate::commands::{CHANGE_PATIENCE, settled};
+use crate::decide::{self, Outcome};
 use crate::error::Failure;
 use crate::invitations;
 use crate::names;
-use crate::sync::{self, Delivery};
 use crate::ui::display::Untrusted;
 use crate::ui::input;
 
@@ -21,6 +22,10 @@ pub struct Admit {
     /// without it, it is asked for.
     #[arg(long, value_name = "DIGITS")]
     safety_number: Option<String>,
+    /// Change the lock first, so that they read nothing from before; `member grant --history` can
+    /// hand it over later.
+    #[arg(long)]
+    from_now: bool,
 }
 
 /// What `member admit` prints with `--json`.
@@ -42,11 +47,13 @@ impl Admit {
             None => input::ask("The safety number, as the other person reads it out")?,
         };
         let (kept, request) = invitations::with_number(&requests, &number)?;
-        let id = invitations::save_admission(&mut app, kept, request)?;
-        let delivery = sync::deliver(&mut app, kept.committee, &id, CHANGE_PATIENCE);
-        let state = match delivery {
-            Delivery::Accepted => "admitted",
-            Delivery::Waiting(_) => "saved",
+        let intent = invitations::admission(&app, kept, request)?;
+        let first = self.from_now.then_some(Intent::Lock { withhold: true, if_pending: false });
+        let outcome = decide::make_after(&mut app, kept.committee, first, intent, CHANGE_PATIENCE)?;
+        let state = match &outcome {
+            Outcome::InForce | Outcome::LockDue => "admitted",
+            Outcome::Waits { .. } => "waiting",
+            Outcome::Saved(_) => "saved",
         };
         let admitted = Admitted {
             reference: names::device_ref(&request.device).to_string(),
@@ -61,6 +68,6 @@ impl Admit {
             admitted.role
         );
         session.ui.result(&admitted, &words)?;
-        delivered(delivery, "The admission")
+        settled(outcome, "The admission")
     }
 }

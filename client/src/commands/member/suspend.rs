@@ -1,0 +1,145 @@
+//! `sealpost member suspend`
+
+use serde::Serialize;
+
+use crate::app::Session;
+use crate::error::Failure;
+use crate::names;
+use crate::persons;
+use crate::relay;
+use crate::suspend::{self, Cut, LockChange, Notice, Wanted};
+use crate::ui::display::Untrusted;
+use crate::ui::{input, table};
+use crate::vault::committees::Committee;
+
+/// Cuts somebody off, at once, in every committee this device shares with them: the notices first,
+/// then the locks.
+///
+/// Any one coordinator can. From a notice on the relay refuses their devices; what is sealed after
+/// the new lock they cannot open. What they were shown before, they keep. Exit 3 while anything is
+/// pending: it goes at every sync until it is done.
+#[derive(Debug, clap::Args)]
+pub struct Suspend {
+    /// The member, by handle or by the REF of a device.
+    #[arg(value_name = "MEMBER")]
+    member: String,
+    /// The committee in which the member is named, when two persons have one handle.
+    #[arg(long, value_name = "REF")]
+    committee: Option<String>,
+    /// One device alone, by its REF: lost or stolen, while its owner goes on.
+    #[arg(long, value_name = "REF")]
+    device: Option<String>,
+    /// Do not ask for the handle to be typed again.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What `member suspend` prints with `--json`.
+#[derive(Serialize)]
+struct Suspended {
+    handle: String,
+    devices: Vec<String>,
+    committees: Vec<CutShown>,
+}
+
+#[derive(Serialize)]
+struct CutShown {
+    #[serde(rename = "ref")]
+    reference: String,
+    name: Option<String>,
+    relay: String,
+    /// `accepted`, `pending` or `impossible`.
+    notice: &'static str,
+    /// With `accepted`: the entry that cut them off.
+    entry: Option<u64>,
+    /// With `impossible`: why.
+    why: Option<String>,
+    /// `changed` or `pending`.
+    lock: &'static str,
+}
+
+impl Suspend {
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let mut app = session.open()?;
+        let memberships = app
+            .vault
+            .read(|vault| persons::everywhere(vault, &self.member, self.committee.as_deref()))?;
+        let mut devices: Vec<_> =
+            memberships.iter().flat_map(|member| member.devices.iter().copied()).collect();
+        devices.sort();
+        devices.dedup();
+        let device = self.device.map(|typed| persons::device(&devices, &typed)).transpose()?;
+        let handle = memberships.first().map_or_else(String::new, |one| one.handle.clone());
+        let wanted = Wanted { memberships, device };
+        if !self.yes {
+            let all: Vec<String> = wanted.shared().map(|known| reference(known)).collect();
+            let what = format!("This cuts {handle} off in {}.", all.join(", "));
+            input::confirm(&what, &handle)?;
+        }
+        let impossible = suspend::save(&mut app, &wanted)?;
+        let committees: Vec<Committee> = wanted.shared().cloned().collect();
+        let report = relay::run(suspend::send(&mut app, committees, &mut |line| {
+            session.ui.talk(&line);
+        }))?;
+        let cuts = suspend::look(&app, &wanted, &impossible)?;
+        let shown = Suspended {
+            handle,
+            devices: device
+                .map_or(devices, |device| vec![device])
+                .iter()
+                .map(|id| names::device_ref(id).to_string())
+                .collect(),
+            committees: cuts.iter().map(CutShown::of).collect::<Result<_, _>>()?,
+        };
+        session.ui.result(&shown, &shown.words())?;
+        let unfinished = suspend::unfinished(&cuts);
+        report.into_lie()?;
+        unfinished.map_or(Ok(()), Err)
+    }
+}
+
+fn reference(known: &Committee) -> String {
+    names::committee_ref(&known.id).to_string()
+}
+
+impl CutShown {
+    fn of(cut: &Cut) -> Result<Self, Failure> {
+        let (notice, entry, why) = match &cut.notice {
+            Notice::Accepted(at) => ("accepted", Some(at.0), None),
+            Notice::Pending => ("pending", None, None),
+            Notice::Impossible(why) => ("impossible", None, Some(why.clone())),
+        };
+        Ok(Self {
+            reference: reference(&cut.known),
+            name: names::label(&cut.known)?.map(|label| label.name),
+            relay: cut.known.relay.clone(),
+            notice,
+            entry,
+            why,
+            lock: match cut.lock {
+                LockChange::Changed => "changed",
+                LockChange::Pending => "pending",
+            },
+        })
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        vec![
+            self.reference.clone(),
+            self.name.clone().unwrap_or_default(),
+            format!("{}{why}", self.notice),
+            self.lock.to_owned(),
+            self.relay.clone(),
+        ]
+    }
+}
+
+impl Suspended {
+    fn words(&self) -> String {
+        let rows: Vec<Vec<String>> = self.committees.iter().map(CutShown::cells).collect();
+        let cuts = table(&["COMMITTEE", "NAME", "NOTICE", "LOCK", "RELAY"], &rows);
+        let who = Untrusted::line(&self.handle);
+        format!("{who}  devices {}\n\n{cuts}", self.devices.join(" "))
+    }
+}

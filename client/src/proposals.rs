@@ -1,0 +1,215 @@
+//! What waits for a second person, and for whom.
+
+use sealpost_protocol::change::{SetRole, Target};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{DeviceId, MemberNumber, UnixMillis};
+use sealpost_protocol::limits::PROPOSAL_AGE_MAX;
+use sealpost_protocol::reference::Ref;
+use sealpost_protocol::roster::{Proposal, Proposed, Roster, Suspension};
+use serde::Serialize;
+
+use crate::changes::RoleName;
+use crate::error::{Failure, Kind as Error};
+use crate::log::Log;
+use crate::names::{self, People, Wanted};
+use crate::ui::time;
+use crate::vault::Read;
+use crate::vault::committees::{Committee, CommitteeNo, Standing};
+
+/// A change, or the suspension of a coordinator, that waits for others. In `--json` with these names.
+#[derive(Debug, Serialize)]
+pub struct Waiting {
+    /// Its REF.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The committee's REF.
+    pub committee: String,
+    /// What it would do, in words.
+    pub what: String,
+    /// Who proposed it.
+    pub by: String,
+    /// Who is for it.
+    pub approved: Vec<String>,
+    /// How many more are needed.
+    pub missing: usize,
+    /// Who may still approve it.
+    pub waits_for: Vec<String>,
+    /// Until when it can be approved; none: for as long as it is undecided.
+    pub until: Option<String>,
+    /// What this device's member may type; none when it waits for others.
+    pub next: Option<String>,
+    #[serde(skip)]
+    leaf: Hash,
+}
+
+/// What waits in committee `no`. `own` is this device.
+pub fn waiting(vault: &Read<'_>, no: CommitteeNo, own: DeviceId) -> Result<Vec<Waiting>, Failure> {
+    let log = Log::load(vault, no)?;
+    let Some(fold) = log.fold() else { return Ok(Vec::new()) };
+    let people = People::load(vault, no)?;
+    let roster = fold.roster();
+    let member = roster.device(own).map(|device| device.member);
+    let shown = Shown { known: &log.known, roster, people: &people, own: member };
+    let suspensions = roster.undecided().map(|(leaf, one)| shown.suspension(leaf, one));
+    let proposals = roster.proposals().map(|(leaf, one)| shown.proposal(leaf, one));
+    Ok(suspensions.chain(proposals).collect())
+}
+
+/// What waits under the REF or full id `typed`, in whichever committee.
+pub fn named(
+    vault: &Read<'_>,
+    own: DeviceId,
+    typed: &str,
+) -> Result<(CommitteeNo, Hash, Waiting), Failure> {
+    let wanted = Wanted::parse(typed, "RC")?;
+    let mut all = Vec::new();
+    for known in vault.committees()?.iter().filter(|known| known.standing == Standing::Active) {
+        all.extend(waiting(vault, known.no, own)?.into_iter().map(|one| (known.no, one)));
+    }
+    let full = |(_, one): &(CommitteeNo, Waiting)| one.leaf.to_string();
+    let found = wanted.one_of(all, full, |(_, one)| names::change_ref(&one.leaf));
+    let (no, one) = found.map_err(|failure| match failure.kind {
+        Error::NotFound => Failure::new(Error::NotFound, format!("Nothing waits under {wanted}"))
+            .next("sealpost sync, then sealpost status: it may be decided, or void"),
+        _ => failure,
+    })?;
+    Ok((no, one.leaf, one))
+}
+
+/// The REF of what waits because `member` proposed just that.
+pub fn proposed_by(
+    roster: &Roster,
+    member: MemberNumber,
+    change: &Proposed,
+) -> Option<(Ref, usize)> {
+    let mine = roster.proposals().filter(|(_, one)| one.by == member && one.change == *change);
+    let (leaf, newest) = mine.max_by_key(|(_, one)| one.at)?;
+    Some((names::change_ref(&leaf), roster.missing_approvals(newest)))
+}
+
+/// What a proposed change would do, in words that can follow "to".
+pub fn words(change: &Proposed, roster: &Roster, people: &People) -> String {
+    match change {
+        Proposed::Admit(admission) => {
+            let device = names::device_ref(&admission.card.device());
+            format!("admit {device} as {}", RoleName::from(admission.role).as_str())
+        }
+        Proposed::Role(SetRole { member, role }) => {
+            format!("make {} {}", people.member(*member), RoleName::from(*role).as_str())
+        }
+        Proposed::Restore(target) => format!("restore {}", target_words(*target, roster, people)),
+        Proposed::Remove(member) => format!("remove {}", people.member(*member)),
+        Proposed::Policy(policy) => format!(
+            "change the policy: {} approvals, lease {} days{}, confirmed by {} devices in {} \
+             countries, plaintext kept {}",
+            policy.approvals,
+            policy.lease.days,
+            if policy.lease.enforce { " enforced" } else { "" },
+            policy.confirm.devices,
+            policy.confirm.countries,
+            match policy.retention_months {
+                0 => "for ever".to_owned(),
+                months => format!("{months} months"),
+            }
+        ),
+    }
+}
+
+/// A member by handle, a device with its member's.
+pub fn target_words(target: Target, roster: &Roster, people: &People) -> String {
+    match target {
+        Target::Member(member) => people.member(member),
+        Target::Device(id) => {
+            let owner = roster.device(id).map(|device| people.member(device.member));
+            let owner = owner.map_or_else(String::new, |owner| format!(" of {owner}"));
+            format!("device {}{owner}", names::device_ref(&id))
+        }
+    }
+}
+
+struct Shown<'a> {
+    known: &'a Committee,
+    roster: &'a Roster,
+    people: &'a People,
+    own: Option<MemberNumber>,
+}
+
+impl Shown<'_> {
+    fn proposal(&self, leaf: Hash, proposal: &Proposal) -> Waiting {
+        let target = self.roster.target_of(&proposal.change);
+        let may =
+            |member: &MemberNumber| Some(*member) != target && !proposal.approved.contains(member);
+        let may: Vec<MemberNumber> =
+            self.roster.active_coordinators().into_iter().filter(may).collect();
+        let age = u64::try_from(PROPOSAL_AGE_MAX.as_millis()).unwrap_or(u64::MAX);
+        let until = UnixMillis(proposal.made_at.0.saturating_add(age));
+        Waiting {
+            what: words(&proposal.change, self.roster, self.people),
+            by: self.people.member(proposal.by),
+            approved: self.names(&proposal.approved),
+            missing: self.roster.missing_approvals(proposal),
+            until: Some(time::rfc3339(until)),
+            ..self.waiting(leaf, &may)
+        }
+    }
+
+    fn suspension(&self, leaf: Hash, suspension: &Suspension) -> Waiting {
+        let deciders = self.roster.deciders(suspension);
+        let needed = usize::from(self.roster.policy().approvals).min(deciders.len());
+        let given = suspension.approved.intersection(&deciders).count();
+        let may: Vec<MemberNumber> = deciders.difference(&suspension.approved).copied().collect();
+        let target = target_words(suspension.target, self.roster, self.people);
+        Waiting {
+            what: format!("let the suspension of {target} stand"),
+            by: self.people.member(suspension.by),
+            approved: self.names(&suspension.approved),
+            missing: needed.saturating_sub(given),
+            until: None,
+            ..self.waiting(leaf, &may)
+        }
+    }
+
+    fn waiting(&self, leaf: Hash, may: &[MemberNumber]) -> Waiting {
+        let reference = names::change_ref(&leaf).to_string();
+        let next = self.own.filter(|own| may.contains(own));
+        Waiting {
+            next: next.map(|_| format!("sealpost approve {reference}")),
+            reference,
+            committee: names::committee_ref(&self.known.id).to_string(),
+            waits_for: self.names(may),
+            what: String::new(),
+            by: String::new(),
+            approved: Vec::new(),
+            missing: 0,
+            until: None,
+            leaf,
+        }
+    }
+
+    fn names<'m>(&self, members: impl IntoIterator<Item = &'m MemberNumber>) -> Vec<String> {
+        members.into_iter().map(|member| self.people.member(*member)).collect()
+    }
+}
+
+impl Waiting {
+    /// The cells of a table.
+    pub fn cells(&self) -> Vec<String> {
+        let next = match &self.next {
+            Some(next) => next.clone(),
+            None => format!("waits for {}", self.waits_for.join(", ")),
+        };
+        let (what, by) = (self.what.clone(), self.by.clone());
+        vec![
+            self.reference.clone(),
+            self.committee.clone(),
+            what,
+            by,
+            self.missing.to_string(),
+            next,
+        ]
+    }
+
+    /// The headers over [`Self::cells`].
+    pub const HEADERS: [&'static str; 6] =
+        ["WAITS", "COMMITTEE", "TO", "PROPOSED BY", "MISSING", "NEXT"];
+}
