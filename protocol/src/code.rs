@@ -4,6 +4,7 @@ use minicbor::{Decoder, Encoder, decode, encode};
 
 use crate::committee::Refusal;
 use crate::entry::PeerEntryError;
+use crate::roster::PeerRosterError;
 
 macro_rules! codes {
     ($( $(#[$meta:meta])* $number:literal $name:ident, )+) => {
@@ -98,8 +99,10 @@ impl From<&Refusal> for Code {
             | Refusal::Content
             | Refusal::Blobs
             | Refusal::ChangeCodec(_) => Self::BadPayload,
+            Refusal::NotBuilt(_) | Refusal::Change(PeerRosterError::NotBuilt(_)) => {
+                Self::Unsupported
+            }
             Refusal::Change(_) | Refusal::Founding(_) => Self::BadChange,
-            Refusal::NotBuilt(_) => Self::Unsupported,
         }
     }
 }

@@ -356,6 +356,11 @@ impl Committee {
         &self.roster
     }
 
+    #[cfg(test)]
+    pub(crate) fn roster_mut(&mut self) -> &mut Roster {
+        &mut self.roster
+    }
+
     /// The last entry of a device, if it has any.
     pub fn author_head(&self, author: DeviceId) -> Option<AuthorHead> {
         self.authors.get(&author).copied()

@@ -324,3 +324,5 @@ impl Roster {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;

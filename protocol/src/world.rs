@@ -7,12 +7,16 @@ use data_encoding::BASE64_NOPAD;
 
 use crate::age_header::{HYBRID_SHARE_BYTES, HYBRID_STANZA, WRAPPED_FILE_KEY_BYTES};
 use crate::card::{Card, RECIPIENT_BYTES, RecipientBytes};
-use crate::change::{Admit, Change, Found, Grant, Lock, Policy, Relay, Role};
+use crate::change::{
+    Admit, Approve, Change, Found, Grant, Lock, Policy, Relay, Remove, Restore, Role, SetRole,
+    Suspend, Target,
+};
 use crate::codec;
 use crate::committee::{AdmitError, Committee, Refusal};
 use crate::entry::{Admitted, Entry, Header, Kind, RosterHead, UnverifiedEntry, VERSION};
 use crate::hash::Hash;
-use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, TreeSize, UnixMillis};
+use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, MemberNumber, TreeSize, UnixMillis};
+use crate::roster::{Proposed, Roster};
 use crate::sign::SigningKey;
 use crate::tree::{self, Frontier};
 
@@ -77,6 +81,62 @@ pub fn lock(seed: u8, devices: &[DeviceId], linked: bool) -> Lock {
         grants: devices.into_iter().map(grant).collect(),
         link: linked.then(|| hybrid_file().into()),
         label: hybrid_file().into(),
+    }
+}
+
+/// Cuts off.
+pub fn suspend(target: Target) -> Change {
+    Change::Suspend(Suspend { target })
+}
+
+/// Ends a suspension, or proposes to.
+pub fn restore(target: Target) -> Change {
+    Change::Restore(Restore { target })
+}
+
+/// Ends a membership, or proposes to.
+pub fn remove(member: MemberNumber) -> Change {
+    Change::Remove(Remove { member })
+}
+
+/// Gives a role, or proposes to.
+pub fn set_role(member: MemberNumber, role: Role) -> Change {
+    Change::Role(SetRole { member, role })
+}
+
+/// Asks for that many approvals from now on, or proposes to.
+pub fn set_approvals(approvals: u16) -> Change {
+    Change::Policy(Policy { approvals, ..Policy::default() })
+}
+
+/// The next lock, for all active devices.
+pub fn next_lock(roster: &Roster) -> Change {
+    let devices: Vec<DeviceId> = roster.active_devices().collect();
+    let seed = 200_u8.wrapping_add(u8::try_from(roster.epoch().0 % 256).unwrap_or(0));
+    Change::Lock(Box::new(lock(seed, &devices, true)))
+}
+
+/// The admission of a newcomer, with a grant unless others have to approve it first.
+pub fn admission(roster: &Roster, newcomer: &TestDevice, role: Role) -> Admit {
+    let waits = role == Role::Coordinator && roster.policy().approvals > 1;
+    Admit {
+        card: newcomer.card.clone(),
+        member: roster.next_member(),
+        role,
+        grants: if waits { Vec::new() } else { vec![grant(newcomer.id())] },
+        label: hybrid_file().into(),
+    }
+}
+
+/// An approval of what waits under `entry`, with what it must carry if it is the last one.
+pub fn approval(roster: &Roster, entry: Hash) -> Approve {
+    let completed = roster.proposal(entry).filter(|it| roster.missing_approvals(it) == 1);
+    let admits = completed.is_some_and(|it| matches!(it.change, Proposed::Admit(_)));
+    let returned = completed.and_then(|it| roster.grants_of(it).ok()).unwrap_or_default();
+    Approve {
+        entry,
+        grants: returned.into_iter().map(|(device, _)| grant(device)).collect(),
+        label: admits.then(|| hybrid_file().into()),
     }
 }
 
@@ -203,13 +263,7 @@ impl World {
 
     /// The admission of a newcomer.
     pub fn admission(&self, newcomer: &TestDevice, role: Role) -> Admit {
-        Admit {
-            card: newcomer.card.clone(),
-            member: self.committee.roster().next_member(),
-            role,
-            grants: vec![grant(newcomer.id())],
-            label: hybrid_file().into(),
-        }
+        admission(self.committee.roster(), newcomer, role)
     }
 
     /// Signs and admits the admission of a newcomer.
@@ -221,6 +275,18 @@ impl World {
     ) -> Result<Admitted, Refusal> {
         let admit = self.admission(newcomer, role);
         self.change(author, &Change::Admit(Box::new(admit)))
+    }
+
+    /// Signs and admits an approval, with all it must carry.
+    pub fn approve(&mut self, author: &TestDevice, entry: Hash) -> Result<Admitted, Refusal> {
+        let approve = approval(self.committee.roster(), entry);
+        self.change(author, &Change::Approve(approve))
+    }
+
+    /// Signs and admits the next lock.
+    pub fn change_locks(&mut self, author: &TestDevice) -> Result<Admitted, Refusal> {
+        let lock = next_lock(self.committee.roster());
+        self.change(author, &lock)
     }
 
     /// The active devices.

@@ -170,6 +170,9 @@ impl Roster {
         after.take(change, at)?;
         after.check_sound()?;
         let changed = match change {
+            // What one coordinator may do at will voids nothing, or one alone could keep a change
+            // from ever getting through.
+            Proposed::Role(role) if !self.is_about_coordinators(*role) => None,
             Proposed::Role(SetRole { member, .. }) | Proposed::Remove(member) => {
                 Some(Target::Member(*member))
             }
@@ -186,12 +189,13 @@ impl Roster {
     pub(super) fn void_outdated(&mut self, before: &Self, changed: Option<Target>) {
         let other_deciders = self.active_coordinators() != before.active_coordinators()
             || self.policy != before.policy;
+        let suspended = changed.filter(|it| self.is_suspended(*it) && !before.is_suspended(*it));
+        let suspended = suspended.and_then(|target| self.member_of(target).ok());
         let mut proposals = std::mem::take(&mut self.proposals);
-        proposals.retain(|_, proposal| {
-            let touched = changed.is_some_and(|changed| self.touches(changed, &proposal.change));
-            let goes_on = matches!(proposal.change, Proposed::Remove(_))
-                && changed.is_some_and(|changed| self.was_suspended(changed, &proposal.change));
-            goes_on || !(touched || other_deciders)
+        proposals.retain(|_, proposal| match proposal.change {
+            Proposed::Remove(member) if Some(member) == suspended => true,
+            _ if other_deciders => false,
+            _ => !changed.is_some_and(|changed| self.touches(changed, &proposal.change)),
         });
         self.proposals = proposals;
     }
@@ -202,12 +206,6 @@ impl Roster {
             Target::Member(member) => self.target_of(change) == Some(member),
             Target::Device(_) => *change == Proposed::Restore(changed),
         }
-    }
-
-    /// Whether what changed is that the target of `change` is suspended now.
-    fn was_suspended(&self, changed: Target, change: &Proposed) -> bool {
-        let member = self.member_of(changed).ok();
-        member.is_some() && member == self.target_of(change) && self.is_suspended(changed)
     }
 
     /// The member a change is about, whose own approval does not count.
@@ -223,12 +221,15 @@ impl Roster {
     pub fn needs_approvals(&self, change: &Proposed) -> bool {
         let grave = match change {
             Proposed::Admit(admission) => admission.role == Role::Coordinator,
-            Proposed::Role(SetRole { member, role }) => {
-                *role == Role::Coordinator || self.is_coordinator(*member)
-            }
+            Proposed::Role(role) => self.is_about_coordinators(*role),
             Proposed::Restore(_) | Proposed::Remove(_) | Proposed::Policy(_) => true,
         };
         grave && self.policy.approvals > 1
+    }
+
+    /// Whether a role is given to a coordinator, or makes one.
+    fn is_about_coordinators(&self, change: SetRole) -> bool {
+        change.role == Role::Coordinator || self.is_coordinator(change.member)
     }
 
     /// How many approvals a proposal still needs, at least one.
@@ -261,3 +262,6 @@ fn check_bare(approve: &Approve) -> Result<(), PeerRosterError> {
     }
     sealed::check_grants(&approve.grants, [])
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,6 @@ impl LockState {
         self.granted.iter().copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,9 +124,7 @@ impl Roster {
         if self.active_coordinators().is_empty() {
             return Err(PeerRosterError::LastCoordinator);
         }
-        let ended = |member: &Member| matches!(member.standing, Standing::Ended(_));
-        let coordinators = self.members.values().filter(|m| m.role == Role::Coordinator);
-        let coordinators = coordinators.filter(|member| !ended(member)).count();
+        let coordinators = self.members.keys().filter(|m| self.is_lasting_coordinator(**m)).count();
         let most = u16::try_from(coordinators.saturating_sub(1).max(1)).unwrap_or(u16::MAX);
         let needed = self.policy.approvals;
         if needed > most {
@@ -134,4 +132,14 @@ impl Roster {
         }
         Ok(())
     }
+
+    /// Whether a member is a coordinator whose membership has not ended, suspended or not.
+    pub(super) fn is_lasting_coordinator(&self, member: MemberNumber) -> bool {
+        self.member(member).is_some_and(|member| {
+            member.role == Role::Coordinator && !matches!(member.standing, Standing::Ended(_))
+        })
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,7 @@ impl Roster {
         let needed = usize::from(self.policy.approvals).min(deciders.len());
         self.policy.approvals == 1
             || !self.is_suspended(suspension.target)
-            || !self.is_coordinator(suspension.member)
+            || !self.is_lasting_coordinator(suspension.member)
             || suspension.approved.intersection(&deciders).count() >= needed
     }
 
@@ -134,3 +134,6 @@ impl Roster {
         matches!(standing, Some(Standing::Suspended(_)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use crate::change::{
     AddDevice, Admit, Label, Lock, Recovery, Relays, Remove, RepairGrant, RepairLink, Retire,
     Suspend,
 };
+use crate::code::Code;
 use crate::committee::Refusal;
 use crate::entry::Seen;
 use crate::id::TreeSize;
@@ -336,5 +337,7 @@ fn later_changes_are_known_and_refused() {
     for (name, change) in changes {
         let refused = change_refused(COORDINATOR, |_| change);
         assert_eq!(refused, PeerRosterError::NotBuilt(name));
+        // A relay that does not know a change says so, and blames nobody for it.
+        assert_eq!(Code::from(&Refusal::Change(refused)), Code::Unsupported);
     }
 }
