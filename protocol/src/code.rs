@@ -87,7 +87,9 @@ impl From<&Refusal> for Code {
             Refusal::UnknownAuthor => Self::UnknownAuthor,
             Refusal::BadSignature(_) => Self::BadSignature,
             Refusal::NotActive => Self::NotActive,
-            Refusal::NotEntitled => Self::NotEntitled,
+            Refusal::NotEntitled | Refusal::Change(PeerRosterError::NotCoordinator) => {
+                Self::NotEntitled
+            }
             Refusal::AuthorChain { .. } => Self::AuthorChain,
             Refusal::SeenOutOfRange => Self::SeenOutOfRange,
             Refusal::Disputed(_) => Self::Disputed,

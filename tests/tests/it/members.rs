@@ -136,7 +136,7 @@ fn the_relay_refuses_what_a_member_may_not_write() {
     let devices: Vec<_> = rogue.world().active();
     let lock = Change::Lock(Box::new(world::lock(9, &devices, true)));
     let refused = rogue.push(rogue.header(Kind::Roster), codec::encode(&lock));
-    assert_eq!(refused, Err(Code::BadChange), "a lock by no coordinator");
+    assert_eq!(refused, Err(Code::NotEntitled), "a lock by no coordinator");
 
     let (payload, content) = rogue.sealed(note("word"), ULID, &rogue.binding());
     let mut header = rogue.header(Kind::Record);
