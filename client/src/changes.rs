@@ -286,3 +286,6 @@ fn parsed<T: FromStr>(text: &str, what: &str) -> Result<T, Failure> {
 fn damaged(what: &str) -> Failure {
     VaultError::Damaged(format!("it holds {what} that does not read")).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,6 +221,7 @@ impl From<AskError> for Failure {
         let code = match error {
             AskError::Transport(error) => return error.into(),
             AskError::Refused(code) => code,
+            AskError::NotActive(_) => Code::NotActive,
         };
         let (kind, next) = match code {
             Code::NotFound => (Kind::NotFound, "Check what was typed; the relay says no more."),

@@ -67,6 +67,12 @@ pub enum Lie {
     /// The receipt of an accepted entry proves nothing.
     #[error("its receipt for an accepted entry does not hold: {0}")]
     Receipt(PeerProofError),
+    /// Its proof that this device was cut off does not hold.
+    #[error("its proof that this device was cut off does not hold: {0}")]
+    CutOffProof(PeerProofError),
+    /// What it shows this device for having cut it off does not.
+    #[error("the entry by which it says that this device was cut off does not do that")]
+    CutOffEntry,
     /// It answered for another number of entries than were sent.
     #[error("it answered for {got} entries of {sent}")]
     Results {

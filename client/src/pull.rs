@@ -4,7 +4,6 @@
 //! waited for. Position, entries, keys and opened records of a stretch are stored together.
 
 use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
-use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::entry::{Admitted, Kind};
 use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
@@ -21,6 +20,7 @@ use crate::join::Opening;
 use crate::keys::{self, Keys};
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::{Extension, Log, Mark, MarkBy, Pulled};
+use crate::news;
 use crate::outbox::put_intent;
 use crate::relay::AskError;
 use crate::transport::{Connection, PeerError, TransportError};
@@ -45,6 +45,8 @@ pub struct Brought {
     pub faults: Vec<String>,
     /// What the relay did not take, and why, in words.
     pub refused: Vec<String>,
+    /// What others changed in the committee, in words.
+    pub news: Vec<String>,
 }
 
 impl Brought {
@@ -54,6 +56,7 @@ impl Brought {
         self.sent += other.sent;
         self.faults.extend(other.faults);
         self.refused.extend(other.refused);
+        self.news.extend(other.news);
     }
 }
 
@@ -133,7 +136,7 @@ async fn receive(
             }
             Reply::End(end) => return Ok(Pulled { entries, note: end.checkpoint }),
             Reply::Refused(Refused { code }) => return Err(AskError::Refused(code)),
-            Reply::NotActive(_) => return Err(AskError::Refused(Code::NotActive)),
+            Reply::NotActive(shown) => return Err(AskError::NotActive(Box::new(shown))),
             _ => return Err(TransportError::Lied(PeerError::Unexpected).into()),
         }
     }
@@ -187,6 +190,11 @@ fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Fai
             brought.faults.push(not_from_here(unknown));
         }
         store_position(vault, log, extension)?;
+        // A newcomer was told nothing yet: what came before is no news.
+        if let Some(before) = log.fold() {
+            let (before, after) = (before.roster(), extension.fold.roster());
+            brought.news = news::of(vault, no, own, before, after, &extension.admitted)?;
+        }
         Ok(brought)
     })
 }

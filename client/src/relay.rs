@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sealpost_protocol::address::RelayAddress;
 use sealpost_protocol::code::Code;
-use sealpost_protocol::frame::{Refused, Reply, Request};
+use sealpost_protocol::frame::{NotActive, Refused, Reply, Request};
 
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ pub async fn ask(connection: &Connection, request: &Request) -> Result<Reply, As
     let reply = connection.request(request).await?.next().await?;
     match reply.ok_or(TransportError::Lied(PeerError::Incomplete))? {
         Reply::Refused(Refused { code }) => Err(AskError::Refused(code)),
-        Reply::NotActive(_) => Err(AskError::Refused(Code::NotActive)),
+        Reply::NotActive(shown) => Err(AskError::NotActive(Box::new(shown))),
         reply => Ok(reply),
     }
 }
@@ -64,6 +64,9 @@ pub enum AskError {
     /// The relay said no.
     #[error("the relay refused: {}", told(*.0))]
     Refused(Code),
+    /// The device was cut off, and by which entry: see [`crate::cutoff`].
+    #[error("the relay refused: {}", told(Code::NotActive))]
+    NotActive(Box<NotActive>),
     /// No answer, or a lie.
     #[error(transparent)]
     Transport(#[from] TransportError),

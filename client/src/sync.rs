@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sealpost_protocol::checkpoint::{Cosignature, Cosigner};
-use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, Reply, Request};
 use sealpost_protocol::limits;
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::cutoff;
 use crate::error::{Failure, Kind as Error};
 use crate::invitations;
 use crate::join::{self, Opening};
@@ -326,7 +326,7 @@ async fn one(
 ) -> Result<(), FollowError> {
     let behind = match state {
         HeadState::Unknown(_) => return Err(gone(app, known)?.into()),
-        HeadState::NotActive(_) => return Err(AskError::Refused(Code::NotActive).into()),
+        HeadState::NotActive(shown) => return Err(cutoff::told(app, known, &shown)),
         HeadState::Same(_) => !app.vault.read(|vault| vault.ahead(known.no))?.is_empty(),
         HeadState::Other(head) => {
             keep_head(app, known, &head.checkpoint)?;

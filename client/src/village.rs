@@ -2,9 +2,10 @@
 //! admission, and a relay that can be made to lie.
 
 use sealpost_protocol::address::RelayAddress;
-use sealpost_protocol::checkpoint::{Checkpoint, Origin};
+use sealpost_protocol::checkpoint::{Checkpoint, Origin, UnverifiedCheckpoint};
 use sealpost_protocol::committee::{AdmitError, Committee as Fold, Refusal};
 use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::frame::NotActive;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, LeafIndex, Term, TreeSize, UnixMillis};
 use sealpost_protocol::sign::{PublicKey, SigningKey};
@@ -93,6 +94,22 @@ impl MemoryRelay {
     pub(crate) fn note_of(&self, size: TreeSize, root: Hash) -> String {
         let origin = Origin { committee: self.id(), term: Term(1) };
         Checkpoint { origin, size, root }.sign(&self.key).text().to_owned()
+    }
+
+    /// An answer to somebody who was cut off, with the entry at `index` for the reason.
+    pub(crate) fn not_active(&self, index: LeafIndex) -> NotActive {
+        let fold = self.fold.as_ref().expect("founded");
+        let nodes = self.nodes.as_slice();
+        let proof = tree::inclusion_proof(index, fold.size(), nodes).expect("it is in the log");
+        let at = usize::try_from(index.0).expect("small");
+        let checkpoint = self.note_at(self.entries.len());
+        NotActive { entry: self.entries[at].clone().into(), index, proof, checkpoint }
+    }
+
+    /// What this relay would sign in the place of the note that is shown.
+    pub(crate) fn note_for(&self, shown: &NotActive) -> String {
+        let parsed = UnverifiedCheckpoint::parse(shown.checkpoint.as_bytes()).expect("a note");
+        parsed.claimed().clone().sign(&self.key).text().to_owned()
     }
 
     /// An honest answer to a pull.
@@ -193,6 +210,33 @@ impl Person {
         let saved =
             outbox::save_record(&mut self.app, self.no, &kind, json!({ "text": text }), &[]);
         saved.expect("saved").id
+    }
+
+    /// Wants a roster change made.
+    pub(crate) fn wants(&mut self, intent: &Intent) {
+        outbox::save_intent(&mut self.app, self.no, intent).expect("saved");
+    }
+
+    /// Sends and follows until nothing is left to send.
+    pub(crate) fn sends_all(&mut self, relay: &mut MemoryRelay) {
+        for _ in 0..8 {
+            let batch = self.prepares();
+            if batch.is_empty() {
+                return;
+            }
+            for bytes in batch {
+                let _ = relay.append(&bytes);
+            }
+            self.follows(relay).expect("followed");
+        }
+        panic!("the same is sent again and again");
+    }
+
+    /// The number it has in the committee.
+    pub(crate) fn number(&self) -> u32 {
+        let log = self.log();
+        let roster = log.pulled().expect("pulled").roster();
+        roster.device(self.app.device.device_id()).expect("a member's").member.0
     }
 
     pub(crate) fn locks(&mut self) {

@@ -70,7 +70,9 @@ pub async fn watch(
             round => round?,
         };
         let failed = !report.failures.is_empty();
-        if let Some(at) = report.failures.iter().position(stops) {
+        let cut_off_everywhere = cut_off(&report) >= active(app)?;
+        let ends = |failure: &Failure| stops(failure, cut_off_everywhere);
+        if let Some(at) = report.failures.iter().position(ends) {
             let mut report = report;
             let failure = report.failures.swap_remove(at);
             tell(report)?;
@@ -95,12 +97,23 @@ pub async fn watch(
     }
 }
 
-/// A lie is told at once and ends the watch; the rest may pass.
-fn stops(failure: &Failure) -> bool {
-    matches!(
-        failure.kind,
-        Error::Verification | Error::TooOld | Error::Damaged | Error::DiskFull | Error::NotAllowed
-    )
+/// A lie is told at once and ends the watch, as does having nowhere left to be; the rest may pass.
+fn stops(failure: &Failure, cut_off_everywhere: bool) -> bool {
+    match failure.kind {
+        Error::Verification | Error::TooOld | Error::Damaged | Error::DiskFull => true,
+        Error::NotAllowed => cut_off_everywhere,
+        _ => false,
+    }
+}
+
+/// In how many committees this device may not be any longer, or not now.
+fn cut_off(report: &Report) -> usize {
+    report.failures.iter().filter(|failure| failure.kind == Error::NotAllowed).count()
+}
+
+fn active(app: &App) -> Result<usize, Failure> {
+    let committees = app.vault.read(crate::vault::Read::committees)?;
+    Ok(committees.iter().filter(|known| known.standing == Standing::Active).count())
 }
 
 async fn alone_round(app: &mut App) -> Result<Report, Failure> {

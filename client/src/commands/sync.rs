@@ -28,6 +28,8 @@ struct Round {
     relays: Vec<Relay>,
     /// What did not open as it should, and what went wrong, in words.
     notices: Vec<String>,
+    /// What others changed in the committees, in words.
+    news: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -63,8 +65,8 @@ fn untold<'s>(stories: &'s [String], result: &Result<(), Failure>) -> Vec<&'s st
 }
 
 fn tell(session: &mut Session, report: &Report) -> Result<(), Failure> {
-    for fault in &report.brought.faults {
-        session.ui.talk(fault);
+    for line in report.brought.faults.iter().chain(&report.brought.news) {
+        session.ui.talk(line);
     }
     let stories = report.failures.iter().map(Failure::story);
     let relay = |asked: &Asked| Relay { address: asked.address.clone(), answered: asked.answered };
@@ -74,6 +76,7 @@ fn tell(session: &mut Session, report: &Report) -> Result<(), Failure> {
         unsent: report.unsent,
         relays: report.relays.iter().map(relay).collect(),
         notices: report.brought.faults.iter().cloned().chain(stories).collect(),
+        news: report.brought.news.clone(),
     };
     Ok(session.ui.result(&round, &round.words())?)
 }

@@ -43,7 +43,7 @@ fn keep(isla: &mut Person, new: &[JoinRequest]) {
 
 #[test]
 fn a_request_costs_its_safety_number_once_however_often_it_is_shown() {
-    let (isla, known, kept) = scene();
+    let (mut isla, known, kept) = scene();
     let card = device(3).card();
     let join = asks(&kept, &card, 1, "baran");
     let shown = vec![join.clone(), join.clone(), join];

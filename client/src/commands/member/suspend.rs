@@ -72,7 +72,7 @@ impl Suspend {
         let handle = memberships.first().map_or_else(String::new, |one| one.handle.clone());
         let wanted = Wanted { memberships, device };
         if !self.yes {
-            let all: Vec<String> = wanted.shared().map(|known| reference(known)).collect();
+            let all: Vec<String> = wanted.shared().map(reference).collect();
             let what = format!("This cuts {handle} off in {}.", all.join(", "));
             input::confirm(&what, &handle)?;
         }

@@ -1,0 +1,111 @@
+//! This device was cut off, says the relay: held against the log before it is believed.
+//!
+//! The entry must be signed by whom it names, be about this device, and stand in a log that the relay
+//! signed for. Whether its author was entitled to it is seen once this device is let in again and
+//! verifies what it was not shown; till then the relay is bound to the note it showed.
+
+use sealpost_protocol::change::{Change, Remove, Retire, Suspend, Target};
+use sealpost_protocol::checkpoint::SignedCheckpoint;
+use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::frame::NotActive;
+use sealpost_protocol::id::{DeviceId, MemberNumber};
+use sealpost_protocol::roster::{Proposed, Roster};
+use sealpost_protocol::tree;
+
+use crate::app::App;
+use crate::error::{Failure, Kind as Error};
+use crate::keys;
+use crate::lie::{Caught, FollowError, Lie};
+use crate::log::Log;
+use crate::names::{self, People};
+use crate::ui::time;
+use crate::vault::ahead::Ahead;
+use crate::vault::committees::Committee;
+
+/// What the relay showed, as a failure: the truth about this device, or the relay's lie.
+pub fn told(app: &mut App, known: &Committee, shown: &NotActive) -> FollowError {
+    match verified(app, known, shown) {
+        Ok(failure) => failure.into(),
+        Err(error) => error,
+    }
+}
+
+fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failure, FollowError> {
+    let own = app.device.device_id();
+    let (log, people) = app.vault.read(|vault| {
+        Ok::<_, Failure>((Log::load(vault, known.no)?, People::load(vault, known.no)?))
+    })?;
+    let note = log.verify_note(&shown.checkpoint)?;
+    let caught = |lie: Lie| Caught::from(lie).note(note.text()).entry(&shown.entry);
+    let entry = in_log(&note, shown).map_err(caught)?;
+    let header = entry.header().clone();
+    if header.committee != known.id {
+        return Err(caught(Lie::CutOffEntry).into());
+    }
+    let change = keys::change_of(entry.payload()).ok_or_else(|| caught(Lie::CutOffEntry))?;
+    let mut by = names::device_ref(&header.author).to_string();
+    if let Some(roster) = log.fold().map(sealpost_protocol::committee::Committee::roster) {
+        if !is_about(&change, roster, own) {
+            return Err(caught(Lie::CutOffEntry).into());
+        }
+        // Whoever came in since this device was last served is not known here.
+        if let Some(key) = roster.signing_key(header.author) {
+            entry.verify(key).map_err(|_| caught(Lie::CutOffEntry))?;
+            by = people.name(&header.author);
+        }
+    }
+    let (size, text) = (note.checkpoint().size, note.text().to_owned());
+    if size > log.size() {
+        app.vault.write(|vault| vault.put_ahead(known.no, &Ahead { size, note: text }))?;
+    }
+    let what = format!(
+        "This device was {} in {} by {by}, entry {}, {}",
+        done(&change),
+        names::committee_ref(&known.id),
+        shown.index,
+        time::rfc3339(header.made_at),
+    );
+    Ok(Failure::new(Error::NotAllowed, what)
+        .safe("What was pulled before can be read here; what waits to be sent stays in the vault.")
+        .next("Call a coordinator of the committee."))
+}
+
+/// The entry, once it is proven to be in a log that the relay signed for.
+fn in_log(note: &SignedCheckpoint, shown: &NotActive) -> Result<UnverifiedEntry, Lie> {
+    let index = shown.index;
+    let entry =
+        UnverifiedEntry::decode(&shown.entry).map_err(|error| Lie::Entry { index, error })?;
+    let tree = note.checkpoint();
+    tree::verify_inclusion(&entry.leaf(), index, tree.size, &shown.proof, &tree.root)
+        .map_err(Lie::CutOffProof)?;
+    Ok(entry)
+}
+
+/// Whether a change can have cut a device off.
+fn is_about(change: &Change, roster: &Roster, own: DeviceId) -> bool {
+    let member = roster.device(own).map(|device| device.member);
+    let is_own = |number: MemberNumber| member == Some(number);
+    match change {
+        Change::Suspend(Suspend { target: Target::Member(number) }) => is_own(*number),
+        Change::Suspend(Suspend { target: Target::Device(device) })
+        | Change::Retire(Retire { device }) => *device == own,
+        Change::Remove(Remove { member }) => is_own(*member),
+        Change::Approve(approve) => match roster.proposal(approve.entry) {
+            Some(proposal) => matches!(proposal.change, Proposed::Remove(number) if is_own(number)),
+            // Proposed since this device was last served.
+            None => true,
+        },
+        _ => false,
+    }
+}
+
+fn done(change: &Change) -> &'static str {
+    match change {
+        Change::Suspend(_) => "suspended",
+        Change::Retire(_) => "retired",
+        _ => "removed",
+    }
+}
+
+#[cfg(test)]
+mod tests;

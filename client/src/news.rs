@@ -1,0 +1,136 @@
+//! What others changed in a committee, told once, with the command to type next.
+
+use sealpost_protocol::change::{Change, SetRole, Target};
+use sealpost_protocol::entry::{Admitted, Kind};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{DeviceId, MemberNumber};
+use sealpost_protocol::roster::Roster;
+
+use crate::changes::RoleName;
+use crate::error::Failure;
+use crate::keys;
+use crate::names::{self, People};
+use crate::proposals;
+use crate::vault::Read;
+use crate::vault::committees::{Committee, CommitteeNo};
+
+/// What the newly verified entries of others changed. `before` and `after` are the rosters on either
+/// side of them; the vault holds what is after.
+pub fn of(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    own: DeviceId,
+    before: &Roster,
+    after: &Roster,
+    admitted: &[Admitted],
+) -> Result<Vec<String>, Failure> {
+    let known = vault.committee_no(no)?;
+    let people = People::load(vault, no)?;
+    let teller = Teller { vault, known: &known, own, before, after, people: &people };
+    let by_others = admitted
+        .iter()
+        .filter(|new| new.entry.header().kind == Kind::Roster && new.entry.header().author != own);
+    let mut news = Vec::new();
+    for new in by_others {
+        if let Some(change) = keys::change_of(new.entry.payload()) {
+            news.extend(teller.tell(new, &change)?);
+        }
+    }
+    Ok(news)
+}
+
+struct Teller<'a> {
+    vault: &'a Read<'a>,
+    known: &'a Committee,
+    own: DeviceId,
+    before: &'a Roster,
+    after: &'a Roster,
+    people: &'a People,
+}
+
+impl Teller<'_> {
+    fn tell(&self, new: &Admitted, change: &Change) -> Result<Option<String>, Failure> {
+        let leaf = new.entry.leaf();
+        if self.after.proposal(leaf).is_some() || self.is_undecided(&leaf) {
+            return self.waits(&leaf, new).map(Some);
+        }
+        let done = match change {
+            Change::Suspend(suspend) => {
+                let target = self.target(suspend.target);
+                let exposure = self.exposure(suspend.target);
+                format!("suspended {target}. What they still hold: {exposure}")
+            }
+            Change::Restore(restore) => format!("restored {}", self.target(restore.target)),
+            Change::Remove(remove) => format!("removed {}", self.people.member(remove.member)),
+            Change::Role(SetRole { member, role }) => {
+                let role = RoleName::from(*role).as_str();
+                format!("made {} {role}", self.people.member(*member))
+            }
+            Change::Admit(admit) => {
+                let role = RoleName::from(admit.role).as_str();
+                format!("admitted {} as {role}", self.people.name(&admit.card.device()))
+            }
+            Change::Policy(_) => {
+                format!("changed the policy: sealpost committee policy {}", self.reference())
+            }
+            Change::Label(_) => {
+                "changed the names in the committee: sealpost member list".to_owned()
+            }
+            Change::Approve(approve) => match self.before.proposal(approve.entry) {
+                Some(proposal) if self.after.proposal(approve.entry).is_none() => {
+                    let words = proposals::words(&proposal.change, self.before, self.people);
+                    format!("approved to {words}: it is in force")
+                }
+                _ => format!("approved {}", names::change_ref(&approve.entry)),
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(format!("{}: {} {done}", self.reference(), self.author(new))))
+    }
+
+    /// What waits for somebody, and the command for whoever may type it.
+    fn waits(&self, leaf: &Hash, new: &Admitted) -> Result<String, Failure> {
+        let reference = names::change_ref(leaf).to_string();
+        let waiting = proposals::waiting(self.vault, self.known.no, self.own)?;
+        let Some(one) = waiting.into_iter().find(|one| one.reference == reference) else {
+            return Ok(format!("{}: {reference} waits", self.reference()));
+        };
+        let next = one.next.unwrap_or_else(|| format!("it waits for {}", one.waits_for.join(", ")));
+        let (committee, by) = (self.reference(), self.author(new));
+        Ok(match self.is_undecided(leaf) {
+            true => format!("{committee}: {by} suspended a coordinator. To {}: {next}", one.what),
+            false => format!("{committee}: {by} proposes to {}: {next}", one.what),
+        })
+    }
+
+    fn is_undecided(&self, leaf: &Hash) -> bool {
+        self.after.undecided().any(|(undecided, _)| undecided == *leaf)
+    }
+
+    fn target(&self, target: Target) -> String {
+        proposals::target_words(target, self.after, self.people)
+    }
+
+    fn exposure(&self, target: Target) -> String {
+        let member = |number: MemberNumber| {
+            let mut devices = self.after.devices_of(number);
+            devices.next().map_or_else(String::new, |(id, _)| names::device_ref(&id).to_string())
+        };
+        let device = match target {
+            Target::Member(number) => member(number),
+            Target::Device(id) => names::device_ref(&id).to_string(),
+        };
+        format!("sealpost member exposure {device}")
+    }
+
+    fn author(&self, new: &Admitted) -> String {
+        self.people.name(&new.entry.header().author)
+    }
+
+    fn reference(&self) -> String {
+        names::committee_ref(&self.known.id).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;
