@@ -54,6 +54,9 @@ close_codes! {
     5 TooSlow,
     /// The other end broke a rule of the wire.
     6 Misbehaved,
+    /// A committee of this relay suspended or removed the device. It may come again, and is told
+    /// which entry did it.
+    7 CutOff,
 }
 
 #[cfg(test)]
@@ -65,6 +68,6 @@ mod tests {
         for code in CloseCode::ALL {
             assert_eq!(CloseCode::from_number(code.number().into()), Some(*code));
         }
-        assert_eq!(CloseCode::from_number(7), None);
+        assert_eq!(CloseCode::from_number(8), None);
     }
 }

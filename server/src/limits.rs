@@ -94,6 +94,12 @@ pub const ANSWERS_MAX: usize = 256;
 pub const NOTES_AT_ONCE_MAX: u32 = 256;
 /// How long until it may put one more.
 pub const NOTES_EVERY: Duration = Duration::from_millis(250);
+/// Roster changes that others sign against which one member who is no coordinator may make in
+/// [`ROSTER_CHANGES_WITHIN`]. Each makes a coordinator's suspension sign anew: nobody starves one. A
+/// member changes locks after a removal, and own devices, a few times a year.
+pub const ROSTER_CHANGES_MAX: usize = 5;
+/// How long a change counts.
+pub const ROSTER_CHANGES_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Join requests waiting in one committee, over all its invitations: they fit one frame, and no
 /// committee fills the notes of all.
 pub const JOIN_REQUESTS_COMMITTEE_MAX: usize = 128;

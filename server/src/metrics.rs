@@ -30,6 +30,8 @@ pub enum Turned {
     TooMany,
     /// Another key exchange, protocol or key type, or too slow.
     HandshakeFailed,
+    /// A committee suspended or removed the device that had logged in.
+    CutOff,
 }
 
 /// How a request ended.

@@ -10,11 +10,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use minicbor::bytes::ByteVec;
-use sealpost_protocol::change::{Change, Role};
+use sealpost_protocol::change::Change;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee;
@@ -25,14 +26,14 @@ use sealpost_protocol::frame::{
 };
 use sealpost_protocol::id::{CommitteeId, DeviceId, LeafIndex, TreeSize, UnixMillis};
 use sealpost_protocol::limits;
-use sealpost_protocol::roster::Device;
 use sealpost_protocol::sign::PublicKey;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::hub::{self, Head, Watched};
+use crate::hub::{self, CutOff, CutOffs, Head, Watched};
 use crate::permit;
 use crate::store::{LogStore, NoteStore, StoreError};
 
+mod access;
 mod cosignatures;
 mod examine;
 mod fold;
@@ -40,6 +41,7 @@ mod invitations;
 mod log;
 mod pace;
 
+use access::{Denied, Standing};
 pub use examine::Examiner;
 pub use fold::FoldError;
 use fold::{Trust, fold_from_store};
@@ -62,14 +64,7 @@ pub struct Service<S> {
     opening: Mutex<()>,
     access: RwLock<HashMap<PublicKey, HashMap<CommitteeId, DeviceId>>>,
     pace: Arc<Pace>,
-}
-
-/// A device that may act in a log, and the log.
-struct Standing {
-    committee: CommitteeId,
-    device: DeviceId,
-    role: Role,
-    log: Arc<Log>,
+    cut_offs: Arc<CutOffs>,
 }
 
 impl<S: LogStore + NoteStore> Service<S> {
@@ -83,10 +78,10 @@ impl<S: LogStore + NoteStore> Service<S> {
             opening: Mutex::default(),
             access: RwLock::default(),
             pace: Arc::default(),
+            cut_offs: Arc::default(),
         };
         for (committee, _) in service.store.committees().await {
-            let log = Log::load(service.store.as_ref(), &service.key, committee).await?;
-            service.install(committee, &Arc::new(log));
+            service.install(committee, &Arc::new(service.load(committee).await?));
         }
         Ok(service)
     }
@@ -101,9 +96,9 @@ impl<S: LogStore + NoteStore> Service<S> {
         if self.knows(peer) { limits::FRAME_BYTES_MAX } else { STRANGER_REQUEST_BYTES_MAX }
     }
 
-    /// Whether `peer` stands in any roster here.
-    pub fn knows(&self, peer: PublicKey) -> bool {
-        read(&self.access).contains_key(&peer)
+    /// Hears when a committee here suspends or removes the device that logs in with `peer`.
+    pub fn cut_off(&self, peer: PublicKey) -> CutOff {
+        self.cut_offs.listen(peer)
     }
 
     /// Answers one request. Ends when the answer is complete or nobody listens any more.
@@ -114,19 +109,19 @@ impl<S: LogStore + NoteStore> Service<S> {
         replies: mpsc::Sender<Reply>,
     ) {
         let answer = match request {
-            Request::Hello(hello) => self.hello(&hello),
-            Request::Found(found) => self.found(found).await,
+            Request::Hello(hello) => self.hello(&hello).map_err(Denied::from),
+            Request::Found(found) => self.found(found).await.map_err(Denied::from),
             Request::Heads(heads) => self.heads(peer, &heads).await,
             Request::Push(push) => self.push(peer, push).await,
             Request::Pull(pull) => self.pull(peer, pull, &replies).await,
             Request::Watch(heads) => return self.watch(peer, &heads, replies).await,
             Request::Cosign(cosign) => self.cosign(peer, cosign).await,
             Request::Cosignatures(ask) => self.cosignatures(peer, ask.committee).await,
-            Request::Join(join) => self.join(join).await,
+            Request::Join(join) => self.join(join).await.map_err(Denied::from),
             Request::Joins(ask) => self.joins(peer, ask.committee).await,
             Request::Invite(invite) => self.invite(peer, invite).await,
         };
-        let reply = answer.unwrap_or_else(|code| Reply::Refused(Refused { code }));
+        let reply = answer.unwrap_or_else(Reply::from);
         // A peer that went away needs no answer.
         let _ = replies.send(reply).await;
     }
@@ -152,7 +147,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         let log = match self.log(committee) {
             Some(log) => log,
             None => {
-                let log = Arc::new(Log::found(fold));
+                let log = Arc::new(Log::found(fold, &self.cut_offs));
                 log.push_founding(&self.store, &self.key, admitted);
                 log.durable(TreeSize(1)).await?;
                 self.install(committee, &log);
@@ -163,15 +158,16 @@ impl<S: LogStore + NoteStore> Service<S> {
         self.pushed(&log, &head, &[Ok(LeafIndex(0))])
     }
 
-    async fn heads(&self, peer: PublicKey, request: &HeadsRequest) -> Result<Reply, Code> {
+    async fn heads(&self, peer: PublicKey, request: &HeadsRequest) -> Result<Reply, Denied> {
         if request.committees.len() > limits::HEADS_COMMITTEES_MAX {
-            return Err(Code::TooLarge);
+            return Err(Code::TooLarge.into());
         }
         let mut states = Vec::with_capacity(request.committees.len());
         for ask in &request.committees {
             states.push(match self.standing(peer, ask.committee).await {
-                Err(Code::NotFound) => HeadState::Unknown(Empty {}),
-                Err(code) => return Err(code),
+                Err(Denied::Code(Code::NotFound)) => HeadState::Unknown(Empty {}),
+                Err(Denied::NotActive(why)) => HeadState::NotActive(*why),
+                Err(denied) => return Err(denied),
                 Ok(standing) => match standing.log.head() {
                     head if head.size == ask.size => HeadState::Same(Empty {}),
                     head => HeadState::Other(checkpointed(&head)),
@@ -181,10 +177,10 @@ impl<S: LogStore + NoteStore> Service<S> {
         Ok(Reply::Heads(states))
     }
 
-    async fn push(&self, peer: PublicKey, request: PushRequest) -> Result<Reply, Code> {
+    async fn push(&self, peer: PublicKey, request: PushRequest) -> Result<Reply, Denied> {
         let standing = self.standing(peer, request.committee).await?;
         if request.entries.len() > limits::PUSH_ENTRIES_MAX {
-            return Err(Code::TooLarge);
+            return Err(Code::TooLarge.into());
         }
         let decoded: Vec<_> = request
             .entries
@@ -195,7 +191,8 @@ impl<S: LogStore + NoteStore> Service<S> {
         let changes_roster = decoded.iter().flatten().any(moves_access);
         let (places, entries): (Vec<_>, Vec<_>) = split(decoded);
         self.ready()?;
-        let mut outcomes = standing.log.push(&self.store, &self.key, entries)?.into_iter();
+        let outcomes = standing.log.push(&self.store, &self.key, entries, Instant::now())?;
+        let mut outcomes = outcomes.into_iter();
         let mut results = Vec::with_capacity(places.len());
         for refused in places {
             let outcome = match refused {
@@ -210,7 +207,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         if changes_roster {
             self.open_access(standing.committee, &standing.log);
         }
-        self.pushed(&standing.log, &head, &results)
+        Ok(self.pushed(&standing.log, &head, &results)?)
     }
 
     /// Where an entry came to stand; an old entry sent again finds its old place.
@@ -254,7 +251,8 @@ impl<S: LogStore + NoteStore> Service<S> {
         peer: PublicKey,
         request: PullRequest,
         replies: &mpsc::Sender<Reply>,
-    ) -> Result<Reply, Code> {
+    ) -> Result<Reply, Denied> {
+        let mut cut = self.cut_off(peer);
         let standing = self.standing(peer, request.committee).await?;
         let _leave = self.pace.answer(peer)?;
         let head = standing.log.head();
@@ -269,13 +267,21 @@ impl<S: LogStore + NoteStore> Service<S> {
             let wanted = usize::try_from(head.size.0 - from.0).unwrap_or(usize::MAX);
             entries.truncate(wanted);
             if entries.is_empty() {
-                return Err(Code::Stopped);
+                return Err(Code::Stopped.into());
             }
             from = LeafIndex(from.0 + entries.len() as u64);
             sent += entries.iter().map(Bytes::len).sum::<usize>();
             let entries = entries.iter().map(|bytes| ByteVec::from(bytes.to_vec())).collect();
-            if replies.send(Reply::Entries(entries)).await.is_err() {
-                return Err(Code::Busy);
+            loop {
+                tokio::select! {
+                    biased;
+                    // Perhaps in another committee: then this goes on.
+                    () = cut.told() => drop(self.standing(peer, request.committee).await?),
+                    place = replies.reserve() => {
+                        place.map_err(|_| Code::Busy)?.send(Reply::Entries(entries));
+                        break;
+                    }
+                }
             }
         }
         if from.0 >= head.size.0 {
@@ -286,32 +292,27 @@ impl<S: LogStore + NoteStore> Service<S> {
         Ok(Reply::End(Checkpointed { checkpoint }))
     }
 
+    /// Says so when the logs grow that this device may know of; the others are left out, as long
+    /// as there is one. Which they are, heads say.
     async fn watch(&self, peer: PublicKey, request: &HeadsRequest, replies: mpsc::Sender<Reply>) {
+        let cut = self.cut_off(peer);
         let mut watched = Vec::new();
+        let mut denied = Denied::Code(Code::NotFound);
         for ask in request.committees.iter().take(limits::HEADS_COMMITTEES_MAX) {
-            if let Ok(standing) = self.standing(peer, ask.committee).await {
-                let head = standing.log.subscribe();
-                watched.push(Watched { committee: ask.committee, held: ask.size, head });
+            match self.standing(peer, ask.committee).await {
+                Ok(Standing { log, .. }) => {
+                    let head = log.subscribe();
+                    watched.push(Watched { committee: ask.committee, held: ask.size, head });
+                }
+                Err(Denied::NotActive(why)) => denied = Denied::NotActive(why),
+                Err(Denied::Code(_)) => {}
             }
         }
         if watched.is_empty() {
-            let code = Code::NotFound;
-            let _ = replies.send(Reply::Refused(Refused { code })).await;
+            let _ = replies.send(denied.into()).await;
         } else {
-            hub::watch(watched, replies).await;
+            hub::watch(watched, replies, cut).await;
         }
-    }
-
-    /// The device `peer` is in this log, when it may know of it.
-    async fn standing(&self, peer: PublicKey, committee: CommitteeId) -> Result<Standing, Code> {
-        let device = read(&self.access)
-            .get(&peer)
-            .and_then(|logs| logs.get(&committee))
-            .copied()
-            .ok_or(Code::NotFound)?;
-        let log = self.live_log(committee).await?;
-        let role = log.with_fold(|fold| fold.roster().role_of(device));
-        role.map(|role| Standing { committee, device, role, log }).ok_or(Code::NotActive)
     }
 
     /// Refuses work that would end in a write which the store does not take now.
@@ -338,8 +339,7 @@ impl<S: LogStore + NoteStore> Service<S> {
                 if let Some(broken) = broken {
                     broken.settled().await;
                 }
-                let log = Log::load(self.store.as_ref(), &self.key, committee).await;
-                let log = Arc::new(log.map_err(|error| {
+                let log = Arc::new(self.load(committee).await.map_err(|error| {
                     tracing::error!(%error, "a log could not be folded again");
                     Code::Stopped
                 })?);
@@ -349,21 +349,8 @@ impl<S: LogStore + NoteStore> Service<S> {
         }
     }
 
-    /// Makes a log reachable, for the devices in its roster and no others.
-    fn install(&self, committee: CommitteeId, log: &Arc<Log>) {
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(committee, log.clone());
-        self.open_access(committee, log);
-    }
-
-    /// Lets every device in the roster know of the log.
-    fn open_access(&self, committee: CommitteeId, log: &Log) {
-        let login = |(id, device): (DeviceId, &Device)| ((*device.card.login_key()).into(), id);
-        let devices: Vec<(PublicKey, DeviceId)> =
-            log.with_fold(|fold| fold.roster().devices().map(login).collect());
-        let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
-        for (key, device) in devices {
-            access.entry(key).or_default().insert(committee, device);
-        }
+    async fn load(&self, committee: CommitteeId) -> Result<Log, FoldError> {
+        Log::load(self.store.as_ref(), &self.key, committee, &self.cut_offs).await
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::hub::{CutOff, CutOffs};
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Turned};
 use crate::service::Service;
@@ -58,6 +59,12 @@ pub trait Calls: Send + Sync + 'static {
     /// and not for those of devices. Unless said otherwise nobody is a stranger.
     fn knows(&self, _peer: PublicKey) -> bool {
         true
+    }
+
+    /// Hears when a committee cuts `peer` off: its connections are closed at once. Unless said
+    /// otherwise nobody ever is.
+    fn cut_off(&self, peer: PublicKey) -> CutOff {
+        Arc::<CutOffs>::default().listen(peer)
     }
 }
 
@@ -195,6 +202,10 @@ impl<S: LogStore + NoteStore> Calls for Service<S> {
 
     fn knows(&self, peer: PublicKey) -> bool {
         Self::knows(self, peer)
+    }
+
+    fn cut_off(&self, peer: PublicKey) -> CutOff {
+        Self::cut_off(self, peer)
     }
 }
 

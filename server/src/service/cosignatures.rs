@@ -10,7 +10,7 @@ use sealpost_protocol::frame::{CosignRequest, CosignatureOf, Empty, Reply};
 use sealpost_protocol::id::CommitteeId;
 use sealpost_protocol::sign::PublicKey;
 
-use super::{Service, store_code};
+use super::{Denied, Service, store_code};
 use crate::store::{LogStore, NoteStore};
 
 impl<S: LogStore + NoteStore> Service<S> {
@@ -19,16 +19,16 @@ impl<S: LogStore + NoteStore> Service<S> {
         &self,
         peer: PublicKey,
         request: CosignRequest,
-    ) -> Result<Reply, Code> {
+    ) -> Result<Reply, Denied> {
         let standing = self.standing(peer, request.committee).await?;
         self.pace.note(peer, Instant::now())?;
         let CosignRequest { committee, size, root, cosignature } = request;
         let store = self.store.as_ref();
         if size > standing.log.head().size {
-            return Err(Code::SeenOutOfRange);
+            return Err(Code::SeenOutOfRange.into());
         }
         if standing.log.root_at(store, size) != Some(root) {
-            return Err(Code::Disputed);
+            return Err(Code::Disputed.into());
         }
         let (term, key) = standing
             .log
@@ -38,7 +38,7 @@ impl<S: LogStore + NoteStore> Service<S> {
             UnverifiedCosignature::parse(cosignature.as_bytes()).map_err(|_| Code::Malformed)?;
         // A device vouches for itself alone.
         if *unverified.claimed_cosigner() != Cosigner::Device(standing.device) {
-            return Err(Code::NotEntitled);
+            return Err(Code::NotEntitled.into());
         }
         unverified
             .verify(&checkpoint, &key.ok_or(Code::NotActive)?)
@@ -56,7 +56,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         &self,
         peer: PublicKey,
         committee: CommitteeId,
-    ) -> Result<Reply, Code> {
+    ) -> Result<Reply, Denied> {
         self.standing(peer, committee).await?;
         let _leave = self.pace.answer(peer)?;
         let kept = self.store.cosignatures(committee).await.map_err(|error| store_code(&error))?;

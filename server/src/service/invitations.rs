@@ -18,7 +18,7 @@ use sealpost_protocol::invitation::{KeptJoinRequest, SealedJoinRequest};
 use sealpost_protocol::limits;
 use sealpost_protocol::sign::PublicKey;
 
-use super::{Service, Standing, note, store_code};
+use super::{Denied, Service, Standing, note, store_code};
 use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX};
 use crate::store::{Commit, CommitError, LogStore, NoteStore};
 
@@ -41,14 +41,14 @@ impl<S: LogStore + NoteStore> Service<S> {
         &self,
         peer: PublicKey,
         request: InviteRequest,
-    ) -> Result<Reply, Code> {
+    ) -> Result<Reply, Denied> {
         let standing = self.standing(peer, request.committee).await?;
         let mut known = self.invitations(standing.committee).await?;
         match request.action {
             InviteAction::List(_) => {}
             InviteAction::New(open) => {
                 if standing.role != Role::Coordinator {
-                    return Err(Code::NotEntitled);
+                    return Err(Code::NotEntitled.into());
                 }
                 self.pace.note(peer, Instant::now())?;
                 self.open_invitation(&standing, open, &mut known).await?;
@@ -150,7 +150,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         &self,
         peer: PublicKey,
         committee: CommitteeId,
-    ) -> Result<Reply, Code> {
+    ) -> Result<Reply, Denied> {
         let standing = self.standing(peer, committee).await?;
         let _leave = self.pace.answer(peer)?;
         let mut joins = Vec::new();

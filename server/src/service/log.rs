@@ -1,28 +1,31 @@
 //! One committee's log as the service runs it: the fold, what waits for the disk, and the head.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use sealpost_protocol::checkpoint::{Checkpoint, Origin};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
-use sealpost_protocol::committee::{AdmitError, Committee, Refusal};
-use sealpost_protocol::entry::{Admitted, SignedEntry, UnverifiedEntry};
+use sealpost_protocol::committee::Committee;
+use sealpost_protocol::entry::{Admitted, UnverifiedEntry};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
+use sealpost_protocol::id::{CommitteeId, DeviceId, LeafIndex, TreeSize};
 use sealpost_protocol::tree::{self, Proof};
 use tokio::sync::watch;
 
 use super::fold::{FoldError, TreeNodes, is_of_log, own_fold};
-use crate::hub::Head;
+use crate::hub::{CutOffs, Head};
 use crate::store::{Append, AppendError, LogStore, StoreError, StoredEntry};
+
+mod state;
+
+pub(crate) use state::{Activity, Outcome};
+use state::{Checked, State};
 
 /// Entries between two snapshots of a fold: bounds what a restart folds again.
 const SNAPSHOT_ENTRIES: u64 = 50_000;
-/// Old roots kept at hand; authors who write on without pulling ask for the same one.
-const ROOTS_MAX: usize = 256;
 
 /// One committee's log.
 pub(crate) struct Log {
@@ -30,38 +33,14 @@ pub(crate) struct Log {
     head: watch::Sender<Head>,
     /// Appends that the store has not answered yet.
     running: watch::Sender<usize>,
-}
-
-/// What one lock guards. The fold runs ahead of the disk by what `queued` holds.
-struct State {
-    fold: Committee,
-    /// Sizes queued for the disk, with their roots, not yet signed for.
-    queued: BTreeMap<TreeSize, Hash>,
-    /// Places of entries not yet durable.
-    in_flight: HashMap<Hash, LeafIndex>,
-    roots: HashMap<TreeSize, Hash>,
-    /// An append failed: the fold holds what the disk does not, and admits nothing more. Says what
-    /// to answer.
-    broken: Option<Code>,
-    /// A dispute was said: its author could go on for ever.
-    disputed: bool,
-}
-
-/// What admission made of one entry of a push.
-pub(crate) enum Outcome {
-    /// In the log, or on its way there.
-    At(LeafIndex),
-    /// Its author's chain is past it: perhaps it is an old entry sent again.
-    Past(Box<SignedEntry>),
-    /// Not admitted.
-    Refused(Code),
+    cut_offs: Arc<CutOffs>,
 }
 
 impl Log {
     /// Starts a log at its founding entry, which is queued by the first [`Self::append`].
-    pub(crate) fn found(fold: Committee) -> Self {
+    pub(crate) fn found(fold: Committee, cut_offs: &Arc<CutOffs>) -> Self {
         let head = Head { size: TreeSize(0), note: "".into(), broken: None };
-        Self::new(fold, head)
+        Self::new(fold, head, cut_offs)
     }
 
     /// Folds a log that is on disk, from its last snapshot on.
@@ -69,6 +48,7 @@ impl Log {
         store: &S,
         key: &SigningKey,
         committee: CommitteeId,
+        cut_offs: &Arc<CutOffs>,
     ) -> Result<Self, FoldError> {
         let fold = own_fold(store, committee).await?;
         let signed = store.last_checkpoint(committee)?;
@@ -86,22 +66,15 @@ impl Log {
             }
             (Err(error), _) => return Err(error.into()),
         };
-        Ok(Self::new(fold, head))
+        Ok(Self::new(fold, head, cut_offs))
     }
 
-    fn new(fold: Committee, head: Head) -> Self {
-        let state = State {
-            fold,
-            queued: BTreeMap::new(),
-            in_flight: HashMap::new(),
-            roots: HashMap::new(),
-            broken: None,
-            disputed: false,
-        };
+    fn new(fold: Committee, head: Head, cut_offs: &Arc<CutOffs>) -> Self {
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(fold)),
             head: watch::Sender::new(head),
             running: watch::Sender::new(0),
+            cut_offs: cut_offs.clone(),
         }
     }
 
@@ -130,6 +103,7 @@ impl Log {
         store: &Arc<S>,
         key: &Arc<SigningKey>,
         entries: Vec<UnverifiedEntry>,
+        now: Instant,
     ) -> Result<Vec<Outcome>, Code> {
         let checked = self.verify_signatures(entries);
         let mut state = self.lock();
@@ -137,11 +111,16 @@ impl Log {
             return Err(code);
         }
         let expected = state.fold.size();
+        let changes_roster = checked.iter().any(Checked::may_change_roster);
+        let before = changes_roster.then(|| state.active());
         let mut admitted = Vec::new();
         let outcomes = checked
             .into_iter()
-            .map(|entry| state.admit(entry, store.as_ref(), &mut admitted))
+            .map(|entry| state.admit(entry, store.as_ref(), now, &mut admitted))
             .collect();
+        if let Some(before) = before {
+            state.note_moved(&before);
+        }
         if !admitted.is_empty() {
             self.append(state, store, key, expected, &admitted);
         }
@@ -215,11 +194,18 @@ impl Log {
         }
         state.queued = state.queued.split_off(&size.next());
         state.in_flight.retain(|_, index| index.0 >= size.0);
+        state.moved.retain(|_, moved| *moved > size);
+        let later = state.cutting.split_off(&size.next());
+        let cutting = std::mem::replace(&mut state.cutting, later);
         state.keep_root(size, root);
         self.head.send_modify(|head| {
             head.size = size;
             head.note = note.into();
         });
+        drop(state);
+        for key in cutting.into_values().flatten() {
+            self.cut_offs.cut(key);
+        }
     }
 
     /// The fold holds what the disk may not: nothing more is admitted to it. The service folds
@@ -247,9 +233,14 @@ impl Log {
     /// Waits until everything below `size` is durable and signed for.
     pub(crate) async fn durable(&self, size: TreeSize) -> Result<Head, Code> {
         let mut head = self.subscribe();
-        let reached = head.wait_for(|head| head.broken.is_some() || head.size >= size).await;
-        // This log holds the sender.
-        reached.map_err(|_| Code::Stopped)?;
+        tokio::select! {
+            reached = head.wait_for(|head| head.broken.is_some() || head.size >= size) => {
+                // This log holds the sender.
+                drop(reached.map_err(|_| Code::Stopped)?);
+            }
+            // Nothing is on its way: what the disk holds cannot be signed for.
+            () = self.settled() => {}
+        }
         // What came before the append that failed may still be on its way.
         if self.head().size < size {
             self.settled().await;
@@ -257,6 +248,22 @@ impl Log {
         match self.head() {
             head if head.size >= size => Ok(head),
             head => Err(head.broken.unwrap_or(Code::Stopped)),
+        }
+    }
+
+    /// What a device may do. What changed that is waited for: what the disk may yet lose neither
+    /// lets anybody in nor puts anybody out, and while it is under way nobody is answered by what
+    /// was before.
+    pub(crate) async fn activity(&self, device: DeviceId) -> Result<Activity, Code> {
+        loop {
+            let size = {
+                let state = self.lock();
+                match state.moved.get(&device) {
+                    Some(size) => *size,
+                    None => return Ok(state.activity(device)),
+                }
+            };
+            self.durable(size).await?;
         }
     }
 
@@ -312,81 +319,6 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// An entry of a push after the check that needs no lock.
-enum Checked {
-    Signed(Box<SignedEntry>),
-    AuthorUnknown(Box<UnverifiedEntry>),
-    Refused(Code),
-}
-
-impl State {
-    fn admit<S: LogStore>(
-        &mut self,
-        entry: Checked,
-        store: &S,
-        admitted: &mut Vec<Admitted>,
-    ) -> Outcome {
-        let signed = match entry {
-            Checked::Signed(signed) => *signed,
-            Checked::Refused(code) => return Outcome::Refused(code),
-            Checked::AuthorUnknown(entry) => match self.fold.verify_signature(*entry) {
-                Ok(signed) => signed,
-                Err(refusal) => return Outcome::Refused(Code::from(&refusal)),
-            },
-        };
-        let leaf = signed.leaf();
-        if let Some(index) = self.in_flight.get(&leaf) {
-            return Outcome::At(*index);
-        }
-        let author = signed.header().author;
-        let seq = signed.header().author_seq;
-        if self.fold.author_head(author).is_some_and(|head| seq <= head.seq) {
-            return Outcome::Past(Box::new(signed));
-        }
-        let seen = signed.header().seen.size;
-        let root = if seen < self.fold.size() { self.root_at(store, seen) } else { Err(NoRoot) };
-        match self.fold.admit(signed, |_| root) {
-            Ok(entry) => {
-                let index = entry.index;
-                self.in_flight.insert(leaf, index);
-                admitted.push(entry);
-                Outcome::At(index)
-            }
-            Err(AdmitError::Refused(refusal)) => {
-                if let Refusal::Disputed(seen) = &refusal
-                    && !std::mem::replace(&mut self.disputed, true)
-                {
-                    tracing::warn!(size = seen.size.0, "an author saw another log of this size");
-                }
-                Outcome::Refused(Code::from(&refusal))
-            }
-            // Sizes that are not durable were signed for by nobody: no honest author saw one.
-            Err(AdmitError::Root(NoRoot)) => Outcome::Refused(Code::SeenOutOfRange),
-        }
-    }
-
-    fn root_at<S: LogStore>(&mut self, store: &S, size: TreeSize) -> Result<Hash, NoRoot> {
-        if let Some(root) = self.roots.get(&size) {
-            return Ok(*root);
-        }
-        let nodes = TreeNodes(store.nodes(self.fold.id()));
-        let root = tree::root_at(size, &nodes).map_err(|_| NoRoot)?;
-        self.keep_root(size, root);
-        Ok(root)
-    }
-
-    fn keep_root(&mut self, size: TreeSize, root: Hash) {
-        if self.roots.len() >= ROOTS_MAX {
-            self.roots.clear();
-        }
-        self.roots.insert(size, root);
-    }
-}
-
-/// The store cannot say the root at that size: it is not durable.
-#[derive(Clone, Copy, Debug)]
-struct NoRoot;
 
 fn sign(key: &SigningKey, fold: &Committee, size: TreeSize, root: Hash) -> String {
     let origin = Origin { committee: fold.id(), term: fold.term() };

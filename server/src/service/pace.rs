@@ -1,13 +1,17 @@
 //! How often, and how many at once, one device may ask for what costs the relay something.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use sealpost_protocol::code::Code;
+use sealpost_protocol::id::MemberNumber;
 use sealpost_protocol::sign::PublicKey;
 
-use crate::limits::{ANSWERS_A_DEVICE_MAX, ANSWERS_MAX, NOTES_AT_ONCE_MAX, NOTES_EVERY};
+use crate::limits::{
+    ANSWERS_A_DEVICE_MAX, ANSWERS_MAX, NOTES_AT_ONCE_MAX, NOTES_EVERY, ROSTER_CHANGES_MAX,
+    ROSTER_CHANGES_WITHIN,
+};
 
 /// Counts by login key. Only devices of a committee are counted: others are refused before.
 #[derive(Debug, Default)]
@@ -83,6 +87,27 @@ impl Spent {
     }
 }
 
+/// When members of one committee who are no coordinators lately changed its roster. It is not kept
+/// over a restart, which is nothing that they can bring about.
+#[derive(Debug, Default)]
+pub(super) struct RosterPace(HashMap<MemberNumber, VecDeque<Instant>>);
+
+impl RosterPace {
+    /// Whether a member may make one more change now.
+    pub(super) fn allows(&mut self, member: MemberNumber, now: Instant) -> bool {
+        self.0.retain(|_, changes| {
+            changes.retain(|at| now.saturating_duration_since(*at) < ROSTER_CHANGES_WITHIN);
+            !changes.is_empty()
+        });
+        self.0.get(&member).is_none_or(|changes| changes.len() < ROSTER_CHANGES_MAX)
+    }
+
+    /// Counts a change that was admitted.
+    pub(super) fn count(&mut self, member: MemberNumber, now: Instant) {
+        self.0.entry(member).or_default().push_back(now);
+    }
+}
+
 impl Drop for Leave {
     fn drop(&mut self) {
         let mut answers = self.pace.answers();
@@ -102,6 +127,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn key(seed: u16) -> PublicKey {
@@ -127,6 +154,26 @@ mod tests {
         let now = now + NOTES_EVERY * (NOTES_AT_ONCE_MAX + 1);
         assert_eq!(pace.note(key(3), now), Ok(()));
         assert_eq!(lock(&pace.notes).len(), 1, "who has been quiet is forgotten");
+    }
+
+    #[test]
+    fn a_member_changes_the_roster_so_often_an_hour_and_no_more() {
+        let mut pace = RosterPace::default();
+        let (one, other) = (MemberNumber(2), MemberNumber(3));
+        let (began, minute) = (Instant::now(), Duration::from_secs(60));
+        for at in 0..u32::try_from(ROSTER_CHANGES_MAX).unwrap() {
+            assert!(pace.allows(one, began + minute * at));
+            pace.count(one, began + minute * at);
+        }
+        let full = began + ROSTER_CHANGES_WITHIN - Duration::from_millis(1);
+        assert!(!pace.allows(one, full));
+        assert!(pace.allows(other, full), "another member is not held up");
+        let later = began + ROSTER_CHANGES_WITHIN;
+        assert!(pace.allows(one, later), "the first is an hour ago");
+        pace.count(one, later);
+        assert!(!pace.allows(one, later), "the second is not");
+        assert!(pace.allows(other, later + ROSTER_CHANGES_WITHIN));
+        assert!(pace.0.is_empty(), "who has been quiet is forgotten");
     }
 
     #[test]

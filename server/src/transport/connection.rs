@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::allowance::Budget;
 use super::gate::Pass;
 use super::{Calls, request, tls};
+use crate::hub::CutOff;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Turned};
 use crate::stop::Stop;
@@ -31,10 +32,16 @@ pub(super) async fn handle<C: Calls>(incoming: Incoming, mut pass: Pass, shared:
         shared.metrics.turned(Turned::HandshakeFailed);
         return;
     };
+    // Before any of its requests is looked at: what is decided after a cut-off is decided anew.
+    let cut_off = shared.calls.cut_off(peer);
     let displaced = pass.log_in(peer, shared.calls.knows(peer));
     shared.metrics.connections.inc();
     let mut running = JoinSet::new();
-    let ending = accept(&connection, peer, displaced, &shared, &mut running).await;
+    let words = Words { displaced, cut_off };
+    let ending = accept(&connection, peer, words, &shared, &mut running).await;
+    if let Ending::CutOff = ending {
+        shared.metrics.turned(Turned::CutOff);
+    }
     if let Ending::Stopping = ending {
         drain(&mut running).await;
     }
@@ -75,6 +82,14 @@ enum Ending {
     /// A newer connection took its place.
     Displaced(CloseCode),
     Stopping,
+    /// A committee suspended or removed the device.
+    CutOff,
+}
+
+/// Whatever else may end a connection than its peer.
+struct Words {
+    displaced: oneshot::Receiver<CloseCode>,
+    cut_off: CutOff,
 }
 
 impl Ending {
@@ -84,6 +99,7 @@ impl Ending {
             Self::Idle => Some(CloseCode::Idle),
             Self::Displaced(code) => Some(*code),
             Self::Stopping => Some(CloseCode::Stopping),
+            Self::CutOff => Some(CloseCode::CutOff),
         }
     }
 }
@@ -91,7 +107,7 @@ impl Ending {
 async fn accept<C: Calls>(
     connection: &Connection,
     peer: PublicKey,
-    mut displaced: oneshot::Receiver<CloseCode>,
+    Words { mut displaced, mut cut_off }: Words,
     shared: &Arc<Shared<C>>,
     running: &mut JoinSet<()>,
 ) -> Ending {
@@ -102,6 +118,7 @@ async fn accept<C: Calls>(
         tokio::select! {
             biased;
             () = stop.told() => return Ending::Stopping,
+            () = cut_off.told() => return Ending::CutOff,
             // The gate forgets whom it displaces only after it has said so.
             Ok(code) = &mut displaced => return Ending::Displaced(code),
             Some(ended) = running.join_next() => report(ended),

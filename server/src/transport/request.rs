@@ -166,8 +166,10 @@ async fn write_answer<C>(
             }
         };
         let Some(reply) = reply else { break };
-        if let Reply::Refused(refused) = &reply {
-            outcome = Outcome::Refused(refused.code);
+        match &reply {
+            Reply::Refused(refused) => outcome = Outcome::Refused(refused.code),
+            Reply::NotActive(_) => outcome = Outcome::Refused(Code::NotActive),
+            _ => {}
         }
         shared.metrics.saw(&reply);
         if write(&mut send, &reply, deadline, shared).await.is_err() {
