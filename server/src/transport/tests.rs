@@ -17,6 +17,7 @@ use crate::stop::{self, Stopper};
 use peer::{Peer, Suite, close_code};
 
 mod closing;
+mod cut_off;
 mod foreign;
 mod handshake;
 pub(crate) mod peer;

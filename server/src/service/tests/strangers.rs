@@ -1,21 +1,30 @@
 //! Who may not know of a log learns nothing of it: not even whether there is one.
 
+use sealpost_protocol::change::Target;
 use sealpost_protocol::frame::{CommitteeRequest, InviteAction, InviteRequest, OpenInvitation};
 use sealpost_protocol::invitation::SealedJoinRequest;
+use sealpost_protocol::world::suspend;
 
 use super::invitations::open_invitation;
 use super::*;
 use crate::store::disk::faulty::Kind;
 
-/// A second committee on the relay, of a device that is in no other.
-async fn found_another(fixture: &Fixture) -> TestDevice {
-    let founder = TestDevice::new(40);
-    let world = World::found(&founder);
+/// A second committee on the relay, of a device that is in no other; and one it suspended.
+async fn found_another(fixture: &Fixture) -> [TestDevice; 2] {
+    let (founder, suspended) = (TestDevice::new(40), TestDevice::new(41));
+    let mut world = World::found(&founder);
+    world.admit(&founder, &suspended, MemberRole::Member).unwrap();
+    let target = Target::Device(suspended.id());
+    world.change(&founder, &suspend(target)).unwrap();
     permit::issue(fixture.service.store().as_ref(), &[5; 16].into(), None, NOW).await.unwrap();
     let entry = world.log[0].clone().into();
     let found = Request::Found(FoundRequest { permit: [5; 16].into(), entry });
     assert_eq!(accepted(&ask(&fixture.service, stranger(), found).await), [LeafIndex(0)]);
-    founder
+    let committee = world.committee.id();
+    let entries = world.log[1..].iter().map(|bytes| bytes.clone().into()).collect();
+    let push = Request::Push(PushRequest { committee, entries });
+    assert_eq!(accepted(&ask(&fixture.service, login(&founder), push).await).len(), 2);
+    [founder, suspended]
 }
 
 /// Every request about a committee, in every form. Compiling it asks for a new one when there is a
@@ -84,7 +93,7 @@ async fn answer(fixture: &Fixture, peer: PublicKey, request: Request) -> Vec<Vec
 async fn foreign_is_nonexistent() {
     let disk = FaultyDisk::new();
     let fixture = Fixture::at(Home::faulty(&disk)).await;
-    let device_of_another = login(&found_another(&fixture).await);
+    let of_another = found_another(&fixture).await.map(|device| login(&device));
     let founder = login(&TestDevice::new(FOUNDER));
     let entry = fixture.world.log[1].clone();
     let open = open_invitation(1, 1);
@@ -92,7 +101,7 @@ async fn foreign_is_nonexistent() {
     let absent = requests(CommitteeId(Hash::of(b"no such committee")), &entry, open);
     for (existing, absent) in existing.into_iter().zip(absent) {
         let told = |what| format!("{what} {existing:?}");
-        for peer in [stranger(), device_of_another] {
+        for peer in [stranger(), of_another[0], of_another[1]] {
             let reads = disk.count(Kind::Read);
             let foreign = answer(&fixture, peer, existing.clone()).await;
             assert_eq!(disk.count(Kind::Read), reads, "{}", told("the disk was asked"));
@@ -132,7 +141,7 @@ async fn a_stranger_may_send_as_much_about_a_log_that_exists_as_about_one_that_d
 #[tokio::test]
 async fn a_device_asks_about_its_own_logs_and_foreign_ones_in_one_request() {
     let fixture = Fixture::new().await;
-    let other = found_another(&fixture).await;
+    let [other, _] = found_another(&fixture).await;
     let heads = [fixture.committee(), CommitteeId(Hash::ZERO)]
         .map(|committee| HeadAsk { committee, size: TreeSize(2) });
     let request = Request::Heads(HeadsRequest { committees: heads.to_vec() });

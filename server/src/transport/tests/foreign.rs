@@ -16,7 +16,7 @@ use crate::store::{Options, Store};
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 /// What makes a login key of a device's seed.
 const LOGIN: u8 = 0x80;
-const MEMBER: u8 = 1;
+pub(super) const MEMBER: u8 = 1;
 const MEMBER_ELSEWHERE: u8 = 2;
 const NOBODY: u8 = 3;
 
@@ -24,14 +24,15 @@ fn key() -> SigningKey {
     SigningKey::from_bytes(&[90; 32])
 }
 
-struct Served {
+pub(super) struct Served {
     address: SocketAddr,
+    pub(super) metrics: Arc<Metrics>,
     service: Arc<Service<Store>>,
     _stopper: Stopper,
 }
 
 impl Served {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new());
         let options = Options { segment_bytes: 256 * 1024, reserve_bytes: 0 };
         let store = Arc::new(Store::create(&disk, "/data".as_ref(), options).unwrap());
@@ -39,20 +40,21 @@ impl Served {
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let metrics = Arc::new(Metrics::new());
         let transport =
-            Transport::bind(listen, &key(), wire::ALPN, Limits::default(), metrics).unwrap();
+            Transport::bind(listen, &key(), wire::ALPN, Limits::default(), metrics.clone())
+                .unwrap();
         let address = transport.local_addr().unwrap();
         let (stopper, stop) = stop::channel();
         tokio::spawn(transport.serve(service.clone(), stop));
-        Self { address, service, _stopper: stopper }
+        Self { address, metrics, service, _stopper: stopper }
     }
 
-    async fn peer(&self, seed: u8) -> Peer {
+    pub(super) async fn peer(&self, seed: u8) -> Peer {
         let login = seed ^ LOGIN;
         Peer::connect(self.address, &key(), Suite::Hybrid, login, wire::ALPN).await.unwrap()
     }
 
     /// A committee of one device and a record in it.
-    async fn found(&self, seed: u8) -> World {
+    pub(super) async fn found(&self, seed: u8) -> World {
         let founder = TestDevice::new(seed);
         let mut world = World::found(&founder);
         let permit = [seed; 16].into();
