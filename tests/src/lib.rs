@@ -32,3 +32,4 @@ pub mod scan;
 pub mod scene;
 pub mod seed;
 pub mod tap;
+pub mod village;

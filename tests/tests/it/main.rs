@@ -14,6 +14,7 @@ mod invitations;
 mod journey;
 mod kills;
 mod lies;
+mod lives;
 mod members;
 mod offline;
 mod operator;
