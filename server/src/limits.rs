@@ -22,6 +22,12 @@ pub const REPLIES_WAITING: usize = 2;
 /// Bytes given to QUIC at a time, so that a deadline measures progress and not the frame's size.
 pub const WRITE_STEP_BYTES: usize = 16 * 1024;
 
+/// A connection that the relay breaks off is closed after so long also when the word of it did not
+/// get out, because the line is full: a device that is cut off is gone within a second.
+pub const BREAK_OFF_GRACE: Duration = Duration::from_millis(500);
+/// Whether it did is asked so often: a round trip at home.
+pub const BREAK_OFF_LOOKS_EVERY: Duration = Duration::from_millis(5);
+
 /// A peer that is silent for so long is gone. Mobile lines drop out for half a minute.
 pub const PEER_SILENT_MAX: Duration = Duration::from_secs(60);
 

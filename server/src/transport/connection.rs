@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quinn::{Connection, Incoming};
 use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::wire::CloseCode;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -13,7 +13,7 @@ use super::allowance::Budget;
 use super::gate::Pass;
 use super::{Calls, request, tls};
 use crate::hub::CutOff;
-use crate::limits::Limits;
+use crate::limits::{BREAK_OFF_GRACE, BREAK_OFF_LOOKS_EVERY, Limits};
 use crate::metrics::{Metrics, Turned};
 use crate::stop::Stop;
 
@@ -37,20 +37,44 @@ pub(super) async fn handle<C: Calls>(incoming: Incoming, mut pass: Pass, shared:
     let displaced = pass.log_in(peer, shared.calls.knows(peer));
     shared.metrics.connections.inc();
     let mut running = JoinSet::new();
-    let words = Words { displaced, cut_off };
+    let last_word = watch::Sender::new(None);
+    let words = Words { displaced, cut_off, last_word: last_word.subscribe() };
     let ending = accept(&connection, peer, words, &shared, &mut running).await;
-    if let Ending::CutOff = ending {
-        shared.metrics.turned(Turned::CutOff);
-    }
-    if let Ending::Stopping = ending {
-        drain(&mut running).await;
+    match ending {
+        Ending::Stopping => drain(&mut running).await,
+        Ending::Displaced(code) if !running.is_empty() => {
+            break_off(&connection, &last_word, code).await;
+        }
+        Ending::Gone | Ending::Idle | Ending::Displaced(_) => {}
     }
     if let Some(code) = ending.close_code() {
         connection.close(code.number().into(), b"");
     }
+    if ending.close_code() == Some(CloseCode::CutOff) {
+        shared.metrics.turned(Turned::CutOff);
+    }
     // Requests that were begun are finished in any case, also when nobody waits for the answer.
     drain(&mut running).await;
     shared.metrics.connections.dec();
+}
+
+/// Ends all answers, and waits for the word of it to go out: a connection that is closed while its
+/// line is full closes in silence (quinn issue 2785), and its peer would wait for half a minute.
+async fn break_off(
+    connection: &Connection,
+    last_word: &watch::Sender<Option<CloseCode>>,
+    code: CloseCode,
+) {
+    let resets = || connection.stats().frame_tx.reset_stream;
+    let before = resets();
+    last_word.send_replace(Some(code));
+    let gone_out = async {
+        while resets() == before && connection.close_reason().is_none() {
+            sleep(BREAK_OFF_LOOKS_EVERY).await;
+        }
+    };
+    // Whoever acknowledges nothing is not waited for.
+    let _ = timeout(BREAK_OFF_GRACE, gone_out).await;
 }
 
 async fn handshake<C>(incoming: Incoming, shared: &Shared<C>) -> Option<(Connection, PublicKey)> {
@@ -79,17 +103,17 @@ enum Ending {
     /// The other end closed it, or is gone.
     Gone,
     Idle,
-    /// A newer connection took its place.
+    /// A newer connection took its place, or a committee cut its device off.
     Displaced(CloseCode),
     Stopping,
-    /// A committee suspended or removed the device.
-    CutOff,
 }
 
 /// Whatever else may end a connection than its peer.
 struct Words {
     displaced: oneshot::Receiver<CloseCode>,
     cut_off: CutOff,
+    /// For the answers: why the connection ends under them.
+    last_word: watch::Receiver<Option<CloseCode>>,
 }
 
 impl Ending {
@@ -99,7 +123,6 @@ impl Ending {
             Self::Idle => Some(CloseCode::Idle),
             Self::Displaced(code) => Some(*code),
             Self::Stopping => Some(CloseCode::Stopping),
-            Self::CutOff => Some(CloseCode::CutOff),
         }
     }
 }
@@ -107,7 +130,7 @@ impl Ending {
 async fn accept<C: Calls>(
     connection: &Connection,
     peer: PublicKey,
-    Words { mut displaced, mut cut_off }: Words,
+    Words { mut displaced, mut cut_off, last_word }: Words,
     shared: &Arc<Shared<C>>,
     running: &mut JoinSet<()>,
 ) -> Ending {
@@ -118,14 +141,16 @@ async fn accept<C: Calls>(
         tokio::select! {
             biased;
             () = stop.told() => return Ending::Stopping,
-            () = cut_off.told() => return Ending::CutOff,
+            () = cut_off.told() => return Ending::Displaced(CloseCode::CutOff),
             // The gate forgets whom it displaces only after it has said so.
             Ok(code) = &mut displaced => return Ending::Displaced(code),
             Some(ended) = running.join_next() => report(ended),
             stream = connection.accept_bi() => match stream {
                 Ok(stream) => {
                     let allowance = shared.budget.allowance(&requests);
-                    running.spawn(request::handle(stream, peer, allowance, shared.clone()));
+                    let last_word = last_word.clone();
+                    let request = request::handle(stream, peer, allowance, last_word, shared.clone());
+                    running.spawn(request);
                 }
                 Err(_) => return Ending::Gone,
             },

@@ -9,7 +9,7 @@ use sealpost_protocol::frame::{self, FrameReader, PeerFrameError, Refused, Reply
 use sealpost_protocol::limits::FRAME_READ_STEP_BYTES;
 use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::wire::CloseCode;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Calls;
@@ -17,6 +17,9 @@ use super::allowance::Allowance;
 use super::connection::Shared;
 use crate::limits::{Limits, REPLIES_WAITING, WRITE_STEP_BYTES};
 use crate::metrics::Outcome;
+
+/// Why the connection ends under its answers, once it does.
+type LastWord = watch::Receiver<Option<CloseCode>>;
 
 /// Why no request could be read.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,18 +45,19 @@ pub(super) async fn handle<C: Calls>(
     (mut send, mut receive): (SendStream, RecvStream),
     peer: PublicKey,
     mut allowance: Allowance,
+    last_word: LastWord,
     shared: Arc<Shared<C>>,
 ) {
     let bytes_max = shared.calls.request_bytes_max(peer);
     match read(&mut receive, bytes_max, &mut allowance, &shared).await {
-        Ok(request) => answer(send, peer, request, &shared).await,
+        Ok(request) => answer(send, peer, request, last_word, &shared).await,
         Err(Unread::Refused(code)) => {
             stop(&mut receive, CloseCode::Misbehaved);
             let refusal = Reply::Refused(Refused { code });
             let deadline = shared.limits.write_deadline;
             let sent = write(&mut send, &refusal, deadline, &shared).await;
             if sent.is_ok() {
-                finish(send, deadline).await;
+                finish(&mut send, deadline).await;
             }
             shared.metrics.unread(Outcome::Refused(code));
         }
@@ -113,9 +117,10 @@ fn code_of(error: &PeerFrameError) -> Code {
 }
 
 async fn answer<C: Calls>(
-    send: SendStream,
+    mut send: SendStream,
     peer: PublicKey,
     request: Request,
+    mut last_word: LastWord,
     shared: &Arc<Shared<C>>,
 ) {
     let began = Instant::now();
@@ -123,15 +128,26 @@ async fn answer<C: Calls>(
     let endless = matches!(request, Request::Watch(_));
     let (replies, waiting) = mpsc::channel(REPLIES_WAITING);
     let call = shared.calls.call(peer, request, replies);
+    let stop = endless.then(|| shared.stop.clone());
+    let writing = async {
+        tokio::select! {
+            biased;
+            code = told(&mut last_word) => {
+                reset(&mut send, code);
+                Sent::Broken
+            }
+            sent = write_answer(&mut send, waiting, stop, shared) => sent,
+        }
+    };
     let sent = if endless {
         // A watch has nothing to finish: it ends with its listener.
         tokio::select! {
-            sent = write_answer(send, waiting, Some(shared.stop.clone()), shared) => sent,
+            sent = writing => sent,
             // Its last words are still on the way.
             sent = async { call.await; std::future::pending().await } => sent,
         }
     } else {
-        tokio::join!(call, write_answer(send, waiting, None, shared)).1
+        tokio::join!(call, writing).1
     };
     let outcome = match sent {
         Sent::Whole(outcome) => outcome,
@@ -140,8 +156,17 @@ async fn answer<C: Calls>(
     shared.metrics.answered(kind, outcome, (!endless).then(|| began.elapsed()));
 }
 
+/// The code that a connection ends with under its answers.
+async fn told(last_word: &mut LastWord) -> CloseCode {
+    match last_word.wait_for(Option::is_some).await.map(|word| *word) {
+        Ok(Some(code)) => code,
+        // Nobody is left to say it.
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
+}
+
 async fn write_answer<C>(
-    mut send: SendStream,
+    send: &mut SendStream,
     mut waiting: mpsc::Receiver<Reply>,
     stop: Option<crate::stop::Stop>,
     shared: &Shared<C>,
@@ -161,7 +186,7 @@ async fn write_answer<C>(
             reply = waiting.recv() => reply,
             _ = &mut deaf => return Sent::Broken,
             () = &mut stopped => {
-                reset(&mut send, CloseCode::Stopping);
+                reset(send, CloseCode::Stopping);
                 return Sent::Broken;
             }
         };
@@ -172,8 +197,8 @@ async fn write_answer<C>(
             _ => {}
         }
         shared.metrics.saw(&reply);
-        if write(&mut send, &reply, deadline, shared).await.is_err() {
-            reset(&mut send, CloseCode::TooSlow);
+        if write(send, &reply, deadline, shared).await.is_err() {
+            reset(send, CloseCode::TooSlow);
             return Sent::Broken;
         }
     }
@@ -200,7 +225,7 @@ async fn write<C>(
 
 /// Ends the stream and waits until the peer has it all, so that closing the connection next loses
 /// nothing.
-async fn finish(mut send: SendStream, deadline: Duration) {
+async fn finish(send: &mut SendStream, deadline: Duration) {
     if send.finish().is_ok() {
         let _ = timeout(deadline, send.stopped()).await;
     }

@@ -3,7 +3,7 @@
 use sealpost_protocol::change::{Change, RepairGrant, Target};
 use sealpost_protocol::frame::NotActive;
 use sealpost_protocol::id::MemberNumber;
-use sealpost_protocol::world::{hybrid_file, remove, restore, set_approvals, suspend};
+use sealpost_protocol::world::{hybrid_file, next_lock, remove, restore, set_approvals, suspend};
 
 use super::invitations::open_invitation;
 use super::strangers::requests;
@@ -261,6 +261,24 @@ async fn let_others_run() {
     }
 }
 
+impl Fixture {
+    /// Has the relay admit what the world took in last, while the disk holds back.
+    async fn admitted(&self, peer: PublicKey) -> mpsc::Receiver<Reply> {
+        let last = self.world.log.len() - 1;
+        let entries = vec![self.world.log[last].clone().into()];
+        let push = PushRequest { committee: self.committee(), entries };
+        let pushed = stream(&self.service, peer, Request::Push(push));
+        let log = self.service.log(self.committee()).unwrap();
+        let admitted = async {
+            while log.with_fold(Committee::size) <= TreeSize(last as u64) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, admitted).await.expect("it is admitted");
+        pushed
+    }
+}
+
 #[tokio::test]
 async fn a_suspension_refuses_from_admission_on_and_shows_itself_once_durable() {
     let disk = FaultyDisk::new();
@@ -268,19 +286,8 @@ async fn a_suspension_refuses_from_admission_on_and_shows_itself_once_durable() 
     let mut watch = fixture.watch(2);
     let founder = TestDevice::new(FOUNDER);
     fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
-    let push = PushRequest {
-        committee: fixture.committee(),
-        entries: vec![fixture.world.log[2].clone().into()],
-    };
     let held = disk.hold_syncs();
-    let mut pushed = stream(&fixture.service, login(&founder), Request::Push(push));
-    let log = fixture.service.log(fixture.committee()).unwrap();
-    let admitted = async {
-        while log.with_fold(Committee::size) < TreeSize(3) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, admitted).await.expect("it is admitted");
+    let mut pushed = fixture.admitted(login(&founder)).await;
     let mut asked = stream(&fixture.service, member(), fixture.heads(2));
     let_others_run().await;
     assert!(asked.try_recv().is_err(), "answered by what was, or by what may yet be lost");
@@ -292,6 +299,66 @@ async fn a_suspension_refuses_from_admission_on_and_shows_itself_once_durable() 
     let [HeadState::NotActive(why)] = &states[..] else { panic!("{states:?}") };
     fixture.assert_proves(why, LeafIndex(2), &founder);
     assert_ends(watch).await;
+}
+
+#[tokio::test]
+async fn a_restored_device_is_let_in_once_that_is_durable_and_not_before() {
+    let disk = FaultyDisk::new();
+    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
+    fixture.change(&suspend(Target::Member(NUMBER))).await;
+    let founder = TestDevice::new(FOUNDER);
+    fixture.world.change(&founder, &restore(Target::Member(NUMBER))).unwrap();
+    let held = disk.hold_syncs();
+    let mut pushed = fixture.admitted(login(&founder)).await;
+    let mut asked = stream(&fixture.service, member(), fixture.heads(4));
+    let_others_run().await;
+    assert!(asked.try_recv().is_err(), "answered by what was, or by what may yet be lost");
+    drop(held);
+    accepted(&pushed.recv().await.unwrap());
+    let same = Reply::Heads(vec![HeadState::Same(Empty {})]);
+    assert_eq!(asked.recv().await, Some(same));
+}
+
+#[tokio::test]
+async fn a_push_under_way_is_decided_by_the_order_of_the_log() {
+    let disk = FaultyDisk::new();
+    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
+    let (founder, device) = (TestDevice::new(FOUNDER), TestDevice::new(MEMBER));
+    let held = disk.hold_syncs();
+    fixture.world.record(&device).unwrap();
+    let mut before = fixture.admitted(member()).await;
+    let mut header = fixture.world.record_header(&device);
+    fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
+    let mut suspended = fixture.admitted(login(&founder)).await;
+    drop(held);
+    assert_eq!(accepted(&before.recv().await.unwrap()), [LeafIndex(2)]);
+    assert_eq!(accepted(&suspended.recv().await.unwrap()), [LeafIndex(3)]);
+    // Whoever brings it: what comes later is refused, back-dated or not.
+    header.made_at = UnixMillis(1);
+    let late = Entry::sign(header, record_file(), &device.signing);
+    let reply = fixture.push(login(&founder), vec![late.encode()]).await;
+    assert_eq!(first_code(&reply), Code::NotActive);
+    // What is in the log keeps its place for whoever asks, and is not hidden by the suspension.
+    let record = fixture.world.log[2].clone();
+    assert_eq!(accepted(&fixture.push(login(&founder), vec![record]).await), [LeafIndex(2)]);
+}
+
+#[tokio::test]
+async fn a_suspension_undone_in_the_same_push_cuts_nobody_off() {
+    let mut fixture = Fixture::new().await;
+    let founder = TestDevice::new(FOUNDER);
+    let mut watch = fixture.watch(2);
+    let mut cut = fixture.service.cut_off(member());
+    for change in [suspend(Target::Member(NUMBER)), restore(Target::Member(NUMBER))] {
+        fixture.world.change(&founder, &change).unwrap();
+    }
+    let both = fixture.world.log[2..].to_vec();
+    assert_eq!(accepted(&fixture.push(login(&founder), both).await).len(), 2);
+    let grown = |size| Some(Reply::Grown(HeadAsk { committee: fixture.committee(), size }));
+    assert_eq!(watch.recv().await, grown(TreeSize(4)));
+    let told =
+        tokio::select! { biased; () = cut.told() => true, () = std::future::ready(()) => false };
+    assert!(!told);
 }
 
 #[tokio::test]
@@ -329,28 +396,28 @@ async fn a_suspension_that_never_reached_the_disk_keeps_nobody_out() {
 async fn a_suspension_that_cannot_be_signed_for_is_not_shown_and_refuses_all_the_same() {
     let disk = FaultyDisk::new();
     let mut fixture = Fixture::at(Home::faulty(&disk)).await;
-    let founder = TestDevice::new(FOUNDER);
-    let held = disk.hold_syncs();
-    fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
-    let entries = vec![fixture.world.log[2].clone().into()];
-    let push = PushRequest { committee: fixture.committee(), entries };
-    let mut pushed = stream(&fixture.service, login(&founder), Request::Push(push));
-    tokio::task::yield_now().await;
-    tokio::task::spawn_blocking({
-        let disk = disk.clone();
-        move || {
-            held.wait_until_held();
-            for _ in 0..8 {
-                disk.fail_next(Kind::Write, Failure::Lost(std::io::ErrorKind::Other));
-            }
+    // Names of signed checkpoints cannot be made durable any more.
+    disk.fail_next(Kind::SyncFolder, Failure::Lost(std::io::ErrorKind::Other));
+    let stopped = async {
+        while fixture.service.store().ready().is_ok() {
+            tokio::task::yield_now().await;
         }
-    })
-    .await
-    .unwrap();
-    assert_eq!(pushed.recv().await.unwrap(), refused(Code::Stopped));
+    };
+    tokio::time::timeout(PATIENCE, stopped).await.expect("the sync of checkpoints fails");
+    let founder = TestDevice::new(FOUNDER);
+    fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
+    let mut cut = fixture.service.cut_off(member());
+    // As if it had come just before.
+    let service = &fixture.service;
+    let log = service.log(fixture.committee()).unwrap();
+    let entry = UnverifiedEntry::decode(&fixture.world.log[2]).unwrap();
+    log.push(&service.store, &service.key, vec![entry], Instant::now()).unwrap();
+    assert_eq!(log.durable(TreeSize(3)).await.err(), Some(Code::Stopped));
+    assert_eq!(service.store().head(fixture.committee()).await, TreeSize(3));
     let asked = ask(&fixture.service, member(), fixture.heads(0));
     let reply = tokio::time::timeout(PATIENCE, asked).await.expect("it does not wait");
     assert_eq!(reply, refused(Code::Stopped));
+    tokio::time::timeout(PATIENCE, cut.told()).await.expect("it is cut off all the same");
 }
 
 #[tokio::test]
@@ -378,8 +445,8 @@ async fn a_member_who_is_no_coordinator_cannot_starve_a_suspension() {
     }
     let log = fixture.service.log(fixture.committee()).unwrap();
     let service = fixture.service.clone();
-    let push = |world: &World, now| {
-        let entry = UnverifiedEntry::decode(&world.log[world.log.len() - 1]).unwrap();
+    let push = |bytes: &[u8], now| {
+        let entry = UnverifiedEntry::decode(bytes).unwrap();
         match log.push(&service.store, &service.key, vec![entry], now).unwrap().remove(0) {
             Outcome::At(_) => Ok(()),
             Outcome::Refused(code) => Err(code),
@@ -387,18 +454,28 @@ async fn a_member_who_is_no_coordinator_cannot_starve_a_suspension() {
         }
     };
     let (world, began) = (&mut fixture.world, Instant::now());
+    for _ in 0..=ROSTER_CHANGES_MAX {
+        let header = world.header(device.id(), EntryKind::Roster);
+        let unasked = codec::encode(&next_lock(world.committee.roster()));
+        let unasked = Entry::sign(header, unasked, &device.signing);
+        assert_eq!(push(&unasked.encode(), began), Err(Code::NotEntitled), "and is not counted");
+    }
     // Each suspension asks for a lock, and the member is quicker every time.
     for (locks, reader) in readers.iter().enumerate() {
         world.change(&founder, &suspend(Target::Device(reader.id()))).unwrap();
-        assert_eq!(push(world, began), Ok(()), "a coordinator is not counted");
+        assert_eq!(push(world.log.last().unwrap(), began), Ok(()), "a coordinator is not counted");
         // A repair moves nobody's roster head.
         let (epoch, file) = (world.committee.roster().epoch(), hybrid_file().into());
         let repair = RepairGrant { device: founder.id(), epoch, file };
         world.change(&device, &Change::Grant(repair)).unwrap();
-        assert_eq!(push(world, began), Ok(()), "a repair is not counted");
+        assert_eq!(push(world.log.last().unwrap(), began), Ok(()), "a repair is not counted");
         world.change_locks(&device).unwrap();
         let expected = if locks < ROSTER_CHANGES_MAX { Ok(()) } else { Err(Code::TooMany) };
-        assert_eq!(push(world, began), expected, "{locks} before");
+        assert_eq!(push(world.log.last().unwrap(), began), expected, "{locks} before");
     }
-    assert_eq!(push(world, began + ROSTER_CHANGES_WITHIN), Ok(()), "the same bytes, later");
+    assert_eq!(
+        push(world.log.last().unwrap(), began + ROSTER_CHANGES_WITHIN),
+        Ok(()),
+        "the same bytes, later"
+    );
 }

@@ -81,6 +81,16 @@ async fn a_suspended_devices_connections_are_closed_within_a_second_and_nobody_e
     let reply = again.ask(&Request::Heads(both.clone())).await;
     let [Reply::Heads(states)] = &reply[..] else { panic!("{reply:?}") };
     assert!(matches!(states[..], [HeadState::NotActive(_), HeadState::Other(_)]), "{states:?}");
+    let pull = PullRequest { committee: here.committee.id(), from: TreeSize(0) };
+    let reply = again.ask(&Request::Pull(pull)).await;
+    assert!(matches!(reply[..], [Reply::NotActive(_)]), "{reply:?}");
+    let refused = r#"sealpost_relay_requests_total{request="pull",outcome="NotActive"} 1"#;
+    let counted = async {
+        while !served.metrics.text().lines().any(|line| line == refused) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), counted).await.expect("it is counted");
     let mut watch = again.send(&frame::encode(&Request::Watch(both))).await;
     let Ok(Some(Reply::Grown(grown))) = watch.next().await else { panic!("it watches the other") };
     assert_eq!(grown.committee, elsewhere.committee.id());
