@@ -22,6 +22,7 @@ use crate::store::{Options, Store};
 mod changes;
 mod cut_off;
 pub(crate) mod invitations;
+mod pace;
 pub(crate) mod strangers;
 mod trouble;
 

@@ -1,15 +1,15 @@
 //! What becomes of a device that a committee suspends or removes.
 
-use sealpost_protocol::change::{Change, RepairGrant, Target};
+use sealpost_protocol::change::{Change, Target};
 use sealpost_protocol::frame::NotActive;
 use sealpost_protocol::id::MemberNumber;
-use sealpost_protocol::world::{hybrid_file, next_lock, remove, restore, set_approvals, suspend};
+use sealpost_protocol::world::{remove, restore, set_approvals, suspend};
 
 use super::invitations::open_invitation;
 use super::strangers::requests;
 use super::*;
-use crate::limits::{ROSTER_CHANGES_MAX, ROSTER_CHANGES_WITHIN};
-use crate::store::disk::faulty::{Failure, Kind};
+
+mod durable;
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 const NUMBER: MemberNumber = MemberNumber(2);
@@ -247,100 +247,11 @@ async fn a_pull_stops_between_frames_when_its_device_is_cut_off() {
             last => break last,
         }
     };
-    // Those that waited for the wire: there are seven in all.
-    assert_eq!(frames, 4);
+    // Those that waited for the wire at most: there are seven in all.
+    assert!(frames <= 4, "{frames}");
     let Reply::NotActive(why) = last else { panic!("{last:?}") };
     fixture.assert_proves(&why, index, &founder);
     assert_eq!(replies.recv().await, None);
-}
-
-/// Gives everything else every chance to be too early.
-async fn let_others_run() {
-    for _ in 0..20_000 {
-        tokio::task::yield_now().await;
-    }
-}
-
-impl Fixture {
-    /// Has the relay admit what the world took in last, while the disk holds back.
-    async fn admitted(&self, peer: PublicKey) -> mpsc::Receiver<Reply> {
-        let last = self.world.log.len() - 1;
-        let entries = vec![self.world.log[last].clone().into()];
-        let push = PushRequest { committee: self.committee(), entries };
-        let pushed = stream(&self.service, peer, Request::Push(push));
-        let log = self.service.log(self.committee()).unwrap();
-        let admitted = async {
-            while log.with_fold(Committee::size) <= TreeSize(last as u64) {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, admitted).await.expect("it is admitted");
-        pushed
-    }
-}
-
-#[tokio::test]
-async fn a_suspension_refuses_from_admission_on_and_shows_itself_once_durable() {
-    let disk = FaultyDisk::new();
-    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
-    let mut watch = fixture.watch(2);
-    let founder = TestDevice::new(FOUNDER);
-    fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
-    let held = disk.hold_syncs();
-    let mut pushed = fixture.admitted(login(&founder)).await;
-    let mut asked = stream(&fixture.service, member(), fixture.heads(2));
-    let_others_run().await;
-    assert!(asked.try_recv().is_err(), "answered by what was, or by what may yet be lost");
-    assert_eq!(watch.try_recv(), Err(mpsc::error::TryRecvError::Empty), "cut off too early");
-    drop(held);
-    assert_eq!(accepted(&pushed.recv().await.unwrap()), [LeafIndex(2)]);
-    let reply = asked.recv().await.unwrap();
-    let Reply::Heads(states) = &reply else { panic!("{reply:?}") };
-    let [HeadState::NotActive(why)] = &states[..] else { panic!("{states:?}") };
-    fixture.assert_proves(why, LeafIndex(2), &founder);
-    assert_ends(watch).await;
-}
-
-#[tokio::test]
-async fn a_restored_device_is_let_in_once_that_is_durable_and_not_before() {
-    let disk = FaultyDisk::new();
-    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
-    fixture.change(&suspend(Target::Member(NUMBER))).await;
-    let founder = TestDevice::new(FOUNDER);
-    fixture.world.change(&founder, &restore(Target::Member(NUMBER))).unwrap();
-    let held = disk.hold_syncs();
-    let mut pushed = fixture.admitted(login(&founder)).await;
-    let mut asked = stream(&fixture.service, member(), fixture.heads(4));
-    let_others_run().await;
-    assert!(asked.try_recv().is_err(), "answered by what was, or by what may yet be lost");
-    drop(held);
-    accepted(&pushed.recv().await.unwrap());
-    let same = Reply::Heads(vec![HeadState::Same(Empty {})]);
-    assert_eq!(asked.recv().await, Some(same));
-}
-
-#[tokio::test]
-async fn a_push_under_way_is_decided_by_the_order_of_the_log() {
-    let disk = FaultyDisk::new();
-    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
-    let (founder, device) = (TestDevice::new(FOUNDER), TestDevice::new(MEMBER));
-    let held = disk.hold_syncs();
-    fixture.world.record(&device).unwrap();
-    let mut before = fixture.admitted(member()).await;
-    let mut header = fixture.world.record_header(&device);
-    fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
-    let mut suspended = fixture.admitted(login(&founder)).await;
-    drop(held);
-    assert_eq!(accepted(&before.recv().await.unwrap()), [LeafIndex(2)]);
-    assert_eq!(accepted(&suspended.recv().await.unwrap()), [LeafIndex(3)]);
-    // Whoever brings it: what comes later is refused, back-dated or not.
-    header.made_at = UnixMillis(1);
-    let late = Entry::sign(header, record_file(), &device.signing);
-    let reply = fixture.push(login(&founder), vec![late.encode()]).await;
-    assert_eq!(first_code(&reply), Code::NotActive);
-    // What is in the log keeps its place for whoever asks, and is not hidden by the suspension.
-    let record = fixture.world.log[2].clone();
-    assert_eq!(accepted(&fixture.push(login(&founder), vec![record]).await), [LeafIndex(2)]);
 }
 
 #[tokio::test]
@@ -359,123 +270,4 @@ async fn a_suspension_undone_in_the_same_push_cuts_nobody_off() {
     let told =
         tokio::select! { biased; () = cut.told() => true, () = std::future::ready(()) => false };
     assert!(!told);
-}
-
-#[tokio::test]
-async fn a_suspension_that_never_reached_the_disk_keeps_nobody_out() {
-    let disk = FaultyDisk::new();
-    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
-    let founder = TestDevice::new(FOUNDER);
-    // A segment holds one of these.
-    let file = [record_file(), vec![7; 32 * 1024]].concat();
-    let record = |world: &mut World| {
-        let record = Entry::sign(world.record_header(&founder), file.clone(), &founder.signing);
-        world.push(&record).unwrap();
-    };
-    record(&mut fixture.world);
-    disk.set_free_bytes(1_000);
-    accepted(&fixture.push_last(login(&founder)).await);
-    record(&mut fixture.world);
-    fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
-    let suspension = fixture.world.log[3..].to_vec();
-    let full = fixture.push(login(&founder), suspension.clone()).await;
-    assert_eq!(full, refused(Code::Full));
-    let same = Reply::Heads(vec![HeadState::Same(Empty {})]);
-    assert_eq!(ask(&fixture.service, member(), fixture.heads(3)).await, same);
-    let watch = fixture.watch(3);
-    disk.set_free_bytes(u64::MAX);
-    accepted(&fixture.push(login(&founder), suspension).await);
-    assert_ends(watch).await;
-    let why = fixture.shown().await;
-    fixture.assert_proves(&why, LeafIndex(4), &founder);
-}
-
-/// A relay whose disk failed between the log and the checkpoint holds a suspension that it cannot
-/// show: it says so, and does not wait for what cannot come.
-#[tokio::test]
-async fn a_suspension_that_cannot_be_signed_for_is_not_shown_and_refuses_all_the_same() {
-    let disk = FaultyDisk::new();
-    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
-    // Names of signed checkpoints cannot be made durable any more.
-    disk.fail_next(Kind::SyncFolder, Failure::Lost(std::io::ErrorKind::Other));
-    let stopped = async {
-        while fixture.service.store().ready().is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, stopped).await.expect("the sync of checkpoints fails");
-    let founder = TestDevice::new(FOUNDER);
-    fixture.world.change(&founder, &suspend(Target::Member(NUMBER))).unwrap();
-    let mut cut = fixture.service.cut_off(member());
-    // As if it had come just before.
-    let service = &fixture.service;
-    let log = service.log(fixture.committee()).unwrap();
-    let entry = UnverifiedEntry::decode(&fixture.world.log[2]).unwrap();
-    log.push(&service.store, &service.key, vec![entry], Instant::now()).unwrap();
-    assert_eq!(log.durable(TreeSize(3)).await.err(), Some(Code::Stopped));
-    assert_eq!(service.store().head(fixture.committee()).await, TreeSize(3));
-    let asked = ask(&fixture.service, member(), fixture.heads(0));
-    let reply = tokio::time::timeout(PATIENCE, asked).await.expect("it does not wait");
-    assert_eq!(reply, refused(Code::Stopped));
-    tokio::time::timeout(PATIENCE, cut.told()).await.expect("it is cut off all the same");
-}
-
-#[tokio::test]
-async fn a_change_by_no_coordinator_is_not_what_the_role_allows() {
-    let fixture = Fixture::new().await;
-    let device = TestDevice::new(MEMBER);
-    let push = async |change: &Change| {
-        let header = fixture.world.header(device.id(), EntryKind::Roster);
-        let entry = Entry::sign(header, codec::encode(change), &device.signing);
-        first_code(&fixture.push(member(), vec![entry.encode()]).await)
-    };
-    let founder = Target::Device(TestDevice::new(FOUNDER).id());
-    assert_eq!(push(&suspend(founder)).await, Code::NotEntitled);
-    assert_eq!(push(&remove(MemberNumber(1))).await, Code::NotEntitled);
-}
-
-#[tokio::test]
-async fn a_member_who_is_no_coordinator_cannot_starve_a_suspension() {
-    let mut fixture = Fixture::new().await;
-    let (founder, device) = (TestDevice::new(FOUNDER), TestDevice::new(MEMBER));
-    let readers: Vec<TestDevice> = (10..16).map(TestDevice::new).collect();
-    for reader in &readers {
-        fixture.world.admit(&founder, reader, MemberRole::Reader).unwrap();
-        fixture.push_last(login(&founder)).await;
-    }
-    let log = fixture.service.log(fixture.committee()).unwrap();
-    let service = fixture.service.clone();
-    let push = |bytes: &[u8], now| {
-        let entry = UnverifiedEntry::decode(bytes).unwrap();
-        match log.push(&service.store, &service.key, vec![entry], now).unwrap().remove(0) {
-            Outcome::At(_) => Ok(()),
-            Outcome::Refused(code) => Err(code),
-            Outcome::Past(_) => panic!("it is new"),
-        }
-    };
-    let (world, began) = (&mut fixture.world, Instant::now());
-    for _ in 0..=ROSTER_CHANGES_MAX {
-        let header = world.header(device.id(), EntryKind::Roster);
-        let unasked = codec::encode(&next_lock(world.committee.roster()));
-        let unasked = Entry::sign(header, unasked, &device.signing);
-        assert_eq!(push(&unasked.encode(), began), Err(Code::NotEntitled), "and is not counted");
-    }
-    // Each suspension asks for a lock, and the member is quicker every time.
-    for (locks, reader) in readers.iter().enumerate() {
-        world.change(&founder, &suspend(Target::Device(reader.id()))).unwrap();
-        assert_eq!(push(world.log.last().unwrap(), began), Ok(()), "a coordinator is not counted");
-        // A repair moves nobody's roster head.
-        let (epoch, file) = (world.committee.roster().epoch(), hybrid_file().into());
-        let repair = RepairGrant { device: founder.id(), epoch, file };
-        world.change(&device, &Change::Grant(repair)).unwrap();
-        assert_eq!(push(world.log.last().unwrap(), began), Ok(()), "a repair is not counted");
-        world.change_locks(&device).unwrap();
-        let expected = if locks < ROSTER_CHANGES_MAX { Ok(()) } else { Err(Code::TooMany) };
-        assert_eq!(push(world.log.last().unwrap(), began), expected, "{locks} before");
-    }
-    assert_eq!(
-        push(world.log.last().unwrap(), began + ROSTER_CHANGES_WITHIN),
-        Ok(()),
-        "the same bytes, later"
-    );
 }
