@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use sealpost_protocol::change::{Role, Target};
+use sealpost_protocol::entry::Entry;
 use sealpost_protocol::frame::{HeadState, PushRequest};
-use sealpost_protocol::world::{TestDevice, World, suspend};
+use sealpost_protocol::world::{TestDevice, World, record_file, suspend};
 
 use super::foreign::{MEMBER as FOUNDER, Served};
 use super::*;
@@ -96,31 +97,37 @@ async fn a_suspended_devices_connections_are_closed_within_a_second_and_nobody_e
     assert_eq!(grown.committee, elsewhere.committee.id());
 }
 
+/// Many at a time, so that for some of them the line is full when the cut-off comes.
 #[tokio::test]
 async fn a_pull_under_way_ends_with_the_connection() {
     let served = Served::start().await;
     let (mut here, founder) = found(&served, FOUNDER).await;
     // More than the line and the device's window hold.
     let author = TestDevice::new(FOUNDER);
-    let file = [sealpost_protocol::world::record_file(), vec![7; 200_000]].concat();
+    let file = [record_file(), vec![7; 200_000]].concat();
     for _ in 0..40 {
-        let header = here.record_header(&author);
-        let entry = sealpost_protocol::entry::Entry::sign(header, file.clone(), &author.signing);
+        let entry = Entry::sign(here.record_header(&author), file.clone(), &author.signing);
         here.push(&entry).unwrap();
         push(&founder, &here).await;
     }
     let all = here.log.len();
-    let peer = served.peer(MEMBER).await;
     let pull = PullRequest { committee: here.committee.id(), from: TreeSize(0) };
-    let mut answer = peer.send(&frame::encode(&Request::Pull(pull))).await;
-    let Ok(Some(Reply::Entries(first))) = answer.next().await else { panic!("it begins") };
-    suspend_member(&mut here, (FOUNDER, &founder)).await;
-    let closed = timeout(BAR, peer.connection.closed()).await.expect("it is closed at once");
-    assert_eq!(close_code(&closed), Some(CloseCode::CutOff));
-    let mut came = first.len();
-    while let Ok(Some(reply)) = answer.next().await {
-        let Reply::Entries(more) = reply else { panic!("{reply:?}") };
-        came += more.len();
+    let pull = frame::encode(&Request::Pull(pull));
+    let mut under_way = Vec::new();
+    for _ in 0..Limits::default().key_connections_max {
+        let peer = served.peer(MEMBER).await;
+        let mut answer = peer.send(&pull).await;
+        let Ok(Some(Reply::Entries(first))) = answer.next().await else { panic!("it begins") };
+        under_way.push((peer, answer, first.len()));
     }
-    assert!(came < all, "{came} of {all}");
+    suspend_member(&mut here, (FOUNDER, &founder)).await;
+    for (peer, mut answer, mut came) in under_way {
+        let closed = timeout(BAR, peer.connection.closed()).await.expect("it is closed at once");
+        assert_eq!(close_code(&closed), Some(CloseCode::CutOff));
+        while let Ok(Some(reply)) = answer.next().await {
+            let Reply::Entries(more) = reply else { panic!("{reply:?}") };
+            came += more.len();
+        }
+        assert!(came < all, "{came} of {all}");
+    }
 }
