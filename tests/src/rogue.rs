@@ -29,6 +29,7 @@ pub struct Rogue {
     /// What the coordinator is to be told.
     pub safety_number: String,
     committee: CommitteeId,
+    address: String,
     peer: Peer,
     world: Option<World>,
 }
@@ -53,7 +54,8 @@ impl Rogue {
         let peer = Peer::connect(&address, &manner).expect("the relay answers");
         let answer = replies(&peer.ask(&Request::Join(sealed.expect("it is short"))));
         assert!(matches!(answer.as_slice(), [Reply::Done(_)]), "{answer:?}");
-        Self { device, safety_number, committee: invitation.committee, peer, world: None }
+        let committee = invitation.committee;
+        Self { device, safety_number, committee, address, peer, world: None }
     }
 
     /// The row in the coordinator's list that is this device's.
@@ -145,6 +147,21 @@ impl Rogue {
         self.world().header(self.device.device_id(), kind)
     }
 
+    /// Connects anew, as after having been cut off.
+    ///
+    /// # Panics
+    /// When the relay does not answer.
+    #[track_caller]
+    pub fn reconnect(&mut self) {
+        let manner = Manner::of(self.device.login_key());
+        self.peer = Peer::connect(&self.address, &manner).expect("the relay answers");
+    }
+
+    /// An entry of this device's, signed and not sent.
+    pub fn signed(&self, header: Header, payload: Vec<u8>) -> Vec<u8> {
+        Entry::sign(header, payload, self.device.signing_key()).encode()
+    }
+
     /// Signs an entry and pushes it.
     ///
     /// # Errors
@@ -154,12 +171,12 @@ impl Rogue {
     /// When the relay answers something else.
     #[track_caller]
     pub fn push(&self, header: Header, payload: Vec<u8>) -> Result<LeafIndex, Code> {
-        let entry = Entry::sign(header, payload, self.device.signing_key()).encode();
-        let entries = vec![entry.into()];
+        let entries = vec![self.signed(header, payload).into()];
         let request = Request::Push(PushRequest { committee: self.committee, entries });
         let answer = replies(&self.peer.ask(&request));
         match answer.as_slice() {
             [Reply::Refused(Refused { code })] => Err(*code),
+            [Reply::NotActive(_)] => Err(Code::NotActive),
             [Reply::Pushed(Pushed { results, .. })] => match results.as_slice() {
                 [PushResult::Accepted(accepted)] => Ok(accepted.index),
                 [PushResult::Refused(Refused { code })] => Err(*code),

@@ -11,9 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use sealpost_protocol::address::RelayAddress;
+use sealpost_protocol::checkpoint::{Checkpoint, Origin};
 use sealpost_protocol::frame::{self, PermitCode, Reply, Request};
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, Term};
 use sealpost_protocol::permit::code_to_text;
 use sealpost_protocol::sign::PublicKey;
+use sealpost_protocol::tree::Frontier;
 use sealpost_protocol::wire;
 use sealpost_relay::clock;
 use sealpost_relay::key;
@@ -54,6 +58,7 @@ pub struct Tap {
     runtime: Runtime,
     recorder: Arc<Recorder>,
     store: Arc<Store>,
+    key: SigningKey,
     metrics: Arc<Metrics>,
     address: String,
     folder: TempDir,
@@ -110,7 +115,7 @@ impl Tap {
         let serving = Some(runtime.spawn(transport.serve(recorder.clone(), stop)));
         let address = address_of(&key, host);
         drop(inside);
-        Self { runtime, recorder, store, metrics, address, folder, stopper, serving }
+        Self { runtime, recorder, store, key, metrics, address, folder, stopper, serving }
     }
 
     /// Its address.
@@ -154,6 +159,17 @@ impl Tap {
     /// From now on it tells the truth again.
     pub fn tell_the_truth(&self) {
         *lock(&self.recorder.lie) = None;
+    }
+
+    /// A checkpoint under its key, of any log that whoever holds its key likes to sign for.
+    pub fn signs(&self, committee: CommitteeId, leaves: &[Hash]) -> String {
+        let mut tree = Frontier::new();
+        for leaf in leaves {
+            tree.append(*leaf);
+        }
+        let origin = Origin { committee, term: Term(1) };
+        let checkpoint = Checkpoint { origin, size: tree.size(), root: tree.root() };
+        checkpoint.sign(&self.key).text().to_owned()
     }
 
     /// Its metrics, as a scraper gets them.

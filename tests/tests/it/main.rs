@@ -5,6 +5,7 @@
 use sealpost_tests::programs::Programs;
 
 mod backups;
+mod cut_off;
 mod damage;
 mod demo;
 mod faults;
