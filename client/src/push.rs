@@ -30,10 +30,10 @@ use crate::changes::build::{Maker, build, no_key};
 use crate::error::{Failure, Kind as Error};
 use crate::keys::Keys;
 use crate::lie::{Caught, FollowError, Lie};
-use crate::log::Log;
+use crate::log::{Log, Pulled};
 use crate::names;
 use crate::outbox::{READERS, intent_of, put_intent};
-use crate::pull::{self, Brought};
+use crate::pull::{self, Brought, Goal};
 use crate::random;
 use crate::relay;
 use crate::transport::Connection;
@@ -71,8 +71,9 @@ pub async fn send(
             break;
         }
         brought.refused.clear();
-        let accepted = push(app, connection, &log, &batch, &mut brought.refused).await?;
-        let followed = pull::follow(app, connection, no).await?;
+        let answer = push(app, connection, &log, &batch, &mut brought.refused).await?;
+        let accepted = answer.accepted;
+        let followed = follow(app, connection, no, answer).await?;
         let (moved, sent) = (followed.received > 0, followed.sent > 0);
         brought.add(followed);
         if !accepted && !moved && !sent {
@@ -94,17 +95,46 @@ pub async fn send_first(
     if batch.is_empty() {
         return Ok(false);
     }
-    push(app, connection, &log, &batch, &mut Vec::new()).await
+    let answer = push(app, connection, &log, &batch, &mut Vec::new()).await?;
+    let accepted = answer.accepted;
+    if let Some(pulled) = answer.stretch {
+        pull::accept(app, no, &pulled)?;
+    }
+    Ok(accepted)
 }
 
-/// Pushes a batch and keeps what the relay signed for it. Whether any was accepted.
+/// What an answer to a push came to.
+#[derive(Debug)]
+struct Answer {
+    /// Whether anything was accepted.
+    accepted: bool,
+    /// When the log grew by this batch and nothing else: that stretch of it. It need not be pulled.
+    stretch: Option<Pulled>,
+}
+
+/// Follows the log past what was pushed.
+async fn follow(
+    app: &mut App,
+    connection: &Connection,
+    no: CommitteeNo,
+    answer: Answer,
+) -> Result<Brought, FollowError> {
+    let Some(pulled) = answer.stretch else { return pull::follow(app, connection, no).await };
+    let (mut brought, goal) = pull::accept(app, no, &pulled)?;
+    if goal == Goal::Ahead {
+        brought.add(pull::follow(app, connection, no).await?);
+    }
+    Ok(brought)
+}
+
+/// Pushes a batch and keeps what the relay signed for it.
 async fn push(
     app: &mut App,
     connection: &Connection,
     log: &Log,
     batch: &[InFlight],
     refused: &mut Vec<String>,
-) -> Result<bool, FollowError> {
+) -> Result<Answer, FollowError> {
     let entries = batch.iter().map(|flying| ByteVec::from(flying.bytes.clone())).collect();
     let request = Request::Push(PushRequest { committee: log.known.id, entries });
     let Reply::Pushed(pushed) = relay::ask(connection, &request).await? else {
@@ -120,7 +150,7 @@ fn take_answer(
     batch: &[InFlight],
     pushed: &Pushed,
     refused: &mut Vec<String>,
-) -> Result<bool, FollowError> {
+) -> Result<Answer, FollowError> {
     let note = log.verify_note(&pushed.checkpoint)?;
     if pushed.results.len() != batch.len() {
         let (sent, got) = (batch.len(), pushed.results.len());
@@ -142,7 +172,27 @@ fn take_answer(
         }
         Ok::<_, VaultError>(())
     })?;
-    Ok(accepted)
+    Ok(Answer { accepted, stretch: stretch(log, batch, pushed, &note) })
+}
+
+/// The batch as a stretch of the log, when the note covers it and nothing besides.
+fn stretch(
+    log: &Log,
+    batch: &[InFlight],
+    pushed: &Pushed,
+    note: &SignedCheckpoint,
+) -> Option<Pulled> {
+    let from = log.size().0;
+    let in_place = |(result, index): (&PushResult, u64)| match result {
+        PushResult::Accepted(accepted) => accepted.index.0 == index,
+        PushResult::Refused(_) => false,
+    };
+    let behind_all = pushed.results.iter().zip(from..).all(in_place);
+    let covers = note.checkpoint().size.0 == from + batch.len() as u64;
+    (behind_all && covers).then(|| Pulled {
+        entries: batch.iter().map(|flying| flying.bytes.clone()).collect(),
+        note: note.text().to_owned(),
+    })
 }
 
 fn check_receipts(

@@ -37,6 +37,8 @@ pub struct Cut {
     pub notice: Notice,
     /// How far the lock is.
     pub lock: LockChange,
+    /// What notice and lock took, as entries of the log in bytes.
+    pub bytes: (u64, u64),
 }
 
 /// How far a notice is.
@@ -161,7 +163,10 @@ pub async fn send(
         open.push((connection, committees));
     }
     for (connection, committees) in open {
-        sync::with_relay(app, &connection, &committees, &mut report).await?;
+        for known in &committees {
+            sync::with_relay(app, &connection, std::slice::from_ref(known), &mut report).await?;
+            tell_of_lock(app, known, tell)?;
+        }
         connection.close().await;
     }
     sync::close(app, Scope::All, &mut report)?;
@@ -186,6 +191,24 @@ async fn notify(
     }
 }
 
+fn tell_of_lock(
+    app: &App,
+    known: &Committee,
+    tell: &mut impl FnMut(String),
+) -> Result<(), Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
+    let roster = log.pulled()?.roster();
+    let reference = names::committee_ref(&known.id);
+    tell(match roster.lock_pending() {
+        false => format!(
+            "{reference}  lock {}: what is sealed from now on they cannot open",
+            roster.epoch()
+        ),
+        true => format!("{reference}  the lock is not changed yet: nothing can be sent under it"),
+    });
+    Ok(())
+}
+
 /// How far it is in each committee.
 pub fn look(app: &App, wanted: &Wanted, impossible: &Impossible) -> Result<Vec<Cut>, Failure> {
     let mut cuts = Vec::new();
@@ -202,7 +225,16 @@ pub fn look(app: &App, wanted: &Wanted, impossible: &Impossible) -> Result<Vec<C
         };
         let changed = matches!(notice, Notice::Accepted(_)) && !roster.lock_pending();
         let lock = if changed { LockChange::Changed } else { LockChange::Pending };
-        cuts.push(Cut { known: log.known, notice, lock });
+        let size = |at: LeafIndex| {
+            let entry = app.vault.read(|vault| vault.entry(log.known.no, at))?;
+            Ok::<_, Failure>(entry.map_or(0, |bytes| bytes.len() as u64))
+        };
+        let of_notice = match &notice {
+            Notice::Accepted(at) => size(*at)?,
+            Notice::Pending | Notice::Impossible(_) => 0,
+        };
+        let of_lock = if changed { size(roster.current_lock().at)? } else { 0 };
+        cuts.push(Cut { notice, lock, bytes: (of_notice, of_lock), known: log.known.clone() });
     }
     Ok(cuts)
 }

@@ -279,11 +279,35 @@ fn an_answer_is_taken_only_with_one_receipt_that_holds_for_each_entry() {
     assert!(matches!(lie(answer(vec![accepted(2)])), Lie::Results { sent: 2, got: 1 }));
     assert!(matches!(lie(answer(vec![accepted(3), accepted(2)])), Lie::Receipt(_)));
     let (took, words) = answer(vec![refused.clone(), refused]).expect("a refusal is an answer");
-    assert_eq!((took, words.len()), (false, 2));
+    assert_eq!((took.accepted, words.len()), (false, 2));
     let (took, words) = answer(vec![accepted(2), accepted(3)]).expect("the honest case");
-    assert_eq!((took, words.len()), (true, 0));
+    assert_eq!((took.accepted, words.len()), (true, 0));
     let ahead = baran.app.vault.read(|vault| vault.ahead(baran.no)).expect("read");
     assert_eq!(ahead.len(), 1, "what it signed binds it");
+    // The log grew by just that: it need not be pulled to be verified.
+    let brought = pull::accept(&mut baran.app, baran.no, &took.stretch.expect("his alone"));
+    assert_eq!(brought.expect("verified").0.sent, 2);
+    assert_eq!(baran.size(), frontier.size());
+}
+
+#[test]
+fn what_came_in_between_is_pulled() {
+    let (mut relay, mut isla, mut baran) = scene();
+    baran.writes("one");
+    let (log, batch) = prepare(&mut baran.app, baran.no).expect("prepared");
+    isla.writes("in between");
+    isla.sends(&mut relay).expect("sent");
+    relay.append(&batch[0].bytes).expect("admitted");
+    let leaf = |bytes: &Vec<u8>| UnverifiedEntry::decode(bytes).expect("an entry").leaf();
+    let mut frontier = tree::Frontier::new();
+    let nodes: Vec<Hash> =
+        relay.entries.iter().flat_map(|bytes| frontier.append(leaf(bytes))).collect();
+    let index = sealpost_protocol::id::LeafIndex(3);
+    let proof = tree::inclusion_proof(index, frontier.size(), nodes.as_slice()).expect("in it");
+    let results = vec![PushResult::Accepted(Accepted { index, proof })];
+    let pushed = Pushed { results, checkpoint: relay.note_at(relay.entries.len()) };
+    let took = take_answer(&mut baran.app, &log, &batch, &pushed, &mut Vec::new());
+    assert!(took.expect("the honest case").stretch.is_none());
 }
 
 #[test]

@@ -56,6 +56,8 @@ struct CutShown {
     why: Option<String>,
     /// `changed` or `pending`.
     lock: &'static str,
+    notice_bytes: u64,
+    lock_bytes: u64,
 }
 
 impl Suspend {
@@ -120,6 +122,8 @@ impl CutShown {
                 LockChange::Changed => "changed",
                 LockChange::Pending => "pending",
             },
+            notice_bytes: cut.bytes.0,
+            lock_bytes: cut.bytes.1,
         })
     }
 
@@ -128,10 +132,17 @@ impl CutShown {
         vec![
             self.reference.clone(),
             self.name.clone().unwrap_or_default(),
-            format!("{}{why}", self.notice),
-            self.lock.to_owned(),
+            format!("{}{}{why}", self.notice, size(self.notice_bytes)),
+            format!("{}{}", self.lock, size(self.lock_bytes)),
             self.relay.clone(),
         ]
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0 => String::new(),
+        bytes => format!(" ({}.{} KB)", bytes / 1_000, bytes % 1_000 / 100),
     }
 }
 
