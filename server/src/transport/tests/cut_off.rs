@@ -97,15 +97,15 @@ async fn a_suspended_devices_connections_are_closed_within_a_second_and_nobody_e
     assert_eq!(grown.committee, elsewhere.committee.id());
 }
 
-/// Many at a time, so that for some of them the line is full when the cut-off comes.
+/// Many at a time, and all of them taken as they come, so that their lines are full when the
+/// cut-off comes.
 #[tokio::test]
 async fn a_pull_under_way_ends_with_the_connection() {
     let served = Served::start().await;
     let (mut here, founder) = found(&served, FOUNDER).await;
-    // More than the line and the device's window hold.
     let author = TestDevice::new(FOUNDER);
     let file = [record_file(), vec![7; 200_000]].concat();
-    for _ in 0..40 {
+    for _ in 0..100 {
         let entry = Entry::sign(here.record_header(&author), file.clone(), &author.signing);
         here.push(&entry).unwrap();
         push(&founder, &here).await;
@@ -117,17 +117,21 @@ async fn a_pull_under_way_ends_with_the_connection() {
     for _ in 0..Limits::default().key_connections_max {
         let peer = served.peer(MEMBER).await;
         let mut answer = peer.send(&pull).await;
-        let Ok(Some(Reply::Entries(first))) = answer.next().await else { panic!("it begins") };
-        under_way.push((peer, answer, first.len()));
+        let taking = tokio::spawn(async move {
+            let mut came = 0;
+            while let Ok(Some(reply)) = answer.next().await {
+                let Reply::Entries(more) = reply else { panic!("{reply:?}") };
+                came += more.len();
+            }
+            came
+        });
+        under_way.push((peer, taking));
     }
     suspend_member(&mut here, (FOUNDER, &founder)).await;
-    for (peer, mut answer, mut came) in under_way {
+    for (peer, taking) in under_way {
         let closed = timeout(BAR, peer.connection.closed()).await.expect("it is closed at once");
         assert_eq!(close_code(&closed), Some(CloseCode::CutOff));
-        while let Ok(Some(reply)) = answer.next().await {
-            let Reply::Entries(more) = reply else { panic!("{reply:?}") };
-            came += more.len();
-        }
+        let came = taking.await.unwrap();
         assert!(came < all, "{came} of {all}");
     }
 }
