@@ -18,6 +18,7 @@ use sealpost_protocol::invitation::{KeptJoinRequest, SealedJoinRequest};
 use sealpost_protocol::limits;
 use sealpost_protocol::sign::PublicKey;
 
+use super::log::Activity;
 use super::{Denied, Service, Standing, note, store_code};
 use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX};
 use crate::store::{Commit, CommitError, LogStore, NoteStore};
@@ -126,6 +127,11 @@ impl<S: LogStore + NoteStore> Service<S> {
         let asked_before: Option<KeptJoinRequest> = self.get(&request_key).await?;
         if asked_before.is_some() {
             return Ok(Reply::Done(Empty {}));
+        }
+        // Whoever was cut off may be in others' hands, with the secret that opens the request.
+        let maker = self.live_log(committee).await?.activity(invitation.maker).await?;
+        if !matches!(maker, Activity::Active(_)) {
+            return Err(dead);
         }
         let waiting = self.scan(&committee_joins_prefix(committee)).await?;
         let on_this = waiting.iter().filter(|(key, _)| key.starts_with(&prefix)).count();

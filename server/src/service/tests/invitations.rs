@@ -1,10 +1,11 @@
 //! Invitations and join requests.
 
+use sealpost_protocol::change::Target;
 use sealpost_protocol::frame::{CommitteeRequest, InviteAction, InviteRequest, OpenInvitation};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::InvitationId;
 use sealpost_protocol::invitation::{InvitationSecret, SealedJoinRequest};
-use sealpost_protocol::world::TestDevice;
+use sealpost_protocol::world::{TestDevice, restore, suspend};
 
 use super::*;
 use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX};
@@ -31,6 +32,32 @@ async fn invite(fixture: &Fixture, device: u8, action: InviteAction) -> Reply {
 async fn join(fixture: &Fixture, open: &OpenInvitation, seed: u8, file: &[u8]) -> Reply {
     let request = SealedJoinRequest::new(open.id, &secret(seed), file.to_vec()).unwrap();
     ask(&fixture.service, stranger(), Request::Join(request)).await
+}
+
+/// What is sealed to an invitation after its maker was cut off must not come to lie where whoever
+/// has the maker's device reads.
+#[tokio::test]
+async fn an_invitation_is_dead_while_its_maker_is_cut_off() {
+    let mut fixture = Fixture::new().await;
+    let (founder, second) = (TestDevice::new(FOUNDER), TestDevice::new(3));
+    fixture.world.admit(&founder, &second, MemberRole::Coordinator).unwrap();
+    fixture.push_last(login(&founder)).await;
+    let open = open_invitation(1, 5);
+    invite(&fixture, 3, InviteAction::New(open)).await;
+    let done = Reply::Done(Empty {});
+    assert_eq!(join(&fixture, &open, 1, b"before").await, done);
+    let target = Target::Device(second.id());
+    fixture.world.change(&founder, &suspend(target)).unwrap();
+    fixture.push_last(login(&founder)).await;
+    assert_eq!(join(&fixture, &open, 1, b"later").await, refused(Code::NotFound));
+    assert_eq!(join(&fixture, &open, 2, b"later").await, refused(Code::NotFound), "no secret");
+    assert_eq!(join(&fixture, &open, 1, b"before").await, done, "sent again");
+    fixture.world.change(&founder, &restore(target)).unwrap();
+    fixture.push_last(login(&founder)).await;
+    assert_eq!(join(&fixture, &open, 1, b"later").await, done);
+    let about = Request::Joins(CommitteeRequest { committee: fixture.committee() });
+    let reply = ask(&fixture.service, login(&second), about).await;
+    assert!(matches!(&reply, Reply::Joins(joins) if joins.len() == 2), "{reply:?}");
 }
 
 #[tokio::test]
