@@ -20,6 +20,7 @@ use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::tree::Frontier;
 use sealpost_protocol::wire;
 use sealpost_relay::clock;
+use sealpost_relay::hub::CutOff;
 use sealpost_relay::key;
 use sealpost_relay::limits::Limits;
 use sealpost_relay::metrics::Metrics;
@@ -247,6 +248,10 @@ impl Calls for Recorder {
 
     fn request_bytes_max(&self, peer: PublicKey) -> usize {
         self.service.request_bytes_max(peer)
+    }
+
+    fn cut_off(&self, peer: PublicKey) -> CutOff {
+        self.service.cut_off(peer)
     }
 }
 
