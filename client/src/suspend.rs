@@ -163,7 +163,9 @@ pub async fn send(
         open.push((connection, committees));
     }
     for (connection, committees) in open {
-        for known in &committees {
+        for known in committees {
+            // As it is since its notice.
+            let known = &app.vault.read(|vault| vault.committee_no(known.no))?;
             sync::with_relay(app, &connection, std::slice::from_ref(known), &mut report).await?;
             tell_of_lock(app, known, tell)?;
         }

@@ -89,7 +89,8 @@ fn sealed_in(entry: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     if entry.header().kind == Kind::Record {
         return vec![("record", payload.to_vec())];
     }
-    let change: Change = codec::decode(payload, limits::ROSTER_PAYLOAD_BYTES_MAX).expect("a change");
+    let change: Change =
+        codec::decode(payload, limits::ROSTER_PAYLOAD_BYTES_MAX).expect("a change");
     let of_lock = |lock: Lock| {
         let grants = lock.grants.into_iter().map(|grant| ("grant", grant.file.into()));
         let link = lock.link.map(|link| ("link", link.into()));
@@ -117,8 +118,8 @@ fn sealed_in(entry: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 fn is_lock(entry: &[u8]) -> bool {
     let entry = UnverifiedEntry::decode(entry).expect("an entry");
     let change = entry.payload().filter(|_| entry.header().kind == Kind::Roster);
-    let change = change
-        .and_then(|payload| codec::decode(payload, limits::ROSTER_PAYLOAD_BYTES_MAX).ok());
+    let change =
+        change.and_then(|payload| codec::decode(payload, limits::ROSTER_PAYLOAD_BYTES_MAX).ok());
     matches!(change, Some(Change::Lock(_)))
 }
 
@@ -238,7 +239,8 @@ impl Colluding {
     fn everything(&self) -> Vec<(&'static str, Kind, Vec<u8>)> {
         let own = self.witness.world().committee.roster().device(self.id()).expect("known").member;
         let friend = TestDevice::new(77);
-        let admit = self.witness.world().admission(&friend, sealpost_protocol::change::Role::Coordinator);
+        let admit =
+            self.witness.world().admission(&friend, sealpost_protocol::change::Role::Coordinator);
         let restore = Restore { target: Target::Member(own) };
         let approve = Approve { entry: Hash::of(b"a proposal"), grants: vec![], label: None };
         let remove = sealpost_protocol::change::Remove { member: MemberNumber(1) };

@@ -22,6 +22,7 @@ mod operator;
 mod power;
 mod secrecy;
 mod spec;
+mod storyboard;
 mod strangers;
 mod watch;
 mod weather;
