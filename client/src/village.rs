@@ -2,12 +2,14 @@
 //! admission, and a relay that can be made to lie.
 
 use sealpost_protocol::address::RelayAddress;
+use sealpost_protocol::change::Change;
 use sealpost_protocol::checkpoint::{Checkpoint, Origin, UnverifiedCheckpoint};
+use sealpost_protocol::codec;
 use sealpost_protocol::committee::{AdmitError, Committee as Fold, Refusal};
-use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::entry::{Entry, Header, Kind as EntryKind, UnverifiedEntry, VERSION};
 use sealpost_protocol::frame::NotActive;
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, LeafIndex, Term, TreeSize, UnixMillis};
+use sealpost_protocol::id::{AuthorSeq, CommitteeId, LeafIndex, Term, TreeSize, UnixMillis};
 use sealpost_protocol::sign::{PublicKey, SigningKey};
 use sealpost_protocol::tree::{self, Frontier};
 use serde_json::{Value, json};
@@ -230,6 +232,35 @@ impl Person {
             self.follows(relay).expect("followed");
         }
         panic!("the same is sent again and again");
+    }
+
+    /// Signs any change as its next entry, has the relay take it, and follows.
+    pub(crate) fn posts(&mut self, relay: &mut MemoryRelay, change: &Change) {
+        let log = self.log();
+        let fold = log.pulled().expect("pulled");
+        let device = &self.app.device;
+        let head = fold.author_head(device.device_id());
+        let header = Header {
+            version: VERSION,
+            committee: fold.id(),
+            term: fold.term(),
+            kind: EntryKind::Roster,
+            author: device.device_id(),
+            author_seq: head.map_or(AuthorSeq(0), |head| head.seq.next()),
+            author_prev: head.map_or(Hash::ZERO, |head| head.leaf),
+            seen: fold.seen(),
+            roster_head: fold.roster().head(),
+            epoch: fold.roster().epoch(),
+            made_at: self.app.clock.now(),
+            payload_len: 0,
+            payload_sha256: Hash::ZERO,
+            content: Hash::ZERO,
+            blobs: Vec::new(),
+        };
+        let entry = Entry::sign(header, codec::encode(change), device.signing_key());
+        relay.append(&entry.encode()).expect("no rule forbids it");
+        // What it finds of its own doing is of no concern here.
+        self.follows(relay).expect("followed");
     }
 
     /// The number it has in the committee.

@@ -7,7 +7,7 @@ use sealpost_protocol::change::{
 use sealpost_protocol::committee::Committee;
 use sealpost_protocol::entry::UnverifiedEntry;
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::hybrid::Recipient;
+use sealpost_protocol::hybrid::{Identity, Recipient};
 use sealpost_protocol::id::{Country, DeviceId, Epoch, LeafIndex, MemberNumber};
 use sealpost_protocol::roster::{Proposal, Proposed};
 use sealpost_protocol::seal::{EpochKeys, EpochSecret, Label, LabelMember, seal_grant};
@@ -87,7 +87,12 @@ impl Maker<'_, '_> {
         let admission = sealpost_protocol::roster::Admission { card, role: role.into() };
         let waits = roster.needs_approvals(&Proposed::Admit(Box::new(admission.clone())));
         let keys = self.present()?;
-        let grants = if waits { vec![] } else { vec![grant_to(keys, &admission.card)?] };
+        // Nobody is let in whom nothing can be sealed to.
+        let recipient = Recipient::from_bytes(&admission.card.recipient().0)?;
+        let grants = match waits {
+            true => vec![],
+            false => vec![grant_for(keys, &admission.card, &recipient)],
+        };
         let label = keys.seal_label(&label)?.into();
         Ok(change::Admit { member, role: admission.role, grants, label, card: admission.card })
     }
@@ -176,9 +181,20 @@ impl Maker<'_, '_> {
     }
 }
 
+/// A grant for a device that is in. Were it refused for a card that nothing can be sealed to, whoever
+/// let that in could keep the lock from ever being changed: it gets a file that nobody can open.
 fn grant_to(keys: &EpochKeys, card: &Card) -> Result<change::Grant, Failure> {
-    let recipient = Recipient::from_bytes(&card.recipient().0)?;
-    Ok(change::Grant { device: card.device(), file: seal_grant(keys.secret(), &recipient).into() })
+    match Recipient::from_bytes(&card.recipient().0) {
+        Ok(recipient) => Ok(grant_for(keys, card, &recipient)),
+        Err(_) => {
+            let nobody = Identity::from_seed(&*random::secret()?);
+            Ok(grant_for(keys, card, &nobody.recipient()))
+        }
+    }
+}
+
+fn grant_for(keys: &EpochKeys, card: &Card, recipient: &Recipient) -> change::Grant {
+    change::Grant { device: card.device(), file: seal_grant(keys.secret(), recipient).into() }
 }
 
 /// What is wanted needs a lock that this device does not hold.

@@ -1,9 +1,12 @@
 //! Roster changes between people, with a relay in memory.
 
+use sealpost_protocol::card::{Card, RECIPIENT_BYTES, RecipientBytes};
 use sealpost_protocol::committee::Refusal;
 use sealpost_protocol::id::Epoch;
 
+use super::build::Maker;
 use super::*;
+use crate::keys::Keys;
 use crate::village::{MemoryRelay, Person};
 
 /// isla and olga coordinate, baran is a member.
@@ -233,4 +236,48 @@ fn a_change_that_no_log_admits_is_set_aside_with_the_rule_it_breaks() {
 fn an_intent_of_an_older_vault_still_reads() {
     let old: Intent = serde_json::from_str(r#"{"change":"lock"}"#).expect("reads");
     assert_eq!(old, Intent::LOCK);
+}
+
+#[test]
+fn a_device_that_nothing_can_be_sealed_to_keeps_no_lock_from_being_changed() {
+    let (mut relay, mut isla, mut olga, baran) = scene();
+    // A coordinator of another make lets in a card whose recipient is none.
+    let unusable = RecipientBytes(Box::new([0xff; RECIPIENT_BYTES]));
+    let keys = crate::vault::Secrets::generate().expect("randomness").device;
+    let card = Card::sign(keys.signing_key(), keys.login_key(), &unusable);
+    let honest = card_of(&crate::vault::Secrets::generate().expect("randomness").device);
+    let Change::Admit(mut admit) = built(&olga, &honest) else { panic!("no admission") };
+    admit.grants[0].device = card.device();
+    admit.card = card.clone();
+    olga.posts(&mut relay, &Change::Admit(admit));
+    isla.follows(&relay).expect("followed");
+    assert!(isla.log().pulled().expect("pulled").roster().is_active(card.device()));
+    isla.wants(&suspend(&baran));
+    isla.writes("under the next lock");
+    isla.sends_all(&mut relay);
+    olga.follows(&relay).expect("followed");
+    assert_eq!(epoch(&olga), Epoch(2));
+    assert_eq!(olga.reads(), [("accepted".to_owned(), "under the next lock".to_owned())]);
+}
+
+fn card_of(device: &sealpost_protocol::identity::DeviceIdentity) -> Intent {
+    Intent::Admit {
+        card: data_encoding::HEXLOWER.encode(device.card().as_bytes()),
+        role: RoleName::Member,
+        handle: "eve".to_owned(),
+        country: "ZZ".to_owned(),
+    }
+}
+
+/// A change as the person's client would make it now.
+fn built(person: &Person, intent: &Intent) -> Change {
+    let log = person.log();
+    let label = crate::names::label(&log.known).expect("reads");
+    let fold = log.pulled().expect("pulled");
+    let mut keys = Keys::new(&person.app.device, person.no, fold);
+    let made = person.app.vault.read(|vault| {
+        let (no, label) = (person.no, label.as_ref());
+        build::build(intent, &mut Maker { vault, no, fold, keys: &mut keys, label })
+    });
+    made.expect("built")
 }

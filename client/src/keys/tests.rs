@@ -1,15 +1,13 @@
 //! What a coordinator who misbehaves seals wrongly is named by all, and can be repaired.
 
 use sealpost_protocol::change::{Lock, RepairGrant, RepairLink};
-use sealpost_protocol::entry::{Entry, Header, Kind, VERSION};
-use sealpost_protocol::hash::Hash;
 use sealpost_protocol::hybrid::Recipient;
 use sealpost_protocol::seal::seal_grant;
 
 use super::*;
 use crate::app::App;
-use crate::changes::Intent;
 use crate::changes::build::{Maker, build};
+use crate::changes::{Intent, RoleName};
 use crate::names;
 use crate::village::{MemoryRelay, Person};
 
@@ -50,35 +48,6 @@ fn lock_by(person: &Person) -> Lock {
     }
 }
 
-/// Has `person` sign a change and the relay take it.
-fn posts(person: &mut Person, relay: &mut MemoryRelay, change: &Change) {
-    let log = person.log();
-    let fold = log.pulled().expect("pulled");
-    let device = &person.app.device;
-    let head = fold.author_head(device.device_id());
-    let header = Header {
-        version: VERSION,
-        committee: fold.id(),
-        term: fold.term(),
-        kind: Kind::Roster,
-        author: device.device_id(),
-        author_seq: head.map_or(sealpost_protocol::id::AuthorSeq(0), |head| head.seq.next()),
-        author_prev: head.map_or(Hash::ZERO, |head| head.leaf),
-        seen: fold.seen(),
-        roster_head: fold.roster().head(),
-        epoch: fold.roster().epoch(),
-        made_at: person.app.clock.now(),
-        payload_len: 0,
-        payload_sha256: Hash::ZERO,
-        content: Hash::ZERO,
-        blobs: Vec::new(),
-    };
-    let entry = Entry::sign(header, codec::encode(change), device.signing_key());
-    relay.append(&entry.encode()).expect("no rule forbids it");
-    // What it finds of its own doing is of no concern here.
-    person.follows(relay).expect("followed");
-}
-
 #[test]
 fn a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile() {
     let (mut relay, mut isla, mut baran) = scene();
@@ -87,7 +56,7 @@ fn a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile(
     let of_isla = lock.grants.iter().find(|grant| grant.device == own).expect("hers").file.clone();
     let of_baran = lock.grants.iter_mut().find(|grant| grant.device != own).expect("his");
     of_baran.file = of_isla;
-    posts(&mut isla, &mut relay, &Change::Lock(Box::new(lock)));
+    isla.posts(&mut relay, &Change::Lock(Box::new(lock)));
     isla.writes("under lock 2");
     isla.sends(&mut relay).expect("sent");
     let brought = baran.follows(&relay).expect("followed");
@@ -103,7 +72,7 @@ fn a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile(
     let recipient = baran.app.device.hybrid().recipient();
     let file = with_keys(&isla, |_, keys| seal_grant(keys.secret(), &recipient));
     let repair = RepairGrant { device, epoch: Epoch(2), file: file.into() };
-    posts(&mut isla, &mut relay, &Change::Grant(repair));
+    isla.posts(&mut relay, &Change::Grant(repair));
     let brought = baran.follows(&relay).expect("followed");
     assert!(brought.faults.is_empty(), "{:?}", brought.faults);
     assert_eq!(baran.reads(), [("accepted".to_owned(), "under lock 2".to_owned())]);
@@ -123,7 +92,7 @@ fn a_grant_of_another_secret_than_the_locks_is_not_taken() {
     let recipient: Recipient = baran.app.device.hybrid().recipient();
     let of_baran = lock.grants.iter_mut().find(|grant| grant.device != own).expect("his");
     of_baran.file = with_keys(&isla, |_, keys| seal_grant(keys.secret(), &recipient)).into();
-    posts(&mut isla, &mut relay, &Change::Lock(Box::new(lock)));
+    isla.posts(&mut relay, &Change::Lock(Box::new(lock)));
     let brought = baran.follows(&relay).expect("followed");
     assert!(brought.faults[0].contains("not that of the lock"), "{:?}", brought.faults);
     let held = baran.app.vault.read(|vault| vault.epochs_held(baran.no)).expect("read");
@@ -139,7 +108,7 @@ fn a_link_that_leads_nowhere_is_named_by_every_holder_and_its_repair_leads_back(
     let stranger = EpochKeys::new(EpochSecret::generate(&[7; 32]));
     let mut lock = lock_by(&isla);
     lock.link = Some(stranger.seal_link(stranger.secret()).into());
-    posts(&mut isla, &mut relay, &Change::Lock(Box::new(lock)));
+    isla.posts(&mut relay, &Change::Lock(Box::new(lock)));
     let brought = baran.follows(&relay).expect("followed");
     assert!(brought.faults[0].contains("link of lock 1"), "{:?}", brought.faults);
     let mut mira = Person::joins("mira", &mut isla, &mut relay);
@@ -148,7 +117,38 @@ fn a_link_that_leads_nowhere_is_named_by_every_holder_and_its_repair_leads_back(
 
     let file = with_keys(&isla, |_, keys| keys.seal_link(&first));
     let repair = RepairLink { epoch: Epoch(2), file: file.into() };
-    posts(&mut isla, &mut relay, &Change::Link(repair));
+    isla.posts(&mut relay, &Change::Link(repair));
     mira.follows(&relay).expect("followed");
+    assert_eq!(mira.reads(), [("accepted".to_owned(), "under lock 1".to_owned())]);
+}
+
+#[test]
+fn a_broken_link_is_repaired_once_by_a_coordinator_who_did_not_make_it() {
+    let (mut relay, mut isla, mut baran) = scene();
+    let mut olga = Person::joins("olga", &mut isla, &mut relay);
+    let mut tomas = Person::joins("tomas", &mut isla, &mut relay);
+    olga.follows(&relay).expect("let in");
+    tomas.follows(&relay).expect("let in");
+    for coordinator in [&olga, &tomas] {
+        let (member, role) = (coordinator.number(), RoleName::Coordinator);
+        isla.wants(&Intent::Role { member, role });
+    }
+    isla.writes("under lock 1");
+    isla.sends_all(&mut relay);
+    let stranger = EpochKeys::new(EpochSecret::generate(&[7; 32]));
+    let mut lock = lock_by(&isla);
+    lock.link = Some(stranger.seal_link(stranger.secret()).into());
+    isla.posts(&mut relay, &Change::Lock(Box::new(lock)));
+    assert!(isla.prepares().is_empty(), "who broke it is not asked to mend it");
+    baran.follows(&relay).expect("followed");
+    assert!(baran.prepares().is_empty(), "there are coordinators for it");
+    olga.follows(&relay).expect("followed");
+    assert_eq!(olga.prepares().len(), 1);
+    olga.sends_all(&mut relay);
+    // Whoever comes to it together with its repair leaves it at that.
+    tomas.follows(&relay).expect("followed");
+    assert!(tomas.prepares().is_empty());
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    mira.follows(&relay).expect("let in");
     assert_eq!(mira.reads(), [("accepted".to_owned(), "under lock 1".to_owned())]);
 }
