@@ -6,7 +6,7 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, Epoch, TreeSize, UnixMillis};
 
 use crate::app::App;
-use crate::error::Failure;
+use crate::error::{Failure, Kind as Error};
 use crate::lie::FollowError;
 use crate::log::Log;
 use crate::names::{self, People};
@@ -158,6 +158,15 @@ impl Agrees {
             Self::Silent => "silent",
         }
     }
+}
+
+/// A device vouches for another log than this device's.
+pub fn contradiction(device: &DeviceId) -> Failure {
+    let device = names::device_ref(device);
+    let what = format!("{device} vouches for another log than the one shown here");
+    Failure::new(Error::Verification, what)
+        .safe("What contradicts is kept as evidence.")
+        .next("Compare head codes by phone, and tell your colleagues.")
 }
 
 /// A committee's REF, for messages.

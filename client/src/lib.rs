@@ -26,6 +26,7 @@ pub mod invitations;
 pub mod join;
 pub mod keys;
 pub mod kinds;
+pub mod lease;
 pub mod lie;
 pub mod log;
 pub mod members;

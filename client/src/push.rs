@@ -29,9 +29,10 @@ use crate::changes::Intent;
 use crate::changes::build::{Maker, build, no_key};
 use crate::error::{Failure, Kind as Error};
 use crate::keys::Keys;
+use crate::lease::Lease;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::{Log, Pulled};
-use crate::names;
+use crate::names::{self, People};
 use crate::outbox::{READERS, intent_of, put_intent};
 use crate::pull::{self, Brought, Goal};
 use crate::random;
@@ -235,6 +236,7 @@ pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlig
             label: names::label(&log.known)?,
             device,
             next: next_in_chain(fold, device.device_id()),
+            kept_back: kept_back(vault, &log, device.device_id(), now)?,
             now,
         };
         signer.sign(vault, waiting)
@@ -387,7 +389,26 @@ struct Signer<'a> {
     label: Option<Label>,
     device: &'a DeviceIdentity,
     next: (AuthorSeq, Hash),
+    /// Why the policy lets nothing be sealed now, if it does not.
+    kept_back: Option<Failure>,
     now: UnixMillis,
+}
+
+/// Whether the lease is over and the policy enforces it.
+fn kept_back(
+    vault: &Read<'_>,
+    log: &Log,
+    own: DeviceId,
+    now: UnixMillis,
+) -> Result<Option<Failure>, Failure> {
+    let fold = log.pulled()?;
+    if !fold.roster().policy().lease.enforce {
+        return Ok(None);
+    }
+    let no = log.known.no;
+    let lease = Lease::of(fold, own, &vault.cosignatures(no)?, now);
+    let people = People::load(vault, no)?;
+    Ok(lease.is_over().then(|| lease.keeps_back(&log.known, &people)))
 }
 
 impl Signer<'_> {
@@ -397,6 +418,12 @@ impl Signer<'_> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         for draft in waiting {
+            if draft.new.what == What::Record
+                && let Some(failure) = self.kept_back.take()
+            {
+                // What goes before records was taken out of turn; what is signed already goes.
+                return if batch.is_empty() { Err(failure) } else { Ok(batch) };
+            }
             let made = match draft.new.what {
                 What::Record => self.seal_record(vault, &draft),
                 What::Roster => self.build_change(vault, &draft),

@@ -15,10 +15,12 @@ use sealpost_protocol::limits;
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::audit;
 use crate::cutoff;
 use crate::error::{Failure, Kind as Error};
 use crate::invitations;
 use crate::join::{self, Opening};
+use crate::lease::Lease;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::Log;
 use crate::names;
@@ -34,6 +36,9 @@ use crate::vault::{Read, SyncLock, VaultError, Write};
 
 /// How old this device's own cosignature may become before an unchanged log is vouched for again.
 const VOUCH_AGAIN_MILLIS: u64 = 24 * 60 * 60 * 1000;
+/// How often coordinators are listened for who have not been heard for long. This device's own mark,
+/// which it renews at every change, says to the hour when it last did.
+const LISTEN_AGAIN_MILLIS: u64 = 60 * 60 * 1000;
 /// How long a command looks whether another sync takes what it saved along.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -336,10 +341,36 @@ async fn one(
     if behind {
         brought.add(pull::follow(app, connection, known.no).await?);
     }
+    listen(app, connection, known).await?;
     brought.add(push::send(app, connection, known.no).await?);
     vouch(app, connection, known.no).await?;
     // Last: nothing of it may keep back what is to be sent.
     invitations::fetch_asking(app, connection, known).await
+}
+
+/// Fetches what coordinators vouch for when this device has heard from too few: once an hour, and
+/// whenever records wait for it.
+async fn listen(
+    app: &mut App,
+    connection: &Connection,
+    known: &Committee,
+) -> Result<(), FollowError> {
+    let (own, now) = (app.device.device_id(), app.clock.now());
+    let (lease, marks) = app.vault.read(|vault| {
+        let log = Log::load(vault, known.no)?;
+        let marks = vault.cosignatures(known.no)?;
+        Ok::<_, Failure>((Lease::of(log.pulled()?, own, &marks, now), marks))
+    })?;
+    let own = Cosigner::Device(own).to_string();
+    let own = marks.iter().find(|mark| mark.signer == own);
+    let lately = own.is_some_and(|own| now.0.abs_diff(own.at.0) < LISTEN_AGAIN_MILLIS);
+    if !lease.is_over() || (lately && !lease.enforced) {
+        return Ok(());
+    }
+    match audit::fetch(app, connection, known).await?.first() {
+        Some(device) => Err(audit::contradiction(device).into()),
+        None => Ok(()),
+    }
 }
 
 fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {

@@ -52,7 +52,7 @@ impl Audit {
         let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
         let asked = relay::run(ask(&mut app, known.no));
         let (answered, lie) = match asked {
-            Ok(contradicting) => (true, contradicting.first().map(contradiction)),
+            Ok(contradicting) => (true, contradicting.first().map(audit::contradiction)),
             Err(failure) if failure.kind == Kind::Unreachable => {
                 session.ui.talk(&format!("{}: shown as it was last known.", failure.story()));
                 (false, None)
@@ -68,7 +68,7 @@ impl Audit {
             return Err(lie);
         }
         match looked.vouches.iter().find(|vouch| vouch.agrees == Agrees::Contradicts) {
-            Some(vouch) => Err(contradiction(&vouch.device)),
+            Some(vouch) => Err(audit::contradiction(&vouch.device)),
             None => Ok(()),
         }
     }
@@ -83,14 +83,6 @@ async fn ask(app: &mut App, no: CommitteeNo) -> Result<Vec<DeviceId>, Failure> {
     let fetched = audit::fetch(app, &connection, &known).await;
     connection.close().await;
     fetched.map_err(|error| error.told(app, &known))
-}
-
-fn contradiction(device: &DeviceId) -> Failure {
-    let device = names::device_ref(device);
-    let what = format!("{device} vouches for another log than the one shown here");
-    Failure::new(Kind::Verification, what)
-        .safe("What contradicts is kept as evidence.")
-        .next("Compare head codes by phone, and tell your colleagues.")
 }
 
 impl Shown {

@@ -1,0 +1,95 @@
+//! The lease: who hears from too few coordinators cannot know whom they cut off since.
+//!
+//! A relay can keep a removal from one client for as long as it likes. What it cannot do is let that
+//! client hear of what coordinators vouch for in the meantime: their cosignatures grow old. So a client
+//! says when it has heard from too few, and where the policy demands it seals nothing more.
+
+use std::collections::BTreeSet;
+
+use sealpost_protocol::checkpoint::Cosigner;
+use sealpost_protocol::committee::Committee as Fold;
+use sealpost_protocol::id::{DeviceId, MemberNumber, UnixMillis};
+
+use crate::error::{Failure, Kind as Error};
+use crate::names::{self, People};
+use crate::vault::committees::Committee;
+use crate::vault::evidence::Cosigned;
+
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
+/// From whom a client has heard lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The active coordinator members other than its own.
+    pub others: BTreeSet<MemberNumber>,
+    /// Those of them who vouched for the log within the lease.
+    pub heard: BTreeSet<MemberNumber>,
+    /// How many must have.
+    pub needed: usize,
+    /// Within how many days.
+    pub days: u16,
+    /// Whether nothing may be sealed otherwise.
+    pub enforced: bool,
+}
+
+impl Lease {
+    /// By what devices vouched for, as it was last fetched. `own` is this device. Who vouches for more
+    /// than this device was shown was not heard: just that may have been kept from it.
+    pub fn of(fold: &Fold, own: DeviceId, marks: &[Cosigned], now: UnixMillis) -> Self {
+        let roster = fold.roster();
+        let policy = roster.policy();
+        let mut others = roster.active_coordinators();
+        if let Some(device) = roster.device(own) {
+            others.remove(&device.member);
+        }
+        let length = u64::from(policy.lease.days) * DAY_MILLIS;
+        // A clock may be some hours wrong; a mark from next year keeps no lease alive until then.
+        let is_fresh = |mark: &Cosigned| {
+            mark.size <= fold.size()
+                && mark.at.0.saturating_add(length) >= now.0
+                && mark.at.0 <= now.0 + DAY_MILLIS
+        };
+        let vouched = |member: &MemberNumber| {
+            let mut devices = roster.devices_of(*member).map(|(id, _)| id);
+            devices.any(|id| {
+                let signer = Cosigner::Device(id).to_string();
+                roster.is_active(id)
+                    && marks.iter().any(|mark| mark.signer == signer && is_fresh(mark))
+            })
+        };
+        let heard = others.iter().copied().filter(vouched).collect();
+        let needed = usize::from(policy.approvals).max(2).min(others.len());
+        let (days, enforced) = (policy.lease.days, policy.lease.enforce);
+        Self { others, heard, needed, days, enforced }
+    }
+
+    /// Whether this device has heard from too few.
+    pub fn is_over(&self) -> bool {
+        self.heard.len() < self.needed
+    }
+
+    /// That it is over, and whom to ask.
+    pub fn told(&self, known: &Committee, people: &People) -> String {
+        let silent: Vec<String> =
+            self.others.difference(&self.heard).map(|member| people.member(*member)).collect();
+        format!(
+            "{}: within {} days {} of {} coordinators were heard, {} are needed; silent: {}",
+            names::committee_ref(&known.id),
+            self.days,
+            self.heard.len(),
+            self.others.len(),
+            self.needed,
+            silent.join(", ")
+        )
+    }
+
+    /// Nothing is sealed until more are heard.
+    pub fn keeps_back(&self, known: &Committee, people: &People) -> Failure {
+        Failure::new(Error::NotDelivered, self.told(known, people))
+            .safe("The committee's policy keeps records back until then. They are in the vault.")
+            .next("Call a coordinator, have them sync, then sealpost sync")
+    }
+}
+
+#[cfg(test)]
+mod tests;

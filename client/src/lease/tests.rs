@@ -1,0 +1,109 @@
+use sealpost_protocol::id::TreeSize;
+
+use super::*;
+use crate::changes::{Intent, PolicyParts, RoleName};
+use crate::village::{MemoryRelay, Person};
+
+const WEEK: u64 = 7 * DAY_MILLIS;
+
+/// Three coordinators and a member, under a lease of a week that is enforced or not.
+fn scene(enforced: bool) -> (MemoryRelay, Person, [Person; 3]) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut others = ["olga", "tomas", "baran"].map(|handle| {
+        let mut person = Person::joins(handle, &mut isla, &mut relay);
+        person.follows(&relay).expect("let in");
+        person
+    });
+    for other in &others[..2] {
+        isla.wants(&Intent::Role { member: other.number(), role: RoleName::Coordinator });
+    }
+    let lease_enforced = Some(enforced);
+    isla.wants(&Intent::Policy(PolicyParts { lease_enforced, ..PolicyParts::default() }));
+    if enforced {
+        isla.sends_all(&mut relay);
+    }
+    for person in &mut others {
+        person.follows(&relay).expect("followed");
+    }
+    (relay, isla, others)
+}
+
+/// A cosignature of `by` as another device keeps it once it has verified it.
+fn mark(by: &Person, size: TreeSize, at: UnixMillis) -> Cosigned {
+    let signer = Cosigner::Device(by.app.device.device_id()).to_string();
+    let root = sealpost_protocol::hash::Hash::ZERO;
+    Cosigned { signer, size, root, at, line: String::new() }
+}
+
+fn lease(person: &Person, marks: &[Cosigned]) -> Lease {
+    let log = person.log();
+    let own = person.app.device.device_id();
+    Lease::of(log.pulled().expect("pulled"), own, marks, person.app.clock.now())
+}
+
+#[test]
+fn two_of_three_coordinators_must_have_been_heard_within_the_lease() {
+    let (_, isla, [olga, tomas, baran]) = scene(true);
+    let (size, now) = (baran.size(), baran.app.clock.now());
+    let at = |millis: u64| UnixMillis(now.0 - millis);
+    let one = [mark(&isla, size, at(0)), mark(&baran, size, at(0))];
+    assert!(lease(&baran, &one).is_over(), "his own word is not a coordinator's");
+    let two = [mark(&isla, size, at(WEEK)), mark(&olga, size, at(1))];
+    assert!(!lease(&baran, &two).is_over());
+    let stale = [mark(&isla, size, at(WEEK + 1)), mark(&olga, size, at(1))];
+    assert!(lease(&baran, &stale).is_over());
+    let three = [stale[0].clone(), stale[1].clone(), mark(&tomas, size, at(1))];
+    assert!(!lease(&baran, &three).is_over());
+}
+
+#[test]
+fn who_vouches_for_more_than_was_shown_or_from_next_week_was_not_heard() {
+    let (_, isla, [olga, _, baran]) = scene(true);
+    let (size, now) = (baran.size(), baran.app.clock.now());
+    let honest = [mark(&isla, size, now), mark(&olga, size, now)];
+    assert!(!lease(&baran, &honest).is_over());
+    let ahead = [mark(&isla, TreeSize(size.0 + 1), now), honest[1].clone()];
+    assert!(lease(&baran, &ahead).is_over());
+    let tomorrow = UnixMillis(now.0 + DAY_MILLIS + 1);
+    assert!(lease(&baran, &[mark(&isla, size, tomorrow), honest[1].clone()]).is_over());
+}
+
+#[test]
+fn a_committee_of_one_coordinator_asks_nobody() {
+    let mut relay = MemoryRelay::new(9);
+    let isla = Person::founds("isla", &mut relay);
+    let lease = lease(&isla, &[]);
+    assert_eq!((lease.needed, lease.is_over()), (0, false));
+}
+
+#[test]
+fn past_an_enforced_lease_no_record_is_sealed_and_a_suspension_still_goes() {
+    let (mut relay, mut isla, [olga, tomas, mut baran]) = scene(true);
+    baran.writes("kept back");
+    let refused = crate::push::prepare(&mut baran.app, baran.no).map(|_| ()).expect_err("over");
+    assert_eq!(refused.kind, Error::NotDelivered);
+    assert!(refused.what.contains("silent: isla, olga, tomas"), "{}", refused.what);
+    let (size, now) = (baran.size(), baran.app.clock.now());
+    let marks = [mark(&isla, size, now), mark(&olga, size, now)];
+    for mark in &marks {
+        baran.app.vault.write(|vault| vault.put_cosignature(baran.no, mark)).expect("kept");
+    }
+    baran.sends_all(&mut relay);
+    isla.follows(&relay).expect("followed");
+    assert_eq!(isla.reads(), [("accepted".to_owned(), "kept back".to_owned())]);
+
+    isla.writes("after the suspension");
+    let whom = crate::changes::Whom::Member(tomas.number());
+    isla.wants(&Intent::Suspend { whom });
+    let batch = isla.prepares();
+    assert_eq!(batch.len(), 1, "the suspension does not wait for anybody's word");
+}
+
+#[test]
+fn a_lease_that_is_not_enforced_keeps_nothing_back() {
+    let (mut relay, _, [_, _, mut baran]) = scene(false);
+    baran.writes("sent");
+    baran.sends_all(&mut relay);
+    assert_eq!(baran.reads(), [("accepted".to_owned(), "sent".to_owned())]);
+}
