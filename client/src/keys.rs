@@ -193,7 +193,8 @@ impl<'a> Keys<'a> {
             Ok(secret) => self.store(vault, epoch, &secret),
             Err(error) => {
                 self.fault(format!(
-                    "The grant of lock {epoch} is broken: {error}. Ask any colleague who can read:                      sealpost member grant {} --lock {epoch}",
+                    "The grant of lock {epoch} is broken: {error}. Ask any colleague who can read: \
+                     sealpost member grant {} --lock {epoch}",
                     names::device_ref(&self.device.device_id())
                 ));
                 Ok(())

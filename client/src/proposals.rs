@@ -3,7 +3,7 @@
 use sealpost_protocol::change::{SetRole, Target};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, MemberNumber, UnixMillis};
-use sealpost_protocol::limits::PROPOSAL_AGE_MAX;
+use sealpost_protocol::limits::PROPOSAL_DAYS_MAX;
 use sealpost_protocol::reference::Ref;
 use sealpost_protocol::roster::{Proposal, Proposed, Roster, Suspension};
 use serde::Serialize;
@@ -141,7 +141,7 @@ impl Shown<'_> {
             |member: &MemberNumber| Some(*member) != target && !proposal.approved.contains(member);
         let may: Vec<MemberNumber> =
             self.roster.active_coordinators().into_iter().filter(may).collect();
-        let age = u64::try_from(PROPOSAL_AGE_MAX.as_millis()).unwrap_or(u64::MAX);
+        let age = PROPOSAL_DAYS_MAX * 24 * 60 * 60 * 1_000;
         let until = UnixMillis(proposal.made_at.0.saturating_add(age));
         Waiting {
             what: words(&proposal.change, self.roster, self.people),

@@ -1,7 +1,5 @@
 //! Every limit of the formats, in one place, each with its reason. All are inclusive.
 
-use std::time::Duration;
-
 /// A header: 14 small fields and the blob list take 300 to 900 bytes.
 pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Signatures of an entry, in every version: version 1 has one.
@@ -31,8 +29,8 @@ pub const MEMBER_DEVICES_MAX: usize = 5;
 /// Changes of one member that wait for approvals; one more drops the member's oldest, so that
 /// nobody fills the roster and nobody voids another's.
 pub const PROPOSALS_MAX: usize = 16;
-/// Between a proposal and an approval: what was right a month ago is asked again.
-pub const PROPOSAL_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Days between a proposal and an approval: what was right a month ago is asked again.
+pub const PROPOSAL_DAYS_MAX: u64 = 30;
 
 /// An encoded card: two 32-byte keys, one 1,216-byte recipient, two signatures.
 pub const CARD_BYTES_MAX: usize = 2 * 1024;

@@ -323,6 +323,8 @@ impl Roster {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod trial;

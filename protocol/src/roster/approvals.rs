@@ -13,6 +13,8 @@ use crate::limits;
 
 use super::{PeerRosterError, Place, Roster, sealed};
 
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+
 tagged! {
     /// A change that one coordinator may not be able to make alone.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +123,7 @@ impl Roster {
         }
         let proposal = self.proposals.get(&approve.entry).ok_or(PeerRosterError::NoSuchProposal)?;
         let age = place.made_at.0.saturating_sub(proposal.made_at.0);
-        if u128::from(age) > limits::PROPOSAL_AGE_MAX.as_millis() {
+        if age > limits::PROPOSAL_DAYS_MAX * DAY_MILLIS {
             return Err(PeerRosterError::ProposalTooOld);
         }
         if self.target_of(&proposal.change) == Some(by) {

@@ -94,7 +94,7 @@ pub enum PeerRosterError {
     #[error("nothing waits for approval under that entry")]
     NoSuchProposal,
     /// The proposal is too long ago.
-    #[error("the proposal is older than {} days", limits::PROPOSAL_AGE_MAX.as_secs() / 86_400)]
+    #[error("the proposal is older than {} days", limits::PROPOSAL_DAYS_MAX)]
     ProposalTooOld,
     /// The same member again.
     #[error("this member has approved it already")]

@@ -171,7 +171,7 @@ fn only_what_waits_is_approved() {
 
 #[test]
 fn an_approval_comes_within_thirty_days_of_the_proposal() {
-    let month = u64::try_from(limits::PROPOSAL_AGE_MAX.as_millis()).unwrap();
+    let month = limits::PROPOSAL_DAYS_MAX * super::DAY_MILLIS;
     assert_eq!(month, 30 * 24 * 3600 * 1000);
     let mut trial = Trial::of_two();
     let proposed = UnixMillis(1_800_000_000_000);
