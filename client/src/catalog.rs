@@ -243,6 +243,17 @@ pub fn sealed(app: &App, typed: &str) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// The record that `typed` names, which must be in the log.
+pub fn in_log(vault: &Read<'_>, typed: &str) -> Result<Record, Failure> {
+    match find(vault, typed)? {
+        Found::Logged(record) => Ok(record),
+        Found::Unsent(draft) => {
+            let what = format!("{} is not in the log yet: nobody else has it", draft.new.reference);
+            Err(Failure::new(Error::NotDelivered, what).next("sealpost sync"))
+        }
+    }
+}
+
 fn find(vault: &Read<'_>, typed: &str) -> Result<Found, Failure> {
     let wanted = Wanted::parse_any(typed)?;
     let in_log = logged(vault, &wanted)?.into_iter().map(Found::Logged);

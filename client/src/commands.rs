@@ -23,6 +23,7 @@ pub mod member;
 pub mod record;
 pub mod status;
 pub mod sync;
+pub mod who;
 
 /// What can be typed after `sealpost`.
 #[derive(Debug, Subcommand)]
@@ -44,6 +45,7 @@ pub enum Command {
     Approve(approve::Approve),
     #[command(subcommand)]
     Record(record::Record),
+    Who(who::Who),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -63,6 +65,7 @@ impl Command {
             Self::Member(command) => command.run(session),
             Self::Approve(command) => command.run(session),
             Self::Record(command) => command.run(session),
+            Self::Who(command) => command.run(session),
             Self::Completions(command) => command.run(session),
             Self::Man(command) => command.run(session),
         }

@@ -21,6 +21,7 @@ pub mod cutoff;
 pub mod decide;
 pub mod demo;
 pub mod error;
+pub mod exposure;
 pub mod handover;
 pub mod invitations;
 pub mod join;
@@ -45,6 +46,7 @@ pub mod transport;
 pub mod ui;
 pub mod vault;
 pub mod watch;
+pub mod who;
 
 #[cfg(test)]
 mod village;

@@ -93,7 +93,8 @@ pub fn one(vault: &Read<'_>, typed: &str, committee: Option<&str>) -> Result<Mem
 /// The one of these devices that `typed` names.
 pub fn device(devices: &[DeviceId], typed: &str) -> Result<DeviceId, Failure> {
     let wanted = Wanted::parse(typed, "DV")?;
-    wanted.one_of(devices.iter().copied(), ToString::to_string, names::device_ref)
+    let devices: BTreeSet<DeviceId> = devices.iter().copied().collect();
+    wanted.one_of(devices, ToString::to_string, names::device_ref)
 }
 
 /// The devices of whoever has a device of `first`'s, in any committee.

@@ -12,6 +12,7 @@ use crate::persons::Membership;
 use crate::ui::display::Untrusted;
 
 pub mod admit;
+pub mod exposure;
 pub mod grant;
 pub mod list;
 pub mod remove;
@@ -30,6 +31,7 @@ pub enum Member {
     Restore(restore::Restore),
     Remove(remove::Remove),
     Grant(grant::Grant),
+    Exposure(exposure::Exposure),
 }
 
 impl Member {
@@ -42,6 +44,7 @@ impl Member {
             Self::Restore(command) => command.run(session),
             Self::Remove(command) => command.run(session),
             Self::Grant(command) => command.run(session),
+            Self::Exposure(command) => command.run(session),
         }
     }
 }

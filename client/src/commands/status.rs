@@ -6,11 +6,14 @@ use crate::app::Session;
 use crate::error::Failure;
 use crate::invitations;
 use crate::names;
+use crate::proposals::{self, Waiting};
 use crate::ui::{table, time};
 use crate::vault::Read;
+use crate::vault::committees::Standing;
 use crate::vault::outbox::Draft;
 
-/// Shows this device, its committees, and what is not sent yet and since when.
+/// Shows this device, its committees, what is not sent yet and since when, and what waits for a
+/// second person, with the command to type.
 #[derive(Debug, clap::Args)]
 pub struct Status {}
 
@@ -21,6 +24,7 @@ struct Shown {
     committees: Vec<Committee>,
     unsent: Vec<Unsent>,
     asking: usize,
+    waiting: Vec<Waiting>,
 }
 
 #[derive(Serialize)]
@@ -52,6 +56,7 @@ impl Status {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let app = session.open()?;
         let device = app.device_ref().to_string();
+        let own = app.device.device_id();
         let shown = app.vault.read(|vault| {
             let committees = vault.committees()?;
             let committee_ref = |draft: &Draft| {
@@ -67,11 +72,16 @@ impl Status {
                 refusal: draft.refusal.map(|refusal| refusal.why),
             });
             let shown = committees.iter().map(|known| Committee::of(vault, known));
+            let mut waiting = Vec::new();
+            for known in committees.iter().filter(|known| known.standing == Standing::Active) {
+                waiting.extend(proposals::waiting(vault, known.no, own)?);
+            }
             Ok::<_, Failure>(Shown {
                 device,
                 handle: vault.own()?.handle,
                 unsent: unsent.collect(),
                 asking: invitations::asking_in(vault, None)?.len(),
+                waiting,
                 committees: shown.collect::<Result<_, _>>()?,
             })
         })?;
@@ -108,6 +118,10 @@ impl Shown {
             [] => "Nothing is unsent.".to_owned(),
             rows => table(&["UNSENT", "KIND", "COMMITTEE", "STATE", "SINCE", "REFUSED"], rows),
         });
+        if !self.waiting.is_empty() {
+            let waiting: Vec<Vec<String>> = self.waiting.iter().map(Waiting::cells).collect();
+            parts.push(table(&Waiting::HEADERS, &waiting));
+        }
         if self.asking > 0 {
             parts.push(format!("{} ask to join: sealpost member list --asking", self.asking));
         }

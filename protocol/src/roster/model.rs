@@ -361,7 +361,6 @@ fn no_order_of_events_lets_one_coordinator_past_the_others() {
         frontier = reached;
     }
     frontier.iter().for_each(State::check);
-    println!("{} states, {steps} steps, {refusals} refusals", seen.len());
     assert!(seen.len() > STATES_MIN && refusals > steps);
     assert!(effects.len() > 10, "each kind of effect was met: {effects:?}");
 }

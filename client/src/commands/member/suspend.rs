@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::app::Session;
 use crate::error::Failure;
+use crate::exposure::{self, Exposure};
 use crate::names;
 use crate::persons;
 use crate::relay;
@@ -40,6 +41,7 @@ struct Suspended {
     handle: String,
     devices: Vec<String>,
     committees: Vec<CutShown>,
+    exposure: Exposure,
 }
 
 #[derive(Serialize)]
@@ -92,6 +94,7 @@ impl Suspend {
                 .map(|id| names::device_ref(id).to_string())
                 .collect(),
             committees: cuts.iter().map(CutShown::of).collect::<Result<_, _>>()?,
+            exposure: app.vault.read(|vault| exposure::of(vault, &wanted))?,
         };
         session.ui.result(&shown, &shown.words())?;
         let unfinished = suspend::unfinished(&cuts);
@@ -151,6 +154,7 @@ impl Suspended {
         let rows: Vec<Vec<String>> = self.committees.iter().map(CutShown::cells).collect();
         let cuts = table(&["COMMITTEE", "NAME", "NOTICE", "LOCK", "RELAY"], &rows);
         let who = Untrusted::line(&self.handle);
-        format!("{who}  devices {}\n\n{cuts}", self.devices.join(" "))
+        let devices = self.devices.join(" ");
+        format!("{who}  devices {devices}\n\n{cuts}\n\n{}", self.exposure.words())
     }
 }
