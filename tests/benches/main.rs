@@ -2,19 +2,22 @@
 //! one run (`cargo bench -p sealpost-tests`). Prints one table; nothing fails because a machine is
 //! slow.
 //!
-//! Rows: durable ingest (P1 with 64 writers, P2 with one). Everything is measured in turn,
-//! [`ROUNDS`] times; the medians are shown, and the ratio is the median of each round's ratios.
-//! What is not installed is "not measured".
+//! Rows: durable ingest (P1 with 64 writers, P2 with one); removing one of a hundred members with
+//! 10, 10,000 and 100,000 records in the log (P6). Everything is measured in turn, [`ROUNDS`] times;
+//! the medians are shown, and the ratio is the median of each round's ratios. What is not installed
+//! is "not measured". `-- p1` (with P2, whose set-up is the same) or `-- p6` measures those alone.
 
 use sealpost_tests::programs::Programs;
 
 mod append;
 mod ingest;
 mod postgres;
+mod removal;
 mod table;
 
 use ingest::Ingest;
 use postgres::Postgres;
+use removal::{Cost, Removal, Removed};
 use table::{Row, median};
 
 const ROUNDS: usize = 5;
@@ -26,15 +29,30 @@ const RECORD_BYTES: usize = 2_048;
 const MANY: usize = 250;
 /// … and of the only writer.
 const ALONE: usize = 2_000;
+/// Records in the log when somebody is removed.
+const LOGS: [usize; 3] = [10, 10_000, 100_000];
 
 fn main() {
+    // Cargo adds flags of its own.
+    let rows: Vec<String> = std::env::args().skip(1).filter(|row| !row.starts_with('-')).collect();
+    let wanted = |names: &[&str]| rows.is_empty() || rows.iter().any(|row| names.contains(&&**row));
     let programs = Programs {
         client: env!("CARGO_BIN_EXE_sealpost-tested").into(),
         relay: env!("CARGO_BIN_EXE_sealpost-relay-tested").into(),
     };
+    if wanted(&["p1", "p2"]) {
+        ingest(&programs);
+    }
+    if wanted(&["p6"]) {
+        removal(&programs);
+    }
+}
+
+/// P1 and P2.
+fn ingest(programs: &Programs) {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let mut postgres = Postgres::start();
-    let mut ingest = Ingest::start(&programs);
+    let mut ingest = Ingest::start(programs);
     let mut many = Measured::default();
     let mut alone = Measured::default();
     for round in 1..=ROUNDS {
@@ -58,6 +76,60 @@ fn main() {
         "{RECORD_BYTES} bytes a record; ours {} as an entry. Every receipt and the whole log were \
          verified after the clock had stopped.",
         ingest.entry_bytes()
+    );
+}
+
+/// P6. What opening the vault costs stands beside it, and is subtracted nowhere.
+fn removal(programs: &Programs) {
+    let mut committees: Vec<(usize, Removal, Vec<Removed>)> = LOGS
+        .into_iter()
+        .map(|records| {
+            eprintln!("a committee of a hundred with {records} records");
+            (records, Removal::start(programs, records), Vec::new())
+        })
+        .collect();
+    for round in 1..=ROUNDS {
+        eprintln!("round {round} of {ROUNDS}");
+        for (_, committee, costs) in &mut committees {
+            costs.push(committee.round());
+        }
+    }
+    let baseline: Vec<f64> = committees[0].2.iter().map(|cost| cost.removal.cpu_millis).collect();
+    let lines = committees.iter().map(|(records, _, costs)| {
+        let figures = |of: &dyn Fn(&Removed) -> f64| costs.iter().map(of).collect::<Vec<_>>();
+        let middle = |of: &dyn Fn(&Removed) -> f64| median(&figures(of)).unwrap_or_default();
+        let cpu = figures(&|cost| cost.removal.cpu_millis);
+        let ratios: Vec<f64> = cpu.iter().zip(&baseline).map(|(us, ten)| us / ten).collect();
+        let time = |of: &dyn Fn(&Removed) -> Cost| {
+            let (cpu, wall) =
+                (middle(&|cost| of(cost).cpu_millis), middle(&|cost| of(cost).wall_millis));
+            format!("{cpu:.0} ms, {wall:.0} ms")
+        };
+        [
+            format!("P6 remove 1 of 100, {records} records"),
+            time(&|cost| cost.status),
+            time(&|cost| cost.removal),
+            format!("{:.2}", median(&ratios).unwrap_or_default()),
+            format!("{:.0}", middle(&|cost| cost.entry_bytes as f64)),
+            format!("{:.0}", middle(&|cost| cost.removal.request_bytes as f64)),
+            format!("{:.0}", middle(&|cost| cost.record_bytes as f64)),
+            "≤ 50 ms, ratio 1, 0".to_owned(),
+        ]
+    });
+    let head = [
+        "work",
+        "status: CPU, wall",
+        "us: CPU, wall",
+        "CPU ÷ 10 records",
+        "entry bytes",
+        "request bytes",
+        "record bytes",
+        "goal",
+    ];
+    table::print_lines(&std::iter::once(head.map(str::to_owned)).chain(lines).collect::<Vec<_>>());
+    println!(
+        "The whole command, the vault's passphrase at a work factor for tests. Entries: the removal \
+         and the lock. Requests: all that the relay was sent meanwhile."
     );
 }
 

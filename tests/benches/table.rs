@@ -30,10 +30,15 @@ pub(crate) fn print(rows: &[Row]) {
         let (work, goal) = (row.work.to_owned(), row.goal.to_owned());
         [work, row.peer.clone(), rate(row.theirs), rate(row.us), ratio, goal]
     }));
-    let widths: Vec<usize> = (0..6)
+    print_lines(&lines);
+}
+
+/// Prints lines of cells, the columns below each other.
+pub(crate) fn print_lines<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) {
+    let widths: Vec<usize> = (0..COLUMNS)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
-    for line in &lines {
+    for line in lines {
         let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
