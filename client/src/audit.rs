@@ -7,6 +7,7 @@ use sealpost_protocol::id::{DeviceId, Epoch, TreeSize, UnixMillis};
 
 use crate::app::App;
 use crate::error::{Failure, Kind as Error};
+use crate::hygiene::{self, Item};
 use crate::lie::FollowError;
 use crate::log::Log;
 use crate::names::{self, People};
@@ -57,6 +58,8 @@ pub struct Audit {
     pub missing: Vec<Epoch>,
     /// Pieces of evidence kept.
     pub evidence: u64,
+    /// What is to be seen to.
+    pub board: Vec<Item>,
 }
 
 /// Fetches and verifies who vouches for which size. Returns the devices that vouch for another log
@@ -143,6 +146,7 @@ pub fn look(app: &App, no: CommitteeNo) -> Result<Audit, Failure> {
             vouches,
             missing: missing.filter(|epoch| !held.contains(epoch)).collect(),
             evidence: vault.evidence_count(no)?,
+            board: hygiene::board(vault, no, app.device.device_id(), app.clock.now())?,
             committee: log.known,
         })
     })

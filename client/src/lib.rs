@@ -23,6 +23,7 @@ pub mod demo;
 pub mod error;
 pub mod exposure;
 pub mod handover;
+pub mod hygiene;
 pub mod invitations;
 pub mod join;
 pub mod keys;

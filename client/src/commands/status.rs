@@ -1,12 +1,15 @@
 //! `sealpost status`
 
+use sealpost_protocol::id::{DeviceId, UnixMillis};
 use serde::Serialize;
 
 use crate::app::Session;
 use crate::error::Failure;
+use crate::hygiene::{self, Item};
 use crate::invitations;
 use crate::names;
 use crate::proposals::{self, Waiting};
+use crate::ui::display::Untrusted;
 use crate::ui::{table, time};
 use crate::vault::Read;
 use crate::vault::committees::Standing;
@@ -38,6 +41,8 @@ struct Committee {
     relay_answered: Option<bool>,
     relay_asked_at: Option<String>,
     evidence: u64,
+    /// What is to be seen to, a line each; `committee audit` says what to do.
+    board: Vec<Item>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +62,7 @@ impl Status {
         let app = session.open()?;
         let device = app.device_ref().to_string();
         let own = app.device.device_id();
+        let now = app.clock.now();
         let shown = app.vault.read(|vault| {
             let committees = vault.committees()?;
             let committee_ref = |draft: &Draft| {
@@ -71,7 +77,7 @@ impl Status {
                 since: time::rfc3339(draft.new.made),
                 refusal: draft.refusal.map(|refusal| refusal.why),
             });
-            let shown = committees.iter().map(|known| Committee::of(vault, known));
+            let shown = committees.iter().map(|known| Committee::of(vault, known, own, now));
             let mut waiting = Vec::new();
             for known in committees.iter().filter(|known| known.standing == Standing::Active) {
                 waiting.extend(proposals::waiting(vault, known.no, own)?);
@@ -90,8 +96,14 @@ impl Status {
 }
 
 impl Committee {
-    fn of(vault: &Read<'_>, known: &crate::vault::committees::Committee) -> Result<Self, Failure> {
+    fn of(
+        vault: &Read<'_>,
+        known: &crate::vault::committees::Committee,
+        own: DeviceId,
+        now: UnixMillis,
+    ) -> Result<Self, Failure> {
         Ok(Self {
+            board: hygiene::board(vault, known.no, own, now)?,
             reference: names::committee_ref(&known.id).to_string(),
             name: names::label(known)?.map(|label| label.name),
             state: known.standing.as_str(),
@@ -125,9 +137,14 @@ impl Shown {
         if self.asking > 0 {
             parts.push(format!("{} ask to join: sealpost member list --asking", self.asking));
         }
-        for known in self.committees.iter().filter(|known| known.evidence > 0) {
+        for known in self.committees.iter().filter(|known| !known.board.is_empty()) {
+            let lines: Vec<String> = known
+                .board
+                .iter()
+                .map(|item| format!("! {}", Untrusted::line(&item.what)))
+                .collect();
             let audit = format!("sealpost committee audit {}", known.reference);
-            parts.push(format!("! {} pieces of evidence are kept: {audit}", known.evidence));
+            parts.push(format!("{}: {audit}\n{}", known.reference, lines.join("\n")));
         }
         parts.join("\n\n")
     }

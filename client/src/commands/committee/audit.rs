@@ -6,16 +6,20 @@ use serde::Serialize;
 use crate::app::{App, Session};
 use crate::audit::{self, Agrees, Audit as Looked, Vouch};
 use crate::error::{Failure, Kind};
+use crate::hygiene::Item;
 use crate::names;
 use crate::relay;
 use crate::sync::{self, Scope};
+use crate::ui::display::Untrusted;
 use crate::ui::{table, time};
 use crate::vault::committees::CommitteeNo;
 
-/// Shows who vouches for which size of the log, and the head code to compare by phone.
+/// Looks a committee over: who vouches for which size of the log, the head code to compare by phone,
+/// and everything that is to be seen to, with the command to type.
 ///
 /// Asks the relay first, when it can be reached. Two devices with one size have the same log
-/// exactly when their head codes are the same.
+/// exactly when their head codes are the same. On the board: evidence, locks, grants, coordinators, the
+/// lease, silent devices, what waits for approval, open invitations, handles, the relay.
 #[derive(Debug, clap::Args)]
 pub struct Audit {
     /// The committee; may be left out when there is only one.
@@ -35,6 +39,8 @@ struct Shown {
     locks_missing: Vec<u32>,
     evidence: u64,
     warnings: Vec<String>,
+    /// The same, each with what to type or do.
+    board: Vec<Item>,
 }
 
 #[derive(Serialize)]
@@ -97,6 +103,7 @@ impl Shown {
             locks_missing: looked.missing.iter().map(|epoch| epoch.0).collect(),
             evidence: looked.evidence,
             warnings: warnings(looked),
+            board: looked.board.clone(),
         }
     }
 
@@ -108,25 +115,20 @@ impl Shown {
         let rows: Vec<Vec<String>> = self.vouches.iter().map(VouchShown::cells).collect();
         let vouches = table(&["DEVICE", "HANDLE", "VOUCHES FOR", "AT", "LOG"], &rows);
         let mut parts = vec![head, vouches];
-        parts.extend(self.warnings.iter().map(|warning| format!("! {warning}")));
+        let item = |item: &Item| {
+            format!("! {}\n    {}", Untrusted::line(&item.what), Untrusted::line(&item.next))
+        };
+        parts.extend(self.board.iter().map(item));
+        if self.board.is_empty() {
+            parts.push("Nothing is to be seen to.".to_owned());
+        }
         parts.join("\n\n")
     }
 }
 
+/// What is not as it should be, in a line each.
 fn warnings(looked: &Looked) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for vouch in looked.vouches.iter().filter(|vouch| vouch.agrees == Agrees::Ahead) {
-        let device = names::device_ref(&vouch.device);
-        warnings.push(format!("{device} vouches for more than the relay shows this device"));
-    }
-    for epoch in &looked.missing {
-        warnings
-            .push(format!("this device cannot open lock {epoch}: ask a coordinator for a grant"));
-    }
-    if looked.evidence > 0 {
-        warnings.push(format!("{} pieces of evidence are kept", looked.evidence));
-    }
-    warnings
+    looked.board.iter().map(|item| item.what.clone()).collect()
 }
 
 impl VouchShown {

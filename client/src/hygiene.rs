@@ -1,0 +1,275 @@
+//! The board to look a committee over by: what is not as it should be, why that matters, and the command
+//! to type. By what the vault holds; `committee audit` asks the relay first.
+
+use sealpost_protocol::checkpoint::Cosigner;
+use sealpost_protocol::committee::Committee as Fold;
+use sealpost_protocol::id::{DeviceId, Epoch, UnixMillis};
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::invitations;
+use crate::keys;
+use crate::lease::Lease;
+use crate::log::Log;
+use crate::names::{self, People};
+use crate::proposals;
+use crate::ui::time;
+use crate::vault::Read;
+use crate::vault::committees::{Committee, CommitteeNo};
+use crate::vault::evidence::Cosigned;
+use crate::vault::invitations::InvitationState;
+
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+/// A lock in force for longer opens half a year of records to whoever gets hold of it.
+const LOCK_DAYS_MAX: u64 = 180;
+/// A relay that has not answered for longer may be gone; colleagues' news with it.
+const RELAY_DAYS_MAX: u64 = 7;
+
+/// Something to see to. In `--json` with these names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// What is not as it should be, and why it matters.
+    pub what: String,
+    /// What to type or do.
+    pub next: String,
+}
+
+/// What is to be seen to in committee `no`. `own` is this device.
+pub fn board(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    own: DeviceId,
+    now: UnixMillis,
+) -> Result<Vec<Item>, Failure> {
+    let log = Log::load(vault, no)?;
+    let Some(fold) = log.fold() else { return Ok(Vec::new()) };
+    let looker = Looker {
+        vault,
+        known: &log.known,
+        fold,
+        people: People::load(vault, no)?,
+        marks: vault.cosignatures(no)?,
+        own,
+        now,
+    };
+    let mut items = Vec::new();
+    looker.evidence(&mut items)?;
+    looker.locks(&mut items)?;
+    looker.grants(&mut items);
+    looker.coordinators(&mut items);
+    looker.lease(&mut items);
+    looker.silent(&mut items);
+    looker.waiting(&mut items)?;
+    looker.newcomers(&mut items)?;
+    looker.handles(&mut items)?;
+    looker.relay(&mut items);
+    Ok(items)
+}
+
+struct Looker<'a> {
+    vault: &'a Read<'a>,
+    known: &'a Committee,
+    fold: &'a Fold,
+    people: People,
+    marks: Vec<Cosigned>,
+    own: DeviceId,
+    now: UnixMillis,
+}
+
+impl Looker<'_> {
+    fn evidence(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        let kept = self.vault.evidence_count(self.known.no)?;
+        if kept > 0 {
+            items.push(item(
+                format!("{kept} pieces of evidence are kept: the relay or a colleague lied"),
+                "compare head codes by phone, and tell your colleagues",
+            ));
+        }
+        Ok(())
+    }
+
+    fn locks(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        let roster = self.fold.roster();
+        let held = self.vault.epochs_held(self.known.no)?;
+        for epoch in (1..=roster.epoch().0).map(Epoch).filter(|epoch| !held.contains(epoch)) {
+            let own = names::device_ref(&self.own);
+            items.push(item(
+                format!("this device cannot open lock {epoch}: what is under it stays closed"),
+                format!("ask a colleague who can: sealpost member grant {own} --lock {epoch}"),
+            ));
+        }
+        if roster.lock_pending() {
+            let what = "the lock must be changed: somebody who is cut off still holds it";
+            items.push(item(what, "sealpost sync"));
+            return Ok(());
+        }
+        let at = roster.current_lock().at;
+        let made = keys::entry_at(self.vault, self.known.no, at)?.header().made_at;
+        let days = self.now.0.saturating_sub(made.0) / DAY_MILLIS;
+        if days > LOCK_DAYS_MAX {
+            items.push(item(
+                format!("the lock is {days} days old: whoever finds it opens all since"),
+                format!("sealpost committee lock {}", self.reference()),
+            ));
+        }
+        Ok(())
+    }
+
+    fn grants(&self, items: &mut Vec<Item>) {
+        for device in self.fold.roster().ungranted() {
+            let (name, device) = (self.people.name(&device), names::device_ref(&device));
+            items.push(item(
+                format!("{device} of {name} was not granted the lock: it reads nothing new"),
+                format!("sealpost member grant {device} --committee {}", self.reference()),
+            ));
+        }
+    }
+
+    fn coordinators(&self, items: &mut Vec<Item>) {
+        let roster = self.fold.roster();
+        let (active, needed) =
+            (roster.active_coordinators().len(), usize::from(roster.policy().approvals));
+        let more =
+            format!("sealpost member role HANDLE coordinator --committee {}", self.reference());
+        if active < needed {
+            items.push(item(
+                format!(
+                    "{active} active coordinators and {needed} approvals needed: coordinators and \
+                     policy can never change again"
+                ),
+                "found the committee anew, and invite everybody to it",
+            ));
+        } else if active == 1 {
+            items.push(item(
+                "there is a single coordinator: arrested, nobody can change anything",
+                more,
+            ));
+        } else if active == needed {
+            items.push(item(
+                format!(
+                    "as many coordinators as approvals ({needed}): one lost, and none can be made"
+                ),
+                more,
+            ));
+        }
+    }
+
+    fn lease(&self, items: &mut Vec<Item>) {
+        let lease = Lease::of(self.fold, self.own, &self.marks, self.now);
+        if lease.is_over() {
+            let sealed = if lease.enforced { "; nothing is sealed until then" } else { "" };
+            items.push(item(
+                format!(
+                    "{}: whom they cut off since may be kept from this device{sealed}",
+                    lease.told(self.known, &self.people)
+                ),
+                "call one, compare head codes, and have them sync",
+            ));
+        }
+    }
+
+    /// Devices that have not vouched for longer than the lease.
+    fn silent(&self, items: &mut Vec<Item>) {
+        let roster = self.fold.roster();
+        let days = u64::from(roster.policy().lease.days);
+        for device in roster.active_devices().filter(|device| *device != self.own) {
+            let signer = Cosigner::Device(device).to_string();
+            let last = self.marks.iter().find(|mark| mark.signer == signer).map(|mark| mark.at);
+            let is_lately = |at: UnixMillis| at.0.saturating_add(days * DAY_MILLIS) >= self.now.0;
+            if last.is_some_and(is_lately) {
+                continue;
+            }
+            let since =
+                last.map_or_else(|| "ever".to_owned(), |at| format!("since {}", time::rfc3339(at)));
+            let (name, device) = (self.people.name(&device), names::device_ref(&device));
+            items.push(item(
+                format!(
+                    "{device} of {name} has not vouched {since}: lost, or cut from the network?"
+                ),
+                format!(
+                    "call {name}; if it is lost: sealpost member suspend {device} --device {device}"
+                ),
+            ));
+        }
+    }
+
+    fn waiting(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        for one in proposals::waiting(self.vault, self.known.no, self.own)? {
+            let until = one.until.as_ref().map_or_else(String::new, |at| format!(", until {at}"));
+            let waits_for = one.waits_for.join(", ");
+            items.push(item(
+                format!(
+                    "{} waits for {} more{until}: {} proposes to {}",
+                    one.reference, one.missing, one.by, one.what
+                ),
+                one.next.unwrap_or_else(|| format!("ask {waits_for}")),
+            ));
+        }
+        Ok(())
+    }
+
+    fn newcomers(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        let asking = invitations::asking_in(self.vault, Some(self.known.no))?;
+        if !asking.is_empty() {
+            let what = format!("{} ask to join", asking.len());
+            items.push(item(what, "sealpost member list --asking"));
+        }
+        for kept in self.vault.invitations()? {
+            let open = kept.state == InvitationState::Open && kept.expires > self.now;
+            if kept.committee == self.known.no && open {
+                let reference = names::invitation_ref(&kept.id);
+                let until = time::rfc3339(kept.expires);
+                items.push(item(
+                    format!("invitation {reference} is open until {until}"),
+                    format!("sealpost invite cancel {reference}, if it went astray"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn handles(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        let Some(label) = names::label(self.known)? else { return Ok(()) };
+        let members: Vec<_> = label.members.iter().collect();
+        for (at, (number, one)) in members.iter().enumerate() {
+            for (other, two) in &members[at + 1..] {
+                if names::is_same_handle(&one.handle, &two.handle) {
+                    items.push(item(
+                        format!("members {number} and {other} are both called {}", one.handle),
+                        "name them by the REF of a device: sealpost member list",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn relay(&self, items: &mut Vec<Item>) {
+        let ahead = self.marks.iter().filter(|mark| mark.size > self.fold.size()).count();
+        if ahead > 0 {
+            items.push(item(
+                format!("{ahead} devices vouch for more than the relay has shown this one"),
+                "sealpost sync; if it stays so, compare head codes by phone",
+            ));
+        }
+        let asked = self.known.asked.map_or(0, |at| at.0);
+        let days = self.now.0.saturating_sub(asked) / DAY_MILLIS;
+        if self.known.answered == Some(false) && days > RELAY_DAYS_MAX {
+            let what = format!("the relay has not answered for {days} days");
+            items.push(item(what, "sealpost sync; if it stays so, tell its operator"));
+        } else if self.known.answered == Some(false) {
+            items.push(item("the relay did not answer last time", "sealpost sync"));
+        }
+    }
+
+    fn reference(&self) -> String {
+        names::committee_ref(&self.known.id).to_string()
+    }
+}
+
+fn item(what: impl Into<String>, next: impl Into<String>) -> Item {
+    Item { what: what.into(), next: next.into() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+use super::*;
+use crate::changes::{Intent, PolicyParts, RoleName, Whom};
+use crate::clock::Clock;
+use crate::village::{MemoryRelay, Person};
+
+fn lines(person: &Person) -> Vec<String> {
+    let (own, now) = (person.app.device.device_id(), person.app.clock.now());
+    let items = person.app.vault.read(|vault| board(vault, person.no, own, now)).expect("looked");
+    items.into_iter().map(|item| format!("{} → {}", item.what, item.next)).collect()
+}
+
+#[track_caller]
+fn says(person: &Person, words: &str) -> String {
+    let lines = lines(person);
+    let found = lines.iter().find(|line| line.contains(words));
+    found.unwrap_or_else(|| panic!("no {words:?} in {lines:#?}")).clone()
+}
+
+#[track_caller]
+fn is_silent_on(person: &Person, words: &str) {
+    let lines = lines(person);
+    assert!(!lines.iter().any(|line| line.contains(words)), "{words:?} in {lines:#?}");
+}
+
+/// isla and two others who coordinate, and baran; everybody vouches for what there is.
+fn scene() -> (MemoryRelay, Person, [Person; 3]) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let others = ["olga", "tomas", "baran"].map(|handle| {
+        let mut person = Person::joins(handle, &mut isla, &mut relay);
+        person.follows(&relay).expect("let in");
+        person
+    });
+    for other in &others[..2] {
+        isla.wants(&Intent::Role { member: other.number(), role: RoleName::Coordinator });
+    }
+    isla.sends_all(&mut relay);
+    for other in &others {
+        vouch(&mut isla, other);
+    }
+    (relay, isla, others)
+}
+
+/// `by` is known to `person` to vouch for the whole log now.
+fn vouch(person: &mut Person, by: &Person) {
+    let mark = mark(person, by);
+    person.app.vault.write(|vault| vault.put_cosignature(person.no, &mark)).expect("kept");
+}
+
+fn mark(person: &Person, by: &Person) -> Cosigned {
+    Cosigned {
+        signer: Cosigner::Device(by.app.device.device_id()).to_string(),
+        size: person.size(),
+        root: person.log().checkpoint().expect("pulled").root,
+        at: person.app.clock.now(),
+        line: String::new(),
+    }
+}
+
+#[test]
+fn a_committee_in_good_order_has_an_empty_board() {
+    let (_, isla, _) = scene();
+    assert_eq!(lines(&isla), Vec::<String>::new());
+}
+
+#[test]
+fn a_single_coordinator_is_a_danger_and_two_are_none() {
+    let mut relay = MemoryRelay::new(9);
+    let isla = Person::founds("isla", &mut relay);
+    let line = says(&isla, "single coordinator");
+    assert!(line.contains("sealpost member role HANDLE coordinator"), "{line}");
+    let (_, isla, _) = scene();
+    is_silent_on(&isla, "single coordinator");
+}
+
+#[test]
+fn as_many_or_fewer_coordinators_than_approvals_are_told_before_it_is_too_late() {
+    let (mut relay, mut isla, [olga, tomas, _]) = scene();
+    isla.wants(&Intent::Policy(PolicyParts { approvals: Some(2), ..PolicyParts::default() }));
+    isla.sends_all(&mut relay);
+    is_silent_on(&isla, "coordinators");
+    isla.wants(&Intent::Suspend { whom: Whom::Member(olga.number()) });
+    isla.sends_all(&mut relay);
+    says(&isla, "as many coordinators as approvals (2)");
+    let mut tomas = tomas;
+    tomas.follows(&relay).expect("followed");
+    tomas.wants(&Intent::Suspend { whom: Whom::Member(isla.number()) });
+    tomas.sends_all(&mut relay);
+    says(&tomas, "can never change again");
+}
+
+#[test]
+fn a_due_lock_an_old_lock_and_a_missing_one_are_told() {
+    let (mut relay, mut isla, [_, _, baran]) = scene();
+    is_silent_on(&isla, "days old");
+    isla.app.clock = Clock::Stopped(UnixMillis(isla.app.clock.now().0 + 200 * DAY_MILLIS));
+    let old = says(&isla, "the lock is 200 days old");
+    assert!(old.contains("sealpost committee lock C-"), "{old}");
+    isla.wants(&Intent::Suspend { whom: Whom::Member(baran.number()) });
+    relay.append(&isla.prepares()[0]).expect("no rule forbids it");
+    isla.follows(&relay).expect("followed");
+    says(&isla, "the lock must be changed");
+    isla.sends_all(&mut relay);
+    isla.wants(&Intent::Lock { withhold: true, if_pending: false });
+    isla.sends_all(&mut relay);
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    mira.follows(&relay).expect("let in");
+    let missing = says(&mira, "cannot open lock 2");
+    assert!(missing.contains("sealpost member grant DV-"), "{missing}");
+    is_silent_on(&isla, "cannot open lock");
+}
+
+#[test]
+fn who_lacks_a_grant_is_named_with_the_command_that_grants() {
+    let (mut relay, mut isla, [.., baran]) = scene();
+    isla.wants(&Intent::Suspend { whom: Whom::Member(baran.number()) });
+    isla.sends_all(&mut relay);
+    is_silent_on(&isla, "was not granted");
+    isla.wants(&Intent::Restore { whom: Whom::Member(baran.number()) });
+    relay.append(&isla.prepares()[0]).expect("no rule forbids it");
+    isla.follows(&relay).expect("followed");
+    let line = says(&isla, "of baran was not granted the lock");
+    assert!(line.contains("sealpost member grant DV-"), "{line}");
+}
+
+#[test]
+fn who_is_silent_for_longer_than_the_lease_is_named_and_the_lease_told() {
+    let (_, mut isla, _) = scene();
+    isla.app.clock = Clock::Stopped(UnixMillis(isla.app.clock.now().0 + 7 * DAY_MILLIS));
+    assert_eq!(lines(&isla), Vec::<String>::new(), "a week is within the lease");
+    isla.app.clock = Clock::Stopped(UnixMillis(isla.app.clock.now().0 + 1));
+    let silent = lines(&isla).iter().filter(|line| line.contains("has not vouched since")).count();
+    assert_eq!(silent, 3);
+    says(&isla, "0 of 2 coordinators were heard, 2 are needed; silent: olga, tomas");
+}
+
+#[test]
+fn what_waits_is_told_with_the_command_to_whoever_may_type_it() {
+    let (mut relay, mut isla, [mut olga, _, baran]) = scene();
+    isla.wants(&Intent::Policy(PolicyParts { approvals: Some(2), ..PolicyParts::default() }));
+    isla.wants(&Intent::Remove { member: baran.number() });
+    isla.sends_all(&mut relay);
+    olga.follows(&relay).expect("followed");
+    let hers = says(&olga, "isla proposes to remove baran");
+    assert!(hers.contains("sealpost approve RC-"), "{hers}");
+    let own = says(&isla, "isla proposes to remove baran");
+    assert!(own.contains("ask olga, tomas"), "{own}");
+}
+
+#[test]
+fn two_of_one_name_are_told() {
+    let (mut relay, mut isla, _) = scene();
+    Person::joins("Baran", &mut isla, &mut relay);
+    isla.follows(&relay).expect("followed");
+    says(&isla, "are both called");
+}
+
+#[test]
+fn who_vouches_for_more_than_was_shown_is_told() {
+    let (_, isla, [olga, ..]) = scene();
+    let mut ahead = mark(&isla, &olga);
+    ahead.size = sealpost_protocol::id::TreeSize(ahead.size.0 + 1);
+    let mut isla = isla;
+    isla.app.vault.write(|vault| vault.put_cosignature(isla.no, &ahead)).expect("kept");
+    says(&isla, "1 devices vouch for more than the relay has shown");
+}
+
+#[test]
+fn kept_evidence_and_a_silent_relay_are_told() {
+    let (_, mut isla, _) = scene();
+    let (no, now) = (isla.no, isla.app.clock.now());
+    let kept = crate::vault::evidence::Exhibit::Note;
+    let write = |vault: &crate::vault::Write<'_>| {
+        vault.keep_evidence(no, kept, b"a note", now)?;
+        vault.set_answered(no, false, now)
+    };
+    isla.app.vault.write(write).expect("kept");
+    says(&isla, "1 pieces of evidence");
+    says(&isla, "the relay did not answer last time");
+    isla.app.clock = Clock::Stopped(UnixMillis(now.0 + 8 * DAY_MILLIS));
+    says(&isla, "the relay has not answered for 8 days");
+}
