@@ -79,7 +79,14 @@ impl Log {
     pub fn load(vault: &Read<'_>, no: CommitteeNo) -> Result<Self, Failure> {
         let known = vault.committee_no(no)?;
         let position = vault.position(no)?;
-        let fold = position.map(|position| decode_fold(&position)).transpose()?;
+        let fold = match &position {
+            None => None,
+            Some(position) => match codec::decode(&position.fold, usize::MAX) {
+                Ok(fold) => Some(fold),
+                // Written by an older program, whose folds had another shape. The entries are there.
+                Err(_) => Some(fold_again(vault, no, position)?),
+            },
+        };
         let address = match &fold {
             Some(fold) => fold.roster().home().address.clone(),
             None => relay::address_of(&known.relay)?,
@@ -247,10 +254,25 @@ impl Log {
     }
 }
 
-fn decode_fold(position: &Position) -> Result<Fold, Failure> {
-    codec::decode(&position.fold, usize::MAX).map_err(|error| {
-        VaultError::Damaged(format!("the fold of a committee does not read: {error}")).into()
-    })
+/// Folds a log again from its stored entries, with every rule and signature.
+fn fold_again(vault: &Read<'_>, no: CommitteeNo, position: &Position) -> Result<Fold, Failure> {
+    let damaged = || VaultError::Damaged("a committee's log does not fold again".to_owned());
+    let nodes = Nodes { vault, no, first: u64::MAX, new: Vec::new() };
+    let mut fold = None;
+    for index in (0..position.size.0).map(LeafIndex) {
+        let bytes = vault.entry(no, index)?.ok_or_else(damaged)?;
+        let entry = UnverifiedEntry::decode(&bytes).map_err(|_| damaged())?;
+        admit(&mut fold, entry, index, &nodes).map_err(|error| match error {
+            AdmissionError::Lie(_) => damaged(),
+            AdmissionError::Vault(error) => error,
+        })?;
+    }
+    let fold = fold.ok_or_else(damaged)?;
+    let noted = UnverifiedCheckpoint::parse(&position.note).map_err(|_| damaged())?;
+    if fold.root() != noted.claimed().root {
+        return Err(damaged().into());
+    }
+    Ok(fold)
 }
 
 fn holds(mark: &Mark, root: &Hash, note: &SignedCheckpoint) -> Result<(), Caught> {

@@ -338,3 +338,24 @@ fn a_log_whose_home_is_another_relay_is_not_taken_from_this_one() {
     assert!(matches!(error, FollowError::Caught(Caught { lie: Lie::OtherHome, .. })), "{error:?}");
     assert_eq!(mira.size(), TreeSize(0));
 }
+
+#[test]
+fn a_fold_of_an_older_program_is_made_again_from_the_entries() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    isla.writes("under lock 1");
+    isla.locks();
+    isla.sends_all(&mut relay);
+    let before = isla.digest();
+    let position = isla.app.vault.read(|vault| vault.position(isla.no)).expect("read");
+    let position = position.expect("it was followed");
+    let old = Position { fold: vec![0xa0], ..position };
+    isla.app.vault.write(|vault| vault.set_position(isla.no, &old)).expect("as it was");
+    isla.follows(&relay).expect("followed");
+    assert_eq!(isla.digest(), before, "and is stored in its new shape");
+    // Entries that do not lead to the note that is held are no log.
+    let other = Position { note: relay.note_at(1).into_bytes(), ..old };
+    isla.app.vault.write(|vault| vault.set_position(isla.no, &other)).expect("damaged");
+    let failure = isla.app.vault.read(|vault| Log::load(vault, isla.no)).map(|_| ());
+    assert_eq!(failure.expect_err("damaged").kind, crate::error::Kind::Damaged);
+}

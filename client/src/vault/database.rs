@@ -10,7 +10,12 @@ use zeroize::Zeroizing;
 use super::{VaultError, disk};
 
 /// The version of the tables, in `user_version`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
+
+/// What version 2 has more. Two commands may come to it at once.
+const FROM_1: &str = "BEGIN IMMEDIATE;
+    CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (committee, kind, leaf_index);
+    PRAGMA user_version = 2; COMMIT;";
 
 /// How long a command waits for another one's transaction. Most take milliseconds; a sync that
 /// stores a long pull takes seconds, and whoever writes meanwhile must not lose what was typed.
@@ -27,7 +32,7 @@ pub(super) fn create(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     connection.execute_batch(concat!(
         "BEGIN IMMEDIATE;",
         include_str!("schema.sql"),
-        "PRAGMA user_version = 1; COMMIT;"
+        "PRAGMA user_version = 2; COMMIT;"
     ))?;
     Ok(connection)
 }
@@ -38,6 +43,10 @@ pub(super) fn open(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         SCHEMA => Ok(connection),
+        1 => {
+            connection.execute_batch(FROM_1)?;
+            Ok(connection)
+        }
         0 => Err(VaultError::Damaged("vault.db is empty".to_owned())),
         found => Err(VaultError::Newer { found, known: SCHEMA }),
     }

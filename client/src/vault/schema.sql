@@ -1,4 +1,4 @@
--- The tables of a vault, version 1. Ids and hashes are 32 raw bytes, times are milliseconds since
+-- The tables of a vault, version 2. Ids and hashes are 32 raw bytes, times are milliseconds since
 -- 1970 UTC, states are the words of the design.
 
 -- What this device says of itself. One row.
@@ -49,6 +49,8 @@ CREATE TABLE entry (
     PRIMARY KEY (committee, leaf_index)
 ) STRICT;
 CREATE UNIQUE INDEX entry_by_author ON entry (committee, author, author_seq);
+-- The last roster entry, whatever number of records came since. Since version 2.
+CREATE INDEX entry_by_kind ON entry (committee, kind, leaf_index);
 
 -- Complete nodes of the tree, in the order in which appending makes them.
 CREATE TABLE node (

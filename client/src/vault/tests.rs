@@ -441,3 +441,30 @@ fn invitations_requests_and_marks_come_back_as_they_were() {
         })
         .expect("readable");
 }
+
+#[test]
+fn a_vault_of_the_version_before_is_brought_up() {
+    let (_dir, home) = fixture::home();
+    let (vault, _) = fixture::create(&home).expect("made");
+    let old = "DROP INDEX entry_by_kind; PRAGMA user_version = 1;";
+    vault.connection.execute_batch(old).expect("as it was");
+    drop(vault);
+    for _ in 0..2 {
+        let (vault, _) = Vault::open(home.clone(), &fixture::passphrase()).expect("opened");
+        let version: u32 = vault
+            .connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .expect("a pragma");
+        assert_eq!(version, SCHEMA);
+        let plan: String = vault
+            .connection
+            .query_row(
+                "EXPLAIN QUERY PLAN SELECT leaf_index FROM entry WHERE committee = 1 AND kind = 1
+                 AND leaf_index < 9 ORDER BY leaf_index DESC LIMIT 1",
+                [],
+                |row| row.get(3),
+            )
+            .expect("a plan");
+        assert!(plan.contains("entry_by_kind"), "{plan}");
+    }
+}

@@ -254,3 +254,51 @@ fn a_coordinator_who_suspends_another_is_bound_until_the_others_decide() {
     village.home("olga").sync();
     assert_eq!(state_of(village.home("olga"), committee, "olga"), "active");
 }
+
+#[test]
+fn who_could_read_a_record_and_what_a_suspended_device_holds_is_told_from_the_log() {
+    let relay = Relay::start(&programs());
+    let village = village(&relay);
+    let committee = village.committee.as_str();
+    let (isla, mira) = (village.home("isla"), village.home("mira"));
+    let before = mira.record_new("note", committee, &json!({ "text": "before" })).reference;
+    village.everybody_syncs();
+    let cut = village.run("isla", &["member", "suspend", "baran", "--yes"]).exits(0).json();
+    let held = &cut["exposure"]["devices"][0];
+    assert_eq!((&held["records"], &held["locks"]), (&json!(1), &json!([1])));
+    assert_eq!(cut["exposure"]["authors"], json!([{ "name": "mira", "records": 1 }]));
+    mira.sync();
+    let after = mira.record_new("note", committee, &json!({ "text": "after" })).reference;
+    isla.sync();
+
+    let readers = |reference: &str, on: &[&str]| {
+        let arguments = [&["who", reference], on].concat();
+        let shown = isla.run(&arguments).exits(0).json();
+        let rows = shown["readers"].as_array().expect("rows").clone();
+        let named = |row: &Value| row["handle"].as_str().expect("a handle").to_owned();
+        let mut handles: Vec<String> = rows.iter().map(named).collect();
+        handles.sort();
+        (handles, rows)
+    };
+    let everybody = ["baran", "isla", "jonas", "mira", "nasrin", "olga", "selma", "tomas"];
+    let (handles, rows) = readers(&before, &[]);
+    assert_eq!(handles, everybody);
+    let baran = rows.iter().find(|row| row["handle"] == "baran").expect("his row");
+    assert_eq!(baran["cut_off"], cut["committees"][0]["entry"]);
+    let (handles, _) = readers(&after, &[]);
+    let others: Vec<&str> = everybody.into_iter().filter(|one| *one != "baran").collect();
+    assert_eq!(handles, others);
+    // Whoever vouched for the log beyond it has it; the audit fetches who did.
+    let board = isla.run(&["committee", "audit", committee]).exits(0).json();
+    assert!(board["board"].as_array().expect("items").iter().all(|item| item["next"] != ""));
+    let (_, rows) = readers(&before, &[]);
+    let olga = rows.iter().find(|row| row["handle"] == "olga").expect("her row");
+    assert_eq!(olga["had"], "delivered");
+    // On the day before there was nothing to read.
+    let early = isla.run(&["who", &before, "--on", "2020-01-01"]);
+    let _ = early.fails(6, "not-found");
+    let _ = isla.run(&["who", &before, "--on", "yesterday"]).fails(2, "usage");
+    let _ = isla.run(&["who", "N-2222222"]).fails(2, "usage");
+    let exposure = village.run("olga", &["member", "exposure", "baran"]).exits(0).json();
+    assert_eq!(exposure["devices"][0]["device"], held["device"]);
+}
