@@ -9,6 +9,7 @@ mod cards;
 mod changes;
 mod entries;
 mod frames;
+mod lives;
 mod logs;
 mod replies;
 
@@ -59,4 +60,5 @@ fn write_the_vectors() {
     frames::write_all();
     replies::write_all();
     logs::write_all();
+    lives::write_all();
 }

@@ -24,6 +24,7 @@ mod secrecy;
 mod spec;
 mod storyboard;
 mod strangers;
+mod threats;
 mod watch;
 mod weather;
 mod wycheproof;

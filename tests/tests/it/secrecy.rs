@@ -113,11 +113,30 @@ fn write_it_all(markers: &Markers, isla: &Home, baran: &Home, address: &str, per
         }
         isla.record_later(&kind.kind, &committee, &record);
     }
+    change_it_all(isla, baran, &committee, &reader);
     let _ = isla.run(&["committee", "lock", &committee, "--yes"]).exits(0);
     isla.sync();
     baran.sync();
     isla.status();
     assert!(!baran.records().is_empty());
+}
+
+/// Every change of who is in, in which role, with which lock.
+fn change_it_all(isla: &Home, baran: &Home, committee: &str, handle: &str) {
+    let role = |role: &str| {
+        let _ = isla.run(&["member", "role", handle, role, "--committee", committee]).exits(0);
+    };
+    role("reader");
+    role("coordinator");
+    let _ = isla.run(&["committee", "policy", committee, "--lease-days", "14"]).exits(0);
+    let _ = isla.run(&["member", "suspend", handle, "--yes"]).exits(0);
+    let _ = baran.run(&["sync"]).exits(5);
+    let _ = isla.run(&["member", "restore", handle]).exits(0);
+    let _ = isla.run(&["committee", "lock", committee, "--from-now", "--yes"]).exits(0);
+    let _ = isla.run(&["member", "grant", handle, "--lock", "1"]).exits(0);
+    baran.sync();
+    let _ = isla.run(&["committee", "audit", committee]).exits(0);
+    let _ = isla.run(&["member", "exposure", handle]).exits(0);
 }
 
 /// Whether a field, or one within it, is for named readers alone.

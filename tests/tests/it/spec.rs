@@ -21,7 +21,7 @@ fn spec() -> String {
 }
 
 /// Every Rust source of the workspace, by its path from the root.
-fn sources() -> BTreeMap<String, String> {
+pub(crate) fn sources() -> BTreeMap<String, String> {
     let mut sources = BTreeMap::new();
     let mut folders: Vec<PathBuf> =
         ["protocol/src", "server/src", "client/src", "tests/src", "tests/tests"]
@@ -42,7 +42,7 @@ fn sources() -> BTreeMap<String, String> {
 }
 
 /// The names of all functions that the test harness calls.
-fn test_functions(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
+pub(crate) fn test_functions(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in sources.values() {
         let mut is_test = false;

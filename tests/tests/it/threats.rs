@@ -1,0 +1,217 @@
+//! Every way in which members, removed members and the relay with them may attack a committee, and the
+//! tests that show the honest case and then the refusal. A row about something that does not exist yet is
+//! held by what refuses it, or open.
+
+use std::collections::BTreeSet;
+
+use crate::spec::{sources, test_functions};
+
+/// What is attacked, and who shows that it fails.
+const ROWS: &[(&str, &str, &[&str])] = &[
+    (
+        "R8",
+        "a stale roster; a removal withheld from one client",
+        &[
+            "a_tail_that_is_left_out_is_noticed",
+            "two_of_three_coordinators_must_have_been_heard_within_the_lease",
+            "who_vouches_for_more_than_was_shown_or_from_next_week_was_not_heard",
+            "past_an_enforced_lease_no_record_is_sealed_and_a_suspension_still_goes",
+            "an_invented_roster_head_is_refused",
+        ],
+    ),
+    (
+        "R9",
+        "a member or device is inserted; the relay admits itself",
+        &[
+            "what_the_relay_lets_in_behind_its_checks_no_honest_client_believes",
+            "only_coordinators_admit_lock_and_label",
+            "a_founding_entry_of_others_making_is_refused",
+        ],
+    ),
+    (
+        "R10",
+        "a member gets a wrong grant, or none",
+        &[
+            "a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile",
+            "a_grant_of_another_secret_than_the_locks_is_not_taken",
+            "who_lacks_a_grant_is_named_with_the_command_that_grants",
+        ],
+    ),
+    (
+        "X1",
+        "reads what is written after the cut-off",
+        &[
+            "nothing_sealed_after_the_cut_off_opens_with_all_that_the_device_holds",
+            "a_record_sealed_under_the_old_lock_is_sealed_anew_and_arrives_once",
+            "a_lock_is_due_while_a_device_that_is_not_active_holds_the_epoch",
+            "an_old_lock_is_refused",
+        ],
+    ),
+    (
+        "X2",
+        "writes after the cut-off, back-dated or kept back",
+        &[
+            "what_the_relay_lets_in_behind_its_checks_no_honest_client_believes",
+            "who_was_cut_off_writes_approves_restores_and_admits_nothing",
+            "claimed_times_change_nothing",
+        ],
+    ),
+    (
+        "X3",
+        "keeps an open watch or connection",
+        &[
+            "a_suspended_devices_connections_are_closed_within_a_second_and_nobody_elses",
+            "a_suspension_ends_the_devices_watch_and_no_other",
+            "a_pull_stops_between_frames_when_its_device_is_cut_off",
+            "an_open_watch_ends_with_the_entry_that_cut_it_off",
+        ],
+    ),
+    (
+        "X3b",
+        "reads on through a spare: there are none yet",
+        &["later_changes_are_known_and_refused"],
+    ),
+    (
+        "X4",
+        "approves, restores, admits themselves or a friend",
+        &[
+            "who_was_cut_off_writes_approves_restores_and_admits_nothing",
+            "who_is_removed_never_comes_back_with_the_same_device",
+            "removal_is_for_good",
+            "an_invitation_is_dead_while_its_maker_is_cut_off",
+        ],
+    ),
+    (
+        "M1",
+        "signs another's text, strips and signs anew, forwards to another committee",
+        &[
+            "what_is_not_bound_to_its_place_is_shown_as_unopened_with_its_author",
+            "anothers_name_is_refused",
+            "a_record_with_a_colleagues_id_takes_nobodys_place",
+        ],
+    ),
+    ("M2", "one file that opens differently for two", &["one_file_cannot_have_two_file_keys"]),
+    ("M2b", "cheats in a proof: there are none yet", &[]),
+    (
+        "M3",
+        "a payload that opens for some; a work factor that costs",
+        &[
+            "a_records_payload_has_one_scrypt_stanza_of_work_factor_one",
+            "a_higher_work_factor_is_refused_before_any_work",
+            "a_record_of_another_epoch_has_the_wrong_key",
+        ],
+    ),
+    (
+        "M4",
+        "a lock of another identity, or for too few or one too many",
+        &[
+            "a_lock_grants_exactly_the_active_devices",
+            "a_grant_of_another_secret_than_the_locks_is_not_taken",
+            "an_approval_grants_nobody_who_was_active_before",
+        ],
+    ),
+    (
+        "M5",
+        "more than the role allows; approvals replayed, void or old",
+        &[
+            "only_coordinators_give_roles_restore_remove_and_set_the_policy",
+            "nobody_approves_twice_on_the_way",
+            "only_what_waits_is_approved",
+            "an_approval_comes_within_thirty_days_of_the_proposal",
+            "a_change_of_the_active_coordinators_voids_what_waits",
+            "a_member_becomes_coordinator_when_a_second_coordinator_approves_and_not_before",
+        ],
+    ),
+    (
+        "M5b",
+        "a coordinator takes over alone",
+        &[
+            "no_order_of_events_lets_one_coordinator_past_the_others",
+            "a_coordinator_who_suspends_another_is_bound_until_the_others_decide",
+            "a_bound_suspender_has_no_say_on_the_target",
+            "the_last_active_coordinator_stays",
+            "approvals_count_members_and_not_devices",
+        ],
+    ),
+    (
+        "M5c",
+        "voids approvals by noise; starves a suspension",
+        &[
+            "what_one_coordinator_may_do_at_will_voids_nothing",
+            "one_member_has_sixteen_proposals_waiting_and_one_more_drops_the_oldest",
+            "repairs_do_not_overtake_others",
+            "a_member_who_is_no_coordinator_cannot_starve_a_suspension",
+        ],
+    ),
+    ("M5d", "frames the relay with a false `seen`", &["another_root_seen_is_disputed"]),
+    (
+        "M5e",
+        "forgets others' evidence: nothing is forgotten yet",
+        &["forget_is_for_a_later_version"],
+    ),
+    (
+        "M5f",
+        "splits the committee by passphrases, broken grants or links",
+        &[
+            "a_link_that_leads_nowhere_is_named_by_every_holder_and_its_repair_leads_back",
+            "a_broken_link_is_repaired_once_by_a_coordinator_who_did_not_make_it",
+            "a_grant_of_another_secret_is_named",
+            "a_device_that_nothing_can_be_sealed_to_keeps_no_lock_from_being_changed",
+        ],
+    ),
+    (
+        "M6",
+        "bombs for parsers: huge, deep, endless",
+        &["a_frame_of_a_gigabyte_takes_no_memory", "texts_over_their_limit_are_not_parsed"],
+    ),
+    (
+        "M6a",
+        "a header of an age file with thousands of stanzas",
+        &[
+            "an_age_header_bomb_takes_no_memory_and_never_reaches_age",
+            "a_header_bomb_is_refused_at_the_limit",
+        ],
+    ),
+    (
+        "M7",
+        "escapes, bidi, handles that read alike",
+        &[
+            "what_others_wrote_moves_no_terminal",
+            "handles_are_normalised_and_hide_nothing",
+            "handles_that_read_the_same_are_the_same",
+            "two_of_one_name_are_told",
+        ],
+    ),
+    ("M8", "an attachment named as a path: there are none yet", &["blobs_are_for_a_later_version"]),
+    (
+        "M9",
+        "formulas in exports: there are none yet",
+        &["results_and_talk_go_to_different_streams"],
+    ),
+    (
+        "M10",
+        "forks their own chain from a backup",
+        &["an_old_copy_of_a_vault_put_back_learns_what_it_wrote_and_forks_nothing"],
+    ),
+];
+
+#[test]
+fn every_row_names_tests_that_are_there() {
+    let functions = test_functions(&sources());
+    let mut seen = BTreeSet::new();
+    for (row, attack, tests) in ROWS {
+        assert!(seen.insert(*row), "{row} twice");
+        assert!(!tests.is_empty() || attack.ends_with("none yet"), "{row}: {attack}");
+        for test in *tests {
+            assert!(functions.contains(*test), "{row}, {attack}: there is no test {test}");
+        }
+    }
+}
+
+#[test]
+fn no_row_is_missing() {
+    let rows: BTreeSet<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
+    let known =
+        "R8 R9 R10 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10";
+    assert_eq!(rows, known.split(' ').collect());
+}
