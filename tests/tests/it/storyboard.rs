@@ -230,3 +230,42 @@ fn nothing_is_asked_of_a_script_and_nothing_done_without_a_yes() {
     assert_eq!(terminal.finish().0.code(), Some(0));
     let _ = baran.run(&["sync"]).fails(5, "not-allowed");
 }
+
+#[test]
+fn two_persons_of_one_handle_are_told_apart_and_one_person_is_cut_off_everywhere() {
+    use sealpost_tests::relay::Relay;
+    let programs = programs();
+    let relay = Relay::start(&programs);
+    let isla = Home::in_country(&programs, "isla", "CH");
+    let (baran, other) = (Home::of(&programs, "baran"), Home::of(&programs, "baran"));
+    let near = isla.found(relay.address(), &relay.permit(), "Near");
+    let far = isla.found(relay.address(), &relay.permit(), "Far");
+    let common = isla.found(relay.address(), &relay.permit(), "Common");
+    isla.let_in(&near, &baran);
+    isla.let_in(&far, &other);
+    // The same device under another handle is the same person.
+    let _ =
+        baran.run_with(&["join", "--handle", "karim"], isla.invite(&common).as_bytes()).exits(0);
+    isla.sync();
+    let asking = isla.asking();
+    let karim = asking.iter().find(|one| one.handle == "karim").expect("he asks");
+    let _ = isla.admit(karim).exits(0);
+    baran.sync();
+
+    let unclear = isla.run(&["member", "suspend", "baran", "--yes"]);
+    let _ = unclear.fails(6, "ambiguous").says("two persons");
+    other.sync();
+    let cut = ["member", "suspend", "baran", "--committee", &near, "--yes"];
+    let cut = isla.run(&cut).exits(0).json();
+    let committees = cut["committees"].as_array().expect("rows");
+    let mut refs: Vec<&str> =
+        committees.iter().map(|row| row["ref"].as_str().expect("a REF")).collect();
+    refs.sort_unstable();
+    let mut expected = [near.as_str(), common.as_str()];
+    expected.sort_unstable();
+    assert_eq!(refs, expected);
+    let _ = baran.run(&["sync"]).fails(5, "not-allowed");
+    other.sync();
+    // Who only is a member cuts nobody off.
+    let _ = other.run(&["member", "suspend", "isla", "--yes"]).fails(5, "not-allowed");
+}
