@@ -190,8 +190,9 @@ fn admit(coordinator: &Home, committee: &str, first: usize, count: usize) -> Vec
     people
 }
 
-/// Follows to the log's end: one pull ends after some megabytes.
+/// Follows to the log's end: one pull ends after some megabytes. A line that was idle for long is gone.
 fn follow(witness: &mut Rogue) {
+    witness.reconnect();
     let mut size = None;
     loop {
         witness.follow();

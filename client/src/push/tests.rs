@@ -291,18 +291,29 @@ fn an_answer_is_taken_only_with_one_receipt_that_holds_for_each_entry() {
 }
 
 #[test]
-fn what_came_in_between_is_pulled() {
+fn what_came_in_between_or_right_after_is_pulled() {
+    for between in [true, false] {
+        what_came_is_pulled(between);
+    }
+}
+
+fn what_came_is_pulled(between: bool) {
     let (mut relay, mut isla, mut baran) = scene();
     baran.writes("one");
     let (log, batch) = prepare(&mut baran.app, baran.no).expect("prepared");
-    isla.writes("in between");
-    isla.sends(&mut relay).expect("sent");
+    isla.writes("a colleague's");
+    if between {
+        isla.sends(&mut relay).expect("sent");
+    }
     relay.append(&batch[0].bytes).expect("admitted");
+    if !between {
+        isla.sends(&mut relay).expect("sent");
+    }
     let leaf = |bytes: &Vec<u8>| UnverifiedEntry::decode(bytes).expect("an entry").leaf();
     let mut frontier = tree::Frontier::new();
     let nodes: Vec<Hash> =
         relay.entries.iter().flat_map(|bytes| frontier.append(leaf(bytes))).collect();
-    let index = sealpost_protocol::id::LeafIndex(3);
+    let index = sealpost_protocol::id::LeafIndex(if between { 3 } else { 2 });
     let proof = tree::inclusion_proof(index, frontier.size(), nodes.as_slice()).expect("in it");
     let results = vec![PushResult::Accepted(Accepted { index, proof })];
     let pushed = Pushed { results, checkpoint: relay.note_at(relay.entries.len()) };
