@@ -325,6 +325,8 @@ impl Roster {
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod trial;

@@ -1,0 +1,205 @@
+//! Any sequence of changes, sound or not, by anybody: the relay that admits them one by one and a client
+//! that is given the log, from the start or from a snapshot, come to the same fold.
+
+use proptest::prelude::*;
+
+use crate::change::{Change, RepairGrant, Role, Target};
+use crate::codec;
+use crate::committee::Committee;
+use crate::entry::UnverifiedEntry;
+use crate::id::{Epoch, MemberNumber};
+use crate::tree;
+use crate::world::{
+    TestDevice, World, admission, approval, hybrid_file, lock, next_lock, remove, restore,
+    set_approvals, set_role, suspend,
+};
+
+use super::Standing;
+
+const PEOPLE: u8 = 6;
+
+/// What somebody tries.
+#[derive(Clone, Debug)]
+enum Act {
+    Record,
+    Admit(u8, Role),
+    Role(u32, Role),
+    Suspend(Whom),
+    Restore(Whom),
+    Remove(u32),
+    Policy(u16),
+    Approve(usize, bool),
+    Lock(bool),
+    WrongLock,
+    Grant(u8, u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Whom {
+    Member(u32),
+    Device(u8),
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Coordinator), Just(Role::Member), Just(Role::Reader)]
+}
+
+fn whom() -> impl Strategy<Value = Whom> {
+    prop_oneof![(1..=5_u32).prop_map(Whom::Member), (1..=PEOPLE).prop_map(Whom::Device)]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        2 => Just(Act::Record),
+        2 => (1..=PEOPLE, role()).prop_map(|(who, role)| Act::Admit(who, role)),
+        2 => (1..=5_u32, role()).prop_map(|(who, role)| Act::Role(who, role)),
+        3 => whom().prop_map(Act::Suspend),
+        3 => whom().prop_map(Act::Restore),
+        1 => (1..=5_u32).prop_map(Act::Remove),
+        2 => (0..=3_u16).prop_map(Act::Policy),
+        5 => (0..4_usize, any::<bool>()).prop_map(|(which, bare)| Act::Approve(which, bare)),
+        3 => any::<bool>().prop_map(Act::Lock),
+        1 => Just(Act::WrongLock),
+        2 => (1..=PEOPLE, 0..4_u32).prop_map(|(who, epoch)| Act::Grant(who, epoch)),
+    ]
+}
+
+fn change_of(world: &World, act: &Act) -> Option<Change> {
+    let roster = world.committee.roster();
+    let target = |whom: &Whom| match whom {
+        Whom::Member(number) => Target::Member(MemberNumber(*number)),
+        Whom::Device(seed) => Target::Device(TestDevice::new(*seed).id()),
+    };
+    Some(match act {
+        Act::Record => return None,
+        Act::Admit(seed, role) => {
+            Change::Admit(Box::new(admission(roster, &TestDevice::new(*seed), *role)))
+        }
+        Act::Role(number, role) => set_role(MemberNumber(*number), *role),
+        Act::Suspend(whom) => suspend(target(whom)),
+        Act::Restore(whom) => restore(target(whom)),
+        Act::Remove(number) => remove(MemberNumber(*number)),
+        Act::Policy(approvals) => set_approvals(*approvals),
+        Act::Approve(which, bare) => {
+            let waiting = roster.proposals().map(|(leaf, _)| leaf);
+            let mut waiting = waiting.chain(roster.undecided().map(|(leaf, _)| leaf));
+            let mut approve =
+                approval(roster, waiting.nth(*which).unwrap_or(crate::hash::Hash::ZERO));
+            if *bare {
+                approve.grants.clear();
+            }
+            Change::Approve(approve)
+        }
+        Act::Lock(linked) => match next_lock(roster) {
+            Change::Lock(mut lock) if !linked => {
+                lock.link = None;
+                Change::Lock(lock)
+            }
+            linked => linked,
+        },
+        Act::WrongLock => Change::Lock(Box::new(lock(250, &world.active()[1..], true))),
+        Act::Grant(seed, epoch) => Change::Grant(RepairGrant {
+            device: TestDevice::new(*seed).id(),
+            epoch: Epoch(*epoch),
+            file: hybrid_file().into(),
+        }),
+    })
+}
+
+/// Has somebody try something, and says whether the log grew by it.
+fn tries(world: &mut World, who: u8, act: &Act) -> bool {
+    let author = TestDevice::new(who);
+    let before = world.committee.clone();
+    let admitted = match change_of(world, act) {
+        None => world.record(&author).is_ok(),
+        Some(change) => world.change(&author, &change).is_ok(),
+    };
+    assert!(admitted || world.committee == before, "a refusal changes nothing: {act:?}");
+    admitted
+}
+
+fn check(world: &World) {
+    let roster = world.committee.roster();
+    assert!(!roster.active_coordinators().is_empty(), "somebody can change the roster");
+    let lasting = roster.members().filter(|(_, member)| {
+        member.role == Role::Coordinator && !matches!(member.standing, Standing::Ended(_))
+    });
+    let most = lasting.count().saturating_sub(1).max(1);
+    assert!(usize::from(roster.policy().approvals) <= most);
+    let due = roster.current_lock().granted().any(|device| !roster.is_active(device));
+    assert_eq!(roster.lock_pending(), due);
+    for (_, proposal) in roster.proposals() {
+        assert!(proposal.approved.is_subset(&roster.active_coordinators()));
+        assert!(proposal.approved.len() < usize::from(roster.policy().approvals));
+    }
+}
+
+/// A fold over entries as a client is given them.
+fn folds(fold: Option<Committee>, entries: &[Vec<u8>], nodes: &[crate::hash::Hash]) -> Committee {
+    let mut fold = fold;
+    for bytes in entries {
+        let entry = UnverifiedEntry::decode(bytes).unwrap();
+        let Some(committee) = &mut fold else {
+            fold = Some(Committee::found(entry).unwrap().0);
+            continue;
+        };
+        let signed = committee.verify_signature(entry).unwrap();
+        committee.admit(signed, |size| tree::root_at(size, nodes)).unwrap();
+    }
+    fold.unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn relay_and_client_come_to_the_same_whatever_is_tried(
+        acts in proptest::collection::vec((1..=PEOPLE, act()), 1..40),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut world = World::found(&TestDevice::new(1));
+        for (seed, role) in [(2, Role::Coordinator), (3, Role::Coordinator), (4, Role::Member)] {
+            world.admit(&TestDevice::new(1), &TestDevice::new(seed), role).unwrap();
+        }
+        world.change(&TestDevice::new(1), &set_approvals(2)).unwrap();
+        for (who, act) in &acts {
+            tries(&mut world, *who, act);
+            check(&world);
+        }
+        let whole = folds(None, &world.log, &world.nodes);
+        prop_assert_eq!(&whole, &world.committee);
+        // From a snapshot on, as a restarted relay or a client between two pulls.
+        let at = cut.index(world.log.len()).max(1);
+        let early = folds(None, &world.log[..at], &world.nodes);
+        let snapshot: Committee = codec::decode(&codec::encode(&early), usize::MAX).unwrap();
+        let late = folds(Some(snapshot), &world.log[at..], &world.nodes);
+        prop_assert_eq!(codec::encode(&late), codec::encode(&world.committee));
+    }
+}
+
+/// Most of what is tried at random is refused: enough is not.
+#[test]
+fn what_is_tried_reaches_every_kind_of_change() {
+    let mut world = World::found(&TestDevice::new(1));
+    let tried = [
+        (1, Act::Admit(2, Role::Coordinator)),
+        (1, Act::Admit(3, Role::Coordinator)),
+        (1, Act::Admit(4, Role::Member)),
+        (1, Act::Policy(2)),
+        (1, Act::Suspend(Whom::Member(4))),
+        (2, Act::Lock(true)),
+        (4, Act::Record),
+        (1, Act::Restore(Whom::Member(4))),
+        (2, Act::Approve(0, false)),
+        (4, Act::Record),
+        (1, Act::Role(4, Role::Reader)),
+        (1, Act::Remove(4)),
+        (3, Act::Approve(0, true)),
+        (3, Act::Lock(false)),
+        (2, Act::Grant(3, 1)),
+        (1, Act::WrongLock),
+    ];
+    let admitted: Vec<bool> = tried.iter().map(|(who, act)| tries(&mut world, *who, act)).collect();
+    let refused: Vec<usize> = (0..tried.len()).filter(|at| !admitted[*at]).collect();
+    assert_eq!(refused, [6, 15], "what a suspended member writes, and a wrong lock");
+}
