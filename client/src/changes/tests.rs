@@ -172,6 +172,8 @@ fn the_last_approval_of_a_coordinators_admission_brings_name_and_lock() {
     let (leaf, _) = roster.proposals().next().expect("it waits");
     // Meanwhile somebody else takes the number that he would have had, and the lock changes.
     olga.follows(&relay).expect("followed");
+    let label = crate::names::label(&olga.log().known).expect("reads").expect("is there");
+    assert!(label.members.values().all(|member| member.handle != "tomas"), "he is not in");
     let mut mira = Person::joins("mira", &mut olga, &mut relay);
     olga.locks();
     olga.sends_all(&mut relay);
