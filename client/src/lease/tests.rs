@@ -107,3 +107,17 @@ fn a_lease_that_is_not_enforced_keeps_nothing_back() {
     baran.sends_all(&mut relay);
     assert_eq!(baran.reads(), [("accepted".to_owned(), "sent".to_owned())]);
 }
+
+#[test]
+fn the_word_of_a_device_that_was_cut_off_counts_no_more() {
+    let (mut relay, mut isla, [olga, tomas, mut baran]) = scene(true);
+    let device = olga.app.device.device_id();
+    isla.wants(&Intent::Suspend { whom: crate::changes::Whom::Device(device.to_string()) });
+    isla.sends_all(&mut relay);
+    baran.follows(&relay).expect("followed");
+    let (size, now) = (baran.size(), baran.app.clock.now());
+    let marks = [mark(&isla, size, now), mark(&olga, size, now)];
+    let heard = lease(&baran, &marks);
+    assert_eq!((heard.others.len(), heard.is_over()), (2, true), "hers was her only device");
+    assert!(!lease(&baran, &[mark(&isla, size, now), mark(&tomas, size, now)]).is_over());
+}

@@ -15,6 +15,8 @@ pub const SCHEMA: u32 = 2;
 /// What version 2 has more. Two commands may come to it at once.
 const FROM_1: &str = "BEGIN IMMEDIATE;
     CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (committee, kind, leaf_index);
+    DROP INDEX IF EXISTS record_by_id;
+    CREATE INDEX record_by_id ON record (id);
     PRAGMA user_version = 2; COMMIT;";
 
 /// How long a command waits for another one's transaction. Most take milliseconds; a sync that

@@ -106,7 +106,8 @@ CREATE TABLE record (
     CHECK ((json IS NULL) <> (unopened IS NULL))
 ) STRICT;
 CREATE INDEX record_by_ref ON record (ref);
-CREATE INDEX record_by_id ON record (committee, id);
+-- By id alone since version 2: an id is looked for in all committees.
+CREATE INDEX record_by_id ON record (id);
 
 -- Invitations this device made.
 CREATE TABLE invitation (

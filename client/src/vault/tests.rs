@@ -446,7 +446,8 @@ fn invitations_requests_and_marks_come_back_as_they_were() {
 fn a_vault_of_the_version_before_is_brought_up() {
     let (_dir, home) = fixture::home();
     let (vault, _) = fixture::create(&home).expect("made");
-    let old = "DROP INDEX entry_by_kind; PRAGMA user_version = 1;";
+    let old = "DROP INDEX entry_by_kind; DROP INDEX record_by_id;
+        CREATE INDEX record_by_id ON record (committee, id); PRAGMA user_version = 1;";
     vault.connection.execute_batch(old).expect("as it was");
     drop(vault);
     for _ in 0..2 {
@@ -456,15 +457,16 @@ fn a_vault_of_the_version_before_is_brought_up() {
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .expect("a pragma");
         assert_eq!(version, SCHEMA);
-        let plan: String = vault
-            .connection
-            .query_row(
-                "EXPLAIN QUERY PLAN SELECT leaf_index FROM entry WHERE committee = 1 AND kind = 1
-                 AND leaf_index < 9 ORDER BY leaf_index DESC LIMIT 1",
-                [],
-                |row| row.get(3),
-            )
-            .expect("a plan");
-        assert!(plan.contains("entry_by_kind"), "{plan}");
+        let plan = |query: &str| -> String {
+            let query = format!("EXPLAIN QUERY PLAN {query}");
+            vault.connection.query_row(&query, [], |row| row.get(3)).expect("a plan")
+        };
+        let last = plan(
+            "SELECT leaf_index FROM entry WHERE committee = 1 AND kind = 1 AND leaf_index < 9
+             ORDER BY leaf_index DESC LIMIT 1",
+        );
+        assert!(last.contains("entry_by_kind"), "{last}");
+        let by_id = plan("SELECT json FROM record WHERE id = 'x' ORDER BY committee, leaf_index");
+        assert!(by_id.contains("record_by_id"), "{by_id}");
     }
 }
