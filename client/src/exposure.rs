@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_protocol::id::{DeviceId, LeafIndex};
+use sealpost_protocol::id::DeviceId;
 use sealpost_protocol::reference::Ref;
 use serde::Serialize;
 use serde_json::Value;
@@ -43,7 +43,7 @@ pub struct DeviceExposure {
     pub committee: String,
     /// The locks it holds.
     pub locks: Vec<u32>,
-    /// Records it can open and may have been shown.
+    /// Records it can open. None came under a lock it holds once it was cut off.
     pub records: usize,
     /// Those of them that it has, for it vouched for the log beyond them.
     pub delivered: usize,
@@ -82,7 +82,7 @@ pub fn of(vault: &Read<'_>, wanted: &Wanted) -> Result<Exposure, Failure> {
             devices.push(one(vault, &log, &marks, membership, *device, &records)?);
         }
         let roster = log.pulled()?.roster();
-        let open = |record: &&Record| ids.iter().any(|device| is_open(roster, *device, record));
+        let open = |record: &&Record| ids.iter().any(|device| roster.holds(*device, record.epoch));
         for record in records.iter().filter(open) {
             let is_own = ids.contains(&record.author);
             if !is_own {
@@ -108,7 +108,7 @@ fn one(
 ) -> Result<DeviceExposure, Failure> {
     let roster = log.pulled()?.roster();
     let open: Vec<&Record> =
-        records.iter().filter(|record| is_open(roster, device, record)).collect();
+        records.iter().filter(|record| roster.holds(device, record.epoch)).collect();
     let mut delivered = 0;
     for record in &open {
         delivered +=
@@ -128,12 +128,6 @@ fn one(
         seen_at: mark.map(|mark| time::rfc3339(mark.at)),
         cut_off: who::cut_off(roster, device).map(|at| at.0),
     })
-}
-
-/// Whether a device can open a record, and an honest relay may have shown it.
-fn is_open(roster: &sealpost_protocol::roster::Roster, device: DeviceId, record: &Record) -> bool {
-    let before = |at: LeafIndex| record.index < at;
-    roster.holds(device, record.epoch) && who::cut_off(roster, device).is_none_or(before)
 }
 
 /// The persons whom a record names, by REF.
