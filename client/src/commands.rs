@@ -92,7 +92,7 @@ fn settled(outcome: Outcome, what: &str) -> Result<(), Failure> {
             let what = format!("{what} waits for {others}: {reference}");
             Err(Failure::new(Kind::SecondPerson, what)
                 .safe("It is in the log and changes nothing until it is approved.")
-                .next(format!("{missing} of them type: sealpost approve {reference}")))
+                .next(format!("Others type, {missing} of them: sealpost approve {reference}")))
         }
         Outcome::LockDue => {
             let what = format!("{what} is in force, and the lock is not changed yet");

@@ -214,8 +214,12 @@ impl Looker<'_> {
             let what = format!("{} ask to join", asking.len());
             items.push(item(what, "sealpost member list --asking"));
         }
+        let requests = self.vault.join_requests()?;
         for kept in self.vault.invitations()? {
-            let open = kept.state == InvitationState::Open && kept.expires > self.now;
+            let asked = requests.iter().filter(|request| request.invitation == kept.id).count();
+            let open = kept.state == InvitationState::Open
+                && kept.expires > self.now
+                && (asked as u64) < u64::from(kept.uses);
             if kept.committee == self.known.no && open {
                 let reference = names::invitation_ref(&kept.id);
                 let until = time::rfc3339(kept.expires);

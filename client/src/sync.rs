@@ -348,22 +348,23 @@ async fn one(
     invitations::fetch_asking(app, connection, known).await
 }
 
-/// Fetches what coordinators vouch for when this device has heard from too few: once an hour, and
-/// whenever records wait for it.
+/// Fetches what coordinators vouch for when this device has heard from too few: not again within the
+/// hour while the log stays as it is, unless records wait for it.
 async fn listen(
     app: &mut App,
     connection: &Connection,
     known: &Committee,
 ) -> Result<(), FollowError> {
     let (own, now) = (app.device.device_id(), app.clock.now());
-    let (lease, marks) = app.vault.read(|vault| {
+    let (lease, marks, size) = app.vault.read(|vault| {
         let log = Log::load(vault, known.no)?;
         let marks = vault.cosignatures(known.no)?;
-        Ok::<_, Failure>((Lease::of(log.pulled()?, own, &marks, now), marks))
+        Ok::<_, Failure>((Lease::of(log.pulled()?, own, &marks, now), marks, log.size()))
     })?;
     let own = Cosigner::Device(own).to_string();
     let own = marks.iter().find(|mark| mark.signer == own);
-    let lately = own.is_some_and(|own| now.0.abs_diff(own.at.0) < LISTEN_AGAIN_MILLIS);
+    let lately =
+        own.is_some_and(|own| own.size == size && now.0.abs_diff(own.at.0) < LISTEN_AGAIN_MILLIS);
     if !lease.is_over() || (lately && !lease.enforced) {
         return Ok(());
     }

@@ -180,3 +180,39 @@ fn kept_evidence_and_a_silent_relay_are_told() {
     isla.app.clock = Clock::Stopped(UnixMillis(now.0 + 8 * DAY_MILLIS));
     says(&isla, "the relay has not answered for 8 days");
 }
+
+#[test]
+fn an_invitation_is_told_while_somebody_may_still_come_by_it() {
+    use crate::vault::invitations::{Asking, Invitation, JoinRequest};
+    let (_, mut isla, _) = scene();
+    let now = isla.app.clock.now();
+    let id = sealpost_protocol::id::InvitationId(sealpost_protocol::hash::Hash::of(b"invited"));
+    let invitation = Invitation {
+        id,
+        committee: isla.no,
+        text: String::new(),
+        role: "member".to_owned(),
+        uses: 1,
+        expires: UnixMillis(now.0 + 1),
+        made: now,
+        state: InvitationState::Open,
+    };
+    isla.app.vault.write(|vault| vault.put_invitation(&invitation)).expect("kept");
+    let line = says(&isla, "is open until");
+    assert!(line.contains("sealpost invite cancel IV-"), "{line}");
+    let asks = JoinRequest {
+        device: isla.app.device.device_id(),
+        invitation: id,
+        request: vec![1],
+        handle: "mira".to_owned(),
+        safety_number: String::new(),
+        asking: Asking::Asking,
+        seen: now,
+    };
+    isla.app.vault.write(|vault| vault.put_join_request(&asks)).expect("kept");
+    is_silent_on(&isla, "is open until");
+    says(&isla, "1 ask to join");
+    let ended = Invitation { uses: 2, expires: now, ..invitation };
+    isla.app.vault.write(|vault| vault.put_invitation(&ended)).expect("kept");
+    is_silent_on(&isla, "is open until");
+}
