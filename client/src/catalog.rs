@@ -93,16 +93,12 @@ pub fn open_again(
     no: CommitteeNo,
     gained: &BTreeSet<Epoch>,
 ) -> Result<(), Failure> {
-    if gained.is_empty() {
-        return Ok(());
-    }
-    let unopened = |record: &Record| {
-        matches!(record.content, Content::Unopened(_)) && gained.contains(&record.epoch)
-    };
-    for record in vault.records(no)?.into_iter().filter(unopened) {
-        let entry = keys::entry_at(vault, no, record.index)?;
-        let content = open(vault, keys, entry.header(), entry.payload())?;
-        put(vault, no, record.index, entry.header(), entry.leaf(), content)?;
+    for epoch in gained {
+        for record in vault.unopened(no, *epoch)? {
+            let entry = keys::entry_at(vault, no, record.index)?;
+            let content = open(vault, keys, entry.header(), entry.payload())?;
+            put(vault, no, record.index, entry.header(), entry.leaf(), content)?;
+        }
     }
     Ok(())
 }

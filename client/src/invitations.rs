@@ -152,17 +152,23 @@ pub async fn fetch_asking(
     known: &Committee,
 ) -> Result<(), FollowError> {
     let now = connection.relay_time();
-    let remembered = |kept: &Kept| kept.committee == known.no && is_remembered(kept, now);
+    let seen_before = app.vault.read(Read::join_requests)?;
+    // Nobody more can come by an invitation that is used up.
+    let is_used = |kept: &Kept| {
+        let asked = seen_before.iter().filter(|request| request.invitation == kept.id).count();
+        asked as u64 >= u64::from(kept.uses)
+    };
+    let remembered =
+        |kept: &Kept| kept.committee == known.no && is_remembered(kept, now) && !is_used(kept);
     let all = app.vault.read(Read::invitations)?;
     let made: Vec<Kept> = all.into_iter().filter(remembered).collect();
     if made.is_empty() {
-        return Ok(());
+        return settle(app, known);
     }
     let request = Request::Joins(CommitteeRequest { committee: known.id });
     let Reply::Joins(joins) = relay::ask(connection, &request).await? else {
         return Err(relay::unexpected().into());
     };
-    let seen_before = app.vault.read(Read::join_requests)?;
     let new: Vec<JoinRequest> =
         made.iter().flat_map(|kept| new_on(app, known, kept, &joins, &seen_before)).collect();
     app.vault.write(|vault| new.iter().try_for_each(|request| vault.put_join_request(request)))?;

@@ -49,6 +49,13 @@ impl Read<'_> {
         self.records_where("committee = ?1 ORDER BY leaf_index", [no.0])
     }
 
+    /// The records under a lock that could not be opened, in log order.
+    pub fn unopened(&self, no: CommitteeNo, epoch: Epoch) -> Result<Vec<Record>, VaultError> {
+        let condition =
+            "committee = ?1 AND epoch = ?2 AND unopened IS NOT NULL ORDER BY leaf_index";
+        self.records_where(condition, params![no.0, epoch.0])
+    }
+
     /// All records with that REF, of any committee.
     pub fn records_by_ref(&self, reference: &str) -> Result<Vec<Record>, VaultError> {
         self.records_where("ref = ?1 ORDER BY committee, leaf_index", [reference])

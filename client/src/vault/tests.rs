@@ -446,7 +446,7 @@ fn invitations_requests_and_marks_come_back_as_they_were() {
 fn a_vault_of_the_version_before_is_brought_up() {
     let (_dir, home) = fixture::home();
     let (vault, _) = fixture::create(&home).expect("made");
-    let old = "DROP INDEX entry_by_kind; DROP INDEX record_by_id;
+    let old = "DROP INDEX entry_by_kind; DROP INDEX record_unopened; DROP INDEX record_by_id;
         CREATE INDEX record_by_id ON record (committee, id); PRAGMA user_version = 1;";
     vault.connection.execute_batch(old).expect("as it was");
     drop(vault);
@@ -468,5 +468,9 @@ fn a_vault_of_the_version_before_is_brought_up() {
         assert!(last.contains("entry_by_kind"), "{last}");
         let by_id = plan("SELECT json FROM record WHERE id = 'x' ORDER BY committee, leaf_index");
         assert!(by_id.contains("record_by_id"), "{by_id}");
+        let unopened = plan(
+            "SELECT json FROM record WHERE committee = 1 AND epoch = 1 AND unopened IS NOT NULL",
+        );
+        assert!(unopened.contains("record_unopened"), "{unopened}");
     }
 }
