@@ -269,3 +269,17 @@ fn two_persons_of_one_handle_are_told_apart_and_one_person_is_cut_off_everywhere
     // Who only is a member cuts nobody off.
     let _ = other.run(&["member", "suspend", "isla", "--yes"]).fails(5, "not-allowed");
 }
+
+#[test]
+fn a_cut_off_beside_another_sync_is_saved_and_goes_with_the_next() {
+    use sealpost_tests::scene::Scene;
+    let Scene { relay: _relay, isla, baran, committee: _ } = Scene::new(&programs());
+    let home = sealpost::vault::Home::new(isla.vault());
+    let other = sealpost::vault::SyncLock::take(&home).expect("nobody syncs");
+    let cut = isla.run(&["member", "suspend", "baran", "--yes"]).exits(3).json();
+    assert_eq!(cut["committees"][0]["notice"], "pending");
+    baran.sync();
+    drop(other);
+    assert_eq!(isla.sync()["sent"], 2, "the notice and the lock");
+    let _ = baran.run(&["sync"]).fails(5, "not-allowed");
+}

@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use crate::app::Session;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::exposure::{self, Exposure};
 use crate::names;
 use crate::persons;
 use crate::relay;
 use crate::suspend::{self, Cut, LockChange, Notice, Wanted};
+use crate::sync::Report;
 use crate::ui::display::Untrusted;
 use crate::ui::{input, table};
 use crate::vault::committees::Committee;
@@ -82,9 +83,14 @@ impl Suspend {
         }
         let impossible = suspend::save(&mut app, &wanted)?;
         let committees: Vec<Committee> = wanted.shared().cloned().collect();
-        let report = relay::run(suspend::send(&mut app, committees, &mut |line| {
+        let sent = relay::run(suspend::send(&mut app, committees, &mut |line| {
             session.ui.talk(&line);
-        }))?;
+        }));
+        let report = match sent {
+            // The other sync takes it along: what is saved goes before anything else.
+            Err(failure) if failure.kind == Kind::Busy => Report::default(),
+            sent => sent?,
+        };
         let cuts = suspend::look(&app, &wanted, &impossible)?;
         let shown = Suspended {
             handle,
