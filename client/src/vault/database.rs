@@ -17,7 +17,7 @@ const FROM_1: &str = "BEGIN IMMEDIATE;
     CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (committee, kind, leaf_index);
     DROP INDEX IF EXISTS record_by_id;
     CREATE INDEX record_by_id ON record (id);
-    CREATE INDEX IF NOT EXISTS record_unopened ON record (committee, epoch)
+    CREATE INDEX IF NOT EXISTS record_unopened ON record (committee, epoch, leaf_index)
         WHERE unopened IS NOT NULL;
     PRAGMA user_version = 2; COMMIT;";
 

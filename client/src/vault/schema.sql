@@ -109,7 +109,8 @@ CREATE INDEX record_by_ref ON record (ref);
 -- By id alone since version 2: an id is looked for in all committees.
 CREATE INDEX record_by_id ON record (id);
 -- What a lock that comes later may open. Since version 2.
-CREATE INDEX record_unopened ON record (committee, epoch) WHERE unopened IS NOT NULL;
+CREATE INDEX record_unopened ON record (committee, epoch, leaf_index)
+    WHERE unopened IS NOT NULL;
 
 -- Invitations this device made.
 CREATE TABLE invitation (

@@ -469,7 +469,8 @@ fn a_vault_of_the_version_before_is_brought_up() {
         let by_id = plan("SELECT json FROM record WHERE id = 'x' ORDER BY committee, leaf_index");
         assert!(by_id.contains("record_by_id"), "{by_id}");
         let unopened = plan(
-            "SELECT json FROM record WHERE committee = 1 AND epoch = 1 AND unopened IS NOT NULL",
+            "SELECT json FROM record WHERE committee = 1 AND epoch = 1 AND unopened IS NOT NULL
+             ORDER BY leaf_index",
         );
         assert!(unopened.contains("record_unopened"), "{unopened}");
     }
