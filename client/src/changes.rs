@@ -15,6 +15,7 @@ use sealpost_protocol::roster::{PeerRosterError, Place, Roster, Standing};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
+use crate::proposals;
 use crate::vault::VaultError;
 
 pub mod build;
@@ -172,13 +173,16 @@ impl Intent {
     /// A lock that those who come later may read back from.
     pub const LOCK: Self = Self::Lock { withhold: false, if_pending: false };
 
+    /// The word for a suspension.
+    pub const SUSPEND: &'static str = "suspend";
+
     /// The word for it in lists.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Lock { .. } => "lock",
             Self::Admit { .. } => "admit",
             Self::Role { .. } => "role",
-            Self::Suspend { .. } => "suspend",
+            Self::Suspend { .. } => Self::SUSPEND,
             Self::Restore { .. } => "restore",
             Self::Remove { .. } => "remove",
             Self::Policy(_) => "policy",
@@ -254,10 +258,7 @@ fn set<T>(part: &mut T, to: Option<T>) {
 
 /// The standing that a target has of its own.
 pub fn standing(roster: &Roster, whom: &Whom) -> Result<Option<Standing>, Failure> {
-    Ok(match whom.target()? {
-        Target::Member(number) => roster.member(number).map(|member| member.standing),
-        Target::Device(id) => roster.device(id).map(|device| device.standing),
-    })
+    Ok(proposals::own_standing(whom.target()?, roster))
 }
 
 /// The roster as it would be with this change as the next entry, or the rule that refuses it. The

@@ -7,8 +7,8 @@ use clap::Subcommand;
 
 use crate::app::Session;
 use crate::decide::Outcome;
+use crate::deliver::Delivery;
 use crate::error::{Failure, Kind};
-use crate::sync::Delivery;
 
 pub mod approve;
 pub mod committee;
@@ -100,6 +100,12 @@ fn settled(outcome: Outcome, what: &str) -> Result<(), Failure> {
                 .safe("Nobody can send a record under the old lock.")
                 .next("sealpost sync"))
         }
+        Outcome::Overtaken => {
+            let what = format!("{what} is not in force: others came before");
+            Err(Failure::new(Kind::Failed, what)
+                .safe("The committee is as the others left it.")
+                .next("sealpost committee show, and type it again if it is still wanted"))
+        }
         Outcome::Saved(failure) => Err(not_sent(failure, what)),
     }
 }
@@ -110,6 +116,7 @@ fn state_of(outcome: &Outcome) -> &'static str {
         Outcome::InForce => "done",
         Outcome::Waits { .. } => "waiting",
         Outcome::LockDue => "lock-pending",
+        Outcome::Overtaken => "overtaken",
         Outcome::Saved(_) => "saved",
     }
 }

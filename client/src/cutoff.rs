@@ -48,6 +48,10 @@ fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failu
         if !is_about(&change, roster, own) {
             return Err(caught(Lie::CutOffEntry).into());
         }
+        // It was let in again behind that entry, in what this relay showed itself.
+        if shown.index.0 < log.size().0 && roster.is_active(own) {
+            return Err(caught(Lie::CutOffOver).into());
+        }
         // Whoever came in since this device was last served is not known here.
         if let Some(key) = roster.signing_key(header.author) {
             entry.verify(key).map_err(|_| caught(Lie::CutOffEntry))?;

@@ -4,19 +4,21 @@
 use std::time::Duration;
 
 use sealpost_protocol::change::Change;
+use sealpost_protocol::committee::Committee;
+use sealpost_protocol::id::Epoch;
 use sealpost_protocol::reference::Ref;
-use sealpost_protocol::roster::{Admission, Proposed, Roster};
+use sealpost_protocol::roster::{Proposed, Roster};
 
 use crate::app::App;
 use crate::changes::build::{Maker, build};
 use crate::changes::{self, Intent};
+use crate::deliver::{Delivery, deliver};
 use crate::error::Failure;
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::names;
 use crate::outbox;
 use crate::proposals;
-use crate::sync::{self, Delivery};
 use crate::vault::committees::CommitteeNo;
 
 /// What became of a change.
@@ -33,6 +35,8 @@ pub enum Outcome {
     },
     /// The verified log has it. It ended somebody's part, and the lock they hold is still in force.
     LockDue,
+    /// Others came before: the rules refused it, or it became void.
+    Overtaken,
     /// It is in the vault, and why it is not sent.
     Saved(Failure),
 }
@@ -56,19 +60,55 @@ pub fn make_after(
     patience: Duration,
 ) -> Result<Outcome, Failure> {
     let change = rehearse(app, no, &intent)?;
+    let before = Before::of(app, no, &change)?;
+    let wanted = intent.clone();
     let intents: Vec<_> = first.into_iter().chain([intent]).map(|intent| (no, intent)).collect();
     let ids = outbox::save_intents(app, &intents)?;
     let id = ids.last().expect("one is saved for each");
-    if let Delivery::Waiting(failure) = sync::deliver(app, no, id, patience) {
+    if let Delivery::Waiting(failure) = deliver(app, no, id, patience) {
         return Ok(Outcome::Saved(failure));
     }
     let log = app.vault.read(|vault| Log::load(vault, no))?;
-    let roster = log.pulled()?.roster();
-    Ok(match still_waits(app, roster, &change) {
-        Some((reference, missing)) => Outcome::Waits { reference, missing },
-        None if roster.lock_pending() => Outcome::LockDue,
-        None => Outcome::InForce,
+    let fold = log.pulled()?;
+    if let Some((reference, missing)) = still_waits(app, fold.roster(), &wanted, &change) {
+        return Ok(Outcome::Waits { reference, missing });
+    }
+    Ok(match (before.is_so(&wanted, fold)?, fold.roster().lock_pending()) {
+        (false, _) => Outcome::Overtaken,
+        (true, true) => Outcome::LockDue,
+        (true, false) => Outcome::InForce,
     })
+}
+
+/// What a roster was like before a change.
+struct Before {
+    epoch: Epoch,
+    /// With an approval: what it approves, unless that is a suspension.
+    proposed: Option<Proposed>,
+}
+
+impl Before {
+    fn of(app: &App, no: CommitteeNo, change: &Change) -> Result<Self, Failure> {
+        let log = app.vault.read(|vault| Log::load(vault, no))?;
+        let roster = log.pulled()?.roster();
+        let proposed = match change {
+            Change::Approve(approve) => roster.proposal(approve.entry).map(|it| it.change.clone()),
+            _ => None,
+        };
+        Ok(Self { epoch: roster.epoch(), proposed })
+    }
+
+    /// Whether a log has what was wanted. That it waits no more is no sign of it: it may be void, or
+    /// have been refused.
+    fn is_so(&self, wanted: &Intent, fold: &Committee) -> Result<bool, Failure> {
+        let roster = fold.roster();
+        Ok(match (wanted, &self.proposed) {
+            (Intent::Lock { .. }, _) => roster.epoch() > self.epoch,
+            (Intent::Approve { .. }, Some(proposed)) => proposals::holds(proposed, roster),
+            (Intent::Approve { .. } | Intent::Grant { .. } | Intent::Link { .. }, _) => true,
+            (wanted, _) => wanted.is_done(fold)?,
+        })
+    }
 }
 
 /// The change as it would be made now.
@@ -86,23 +126,28 @@ fn rehearse(app: &App, no: CommitteeNo, intent: &Intent) -> Result<Change, Failu
     })
 }
 
-fn still_waits(app: &App, roster: &Roster, change: &Change) -> Option<(Ref, usize)> {
-    let proposed = match change {
-        Change::Admit(admit) => {
-            let admission = Admission { card: admit.card.clone(), role: admit.role };
-            Proposed::Admit(Box::new(admission))
+fn still_waits(
+    app: &App,
+    roster: &Roster,
+    wanted: &Intent,
+    change: &Change,
+) -> Option<(Ref, usize)> {
+    if let Change::Approve(approve) = change {
+        let reference = names::change_ref(&approve.entry);
+        if let Some(proposal) = roster.proposal(approve.entry) {
+            return Some((reference, roster.missing_approvals(proposal)));
         }
-        Change::Role(role) => Proposed::Role(*role),
-        Change::Restore(restore) => Proposed::Restore(restore.target),
-        Change::Remove(remove) => Proposed::Remove(remove.member),
-        Change::Policy(policy) => Proposed::Policy(*policy),
-        Change::Approve(approve) => {
-            let proposal = roster.proposal(approve.entry)?;
-            let missing = roster.missing_approvals(proposal);
-            return Some((names::change_ref(&approve.entry), missing));
-        }
-        _ => return None,
-    };
+        let (_, undecided) = roster.undecided().find(|(leaf, _)| *leaf == approve.entry)?;
+        return Some((reference, proposals::missing_of(undecided, roster)));
+    }
     let member = roster.device(app.device.device_id())?.member;
-    proposals::proposed_by(roster, member, &proposed)
+    let proposed = proposals::proposed(change);
+    proposals::proposed_by(roster, member, |one| match (wanted, one) {
+        // Other parts of it may have become others since.
+        (Intent::Policy(parts), Proposed::Policy(policy)) => parts.applied_to(*policy) == *policy,
+        (_, one) => Some(one) == proposed.as_ref(),
+    })
 }
+
+#[cfg(test)]
+mod tests;

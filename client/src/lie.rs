@@ -73,6 +73,9 @@ pub enum Lie {
     /// What it shows this device for having cut it off does not.
     #[error("the entry by which it says that this device was cut off does not do that")]
     CutOffEntry,
+    /// It shows a device the entry that cut it off before it was let in again.
+    #[error("it says that this device is cut off, by an entry from before it was let in again")]
+    CutOffOver,
     /// It answered for another number of entries than were sent.
     #[error("it answered for {got} entries of {sent}")]
     Results {

@@ -89,7 +89,16 @@ pub fn named(
 }
 
 /// The member that `typed` names by handle, or by the REF of a device.
+///
+/// What reads as the REF or id of a device names that device and nobody else: a member may be called like
+/// another's device, and messages name devices by REF.
 pub fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumber, Failure> {
+    if let Some(wanted) = device_named(typed) {
+        let full = |(id, _): &(DeviceId, &Device)| id.to_string();
+        let device =
+            wanted.one_of(fold.roster().devices(), full, |(id, _)| names::device_ref(id))?;
+        return Ok(device.1.member);
+    }
     let members = label.into_iter().flat_map(|label| &label.members);
     let called = members.filter(|(_, member)| names::is_same_handle(&member.handle, typed));
     let called: Vec<MemberNumber> = called.map(|(number, _)| *number).collect();
@@ -109,13 +118,17 @@ pub fn one(fold: &Fold, label: Option<&Label>, typed: &str) -> Result<MemberNumb
             return Err(Failure::new(Error::Ambiguous, what));
         }
     }
-    let Ok(wanted) = Wanted::parse(typed, "DV") else {
-        let what = format!("Nobody in this committee is called {}", typed.trim());
-        return Err(Failure::new(Error::NotFound, what));
-    };
-    let full = |(id, _): &(DeviceId, &Device)| id.to_string();
-    let device = wanted.one_of(fold.roster().devices(), full, |(id, _)| names::device_ref(id))?;
-    Ok(device.1.member)
+    let what = format!("Nobody in this committee is called {}", typed.trim());
+    Err(Failure::new(Error::NotFound, what))
+}
+
+/// A device's REF or full id.
+fn device_named(typed: &str) -> Option<Wanted> {
+    match Wanted::parse_any(typed).ok()? {
+        Wanted::Ref(found) if found.prefix() == "DV" => Some(Wanted::Ref(found)),
+        Wanted::Full(id) if id.parse::<DeviceId>().is_ok() => Some(Wanted::Full(id)),
+        Wanted::Ref(_) | Wanted::Full(_) => None,
+    }
 }
 
 fn devices(fold: &Fold, number: MemberNumber, own: DeviceId) -> Vec<MemberDevice> {

@@ -204,6 +204,16 @@ pub fn handle(typed: &str) -> Result<String, Failure> {
     Err(Failure::new(Kind::Usage, format!("The handle {wrong}")).next("Choose another handle."))
 }
 
+/// What a person can be asked to type for somebody: the handle, unless it is none that a person could
+/// read and type, then the REF of a device.
+pub fn typable(called: &str, devices: &[DeviceId]) -> String {
+    let is_plain = handle(called).is_ok_and(|plain| plain == called);
+    match devices.first() {
+        Some(device) if !is_plain => device_ref(device).to_string(),
+        _ => called.to_owned(),
+    }
+}
+
 /// Whether two handles are one to whoever reads or says them.
 pub fn is_same_handle(one: &str, other: &str) -> bool {
     let folded = |handle: &str| handle.trim().nfc().collect::<String>().to_lowercase();

@@ -4,7 +4,7 @@ use sealpost_protocol::change::{Change, SetRole, Target};
 use sealpost_protocol::entry::{Admitted, Kind};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, MemberNumber};
-use sealpost_protocol::roster::Roster;
+use sealpost_protocol::roster::{Proposed, Roster};
 
 use crate::changes::RoleName;
 use crate::error::Failure;
@@ -54,6 +54,12 @@ impl Teller<'_> {
         if self.after.proposal(leaf).is_some() || self.is_undecided(&leaf) {
             return self.waits(&leaf, new).map(Some);
         }
+        if let Some(proposed) = proposals::proposed(change).filter(|proposed| !self.holds(proposed))
+        {
+            let words = proposals::words(&proposed, self.after, self.people);
+            let (committee, by) = (self.reference(), self.author(new));
+            return Ok(Some(format!("{committee}: {by} wanted to {words}; it is not so now")));
+        }
         let done = match change {
             Change::Suspend(suspend) => {
                 let target = self.target(suspend.target);
@@ -79,13 +85,23 @@ impl Teller<'_> {
             Change::Approve(approve) => match self.before.proposal(approve.entry) {
                 Some(proposal) if self.after.proposal(approve.entry).is_none() => {
                     let words = proposals::words(&proposal.change, self.before, self.people);
-                    format!("approved to {words}: it is in force")
+                    let state = match self.holds(&proposal.change) {
+                        true => "it is in force",
+                        false => "it is not so now",
+                    };
+                    format!("approved to {words}: {state}")
                 }
                 _ => format!("approved {}", names::change_ref(&approve.entry)),
             },
             _ => return Ok(None),
         };
         Ok(Some(format!("{}: {} {done}", self.reference(), self.author(new))))
+    }
+
+    /// Whether what was proposed or done is so at the end of the stretch: it may have waited and become
+    /// void within it, or been undone.
+    fn holds(&self, proposed: &Proposed) -> bool {
+        proposals::holds(proposed, self.after)
     }
 
     /// What waits for somebody, and the command for whoever may type it.

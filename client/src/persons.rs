@@ -31,6 +31,16 @@ pub struct Membership {
     pub devices: Vec<DeviceId>,
 }
 
+impl Membership {
+    fn is_ended(&self) -> bool {
+        matches!(self.standing, Standing::Ended(_))
+    }
+}
+
+fn by_device(known: &Committee) -> String {
+    format!("Name a device by REF ({}), or --committee another", members::list_command(known))
+}
+
 /// The person whom `typed` names by a handle or the REF of a device, in every committee that this
 /// device shares with them. With `committee` the name is looked for there alone.
 pub fn everywhere(
@@ -54,10 +64,14 @@ pub fn everywhere(
             match members::one(fold, label.as_ref(), typed) {
                 Ok(number) => named.extend(membership(&log, number)?),
                 Err(failure) if failure.kind == Error::NotFound => not_found = Some(failure),
-                Err(failure) => return Err(failure.next(members::list_command(&known))),
+                Err(failure) => return Err(failure.next(by_device(&known))),
             }
         }
         others.push(log);
+    }
+    // Whoever is gone leaves the handle to who comes after, in another committee too.
+    if named.iter().any(|one| !one.is_ended()) {
+        named.retain(|one| !one.is_ended());
     }
     let Some(first) = named.first() else { return Err(nobody(not_found, typed)) };
     let devices = all_devices(first, &others)?;

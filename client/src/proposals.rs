@@ -1,11 +1,11 @@
 //! What waits for a second person, and for whom.
 
-use sealpost_protocol::change::{SetRole, Target};
+use sealpost_protocol::change::{Change, SetRole, Target};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, MemberNumber, UnixMillis};
 use sealpost_protocol::limits::PROPOSAL_DAYS_MAX;
 use sealpost_protocol::reference::Ref;
-use sealpost_protocol::roster::{Proposal, Proposed, Roster, Suspension};
+use sealpost_protocol::roster::{Admission, Proposal, Proposed, Roster, Standing, Suspension};
 use serde::Serialize;
 
 use crate::changes::RoleName;
@@ -14,7 +14,7 @@ use crate::log::Log;
 use crate::names::{self, People, Wanted};
 use crate::ui::time;
 use crate::vault::Read;
-use crate::vault::committees::{Committee, CommitteeNo, Standing};
+use crate::vault::committees::{Committee, CommitteeNo, Standing as Known};
 
 /// A change, or the suspension of a coordinator, that waits for others. In `--json` with these names.
 #[derive(Debug, Serialize)]
@@ -63,7 +63,7 @@ pub fn named(
 ) -> Result<(CommitteeNo, Hash, Waiting), Failure> {
     let wanted = Wanted::parse(typed, "RC")?;
     let mut all = Vec::new();
-    for known in vault.committees()?.iter().filter(|known| known.standing == Standing::Active) {
+    for known in vault.committees()?.iter().filter(|known| known.standing == Known::Active) {
         all.extend(waiting(vault, known.no, own)?.into_iter().map(|one| (known.no, one)));
     }
     let full = |(_, one): &(CommitteeNo, Waiting)| one.leaf.to_string();
@@ -76,13 +76,59 @@ pub fn named(
     Ok((no, one.leaf, one))
 }
 
-/// The REF of what waits because `member` proposed just that.
+/// A change as what may have to wait for approvals, if it is of that kind.
+pub fn proposed(change: &Change) -> Option<Proposed> {
+    Some(match change {
+        Change::Admit(admit) => {
+            let admission = Admission { card: admit.card.clone(), role: admit.role };
+            Proposed::Admit(Box::new(admission))
+        }
+        Change::Role(role) => Proposed::Role(*role),
+        Change::Restore(restore) => Proposed::Restore(restore.target),
+        Change::Remove(remove) => Proposed::Remove(remove.member),
+        Change::Policy(policy) => Proposed::Policy(*policy),
+        _ => return None,
+    })
+}
+
+/// Whether a roster is as a change would have it.
+pub fn holds(change: &Proposed, roster: &Roster) -> bool {
+    match change {
+        Proposed::Admit(admission) => roster.device(admission.card.device()).is_some(),
+        Proposed::Role(SetRole { member, role }) => {
+            roster.member(*member).is_some_and(|member| member.role == *role)
+        }
+        Proposed::Restore(target) => own_standing(*target, roster) == Some(Standing::Active),
+        Proposed::Remove(member) => {
+            let standing = own_standing(Target::Member(*member), roster);
+            matches!(standing, Some(Standing::Ended(_)))
+        }
+        Proposed::Policy(policy) => policy == roster.policy(),
+    }
+}
+
+/// The standing that a target has of its own.
+pub fn own_standing(target: Target, roster: &Roster) -> Option<Standing> {
+    match target {
+        Target::Member(number) => roster.member(number).map(|member| member.standing),
+        Target::Device(id) => roster.device(id).map(|device| device.standing),
+    }
+}
+
+/// How many of the deciders of a suspension are still missing.
+pub fn missing_of(suspension: &Suspension, roster: &Roster) -> usize {
+    let deciders = roster.deciders(suspension);
+    let needed = usize::from(roster.policy().approvals).min(deciders.len());
+    needed.saturating_sub(suspension.approved.intersection(&deciders).count())
+}
+
+/// The REF of what waits because `member` proposed it, the newest that is what is looked for.
 pub fn proposed_by(
     roster: &Roster,
     member: MemberNumber,
-    change: &Proposed,
+    is_it: impl Fn(&Proposed) -> bool,
 ) -> Option<(Ref, usize)> {
-    let mine = roster.proposals().filter(|(_, one)| one.by == member && one.change == *change);
+    let mine = roster.proposals().filter(|(_, one)| one.by == member && is_it(&one.change));
     let (leaf, newest) = mine.max_by_key(|(_, one)| one.at)?;
     Some((names::change_ref(&leaf), roster.missing_approvals(newest)))
 }
@@ -101,7 +147,7 @@ pub fn words(change: &Proposed, roster: &Roster, people: &People) -> String {
         Proposed::Remove(member) => format!("remove {}", people.member(*member)),
         Proposed::Policy(policy) => format!(
             "change the policy: {} approvals, lease {} days{}, confirmed by {} devices in {} \
-             countries, plaintext kept {}",
+             countries, plaintext kept {}{}",
             policy.approvals,
             policy.lease.days,
             if policy.lease.enforce { " enforced" } else { "" },
@@ -110,7 +156,8 @@ pub fn words(change: &Proposed, roster: &Roster, people: &People) -> String {
             match policy.retention_months {
                 0 => "for ever".to_owned(),
                 months => format!("{months} months"),
-            }
+            },
+            if policy.device_needs_coordinator { ", further devices by coordinators" } else { "" },
         ),
     }
 }
@@ -137,8 +184,14 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn proposal(&self, leaf: Hash, proposal: &Proposal) -> Waiting {
         let target = self.roster.target_of(&proposal.change);
-        let may =
-            |member: &MemberNumber| Some(*member) != target && !proposal.approved.contains(member);
+        let is_bound = |member: MemberNumber| {
+            let by_them =
+                |(_, one): (Hash, &Suspension)| one.by == member && Some(one.member) == target;
+            !matches!(proposal.change, Proposed::Role(_)) && self.roster.undecided().any(by_them)
+        };
+        let may = |member: &MemberNumber| {
+            Some(*member) != target && !proposal.approved.contains(member) && !is_bound(*member)
+        };
         let may: Vec<MemberNumber> =
             self.roster.active_coordinators().into_iter().filter(may).collect();
         let age = PROPOSAL_DAYS_MAX * 24 * 60 * 60 * 1_000;
@@ -155,15 +208,13 @@ impl Shown<'_> {
 
     fn suspension(&self, leaf: Hash, suspension: &Suspension) -> Waiting {
         let deciders = self.roster.deciders(suspension);
-        let needed = usize::from(self.roster.policy().approvals).min(deciders.len());
-        let given = suspension.approved.intersection(&deciders).count();
         let may: Vec<MemberNumber> = deciders.difference(&suspension.approved).copied().collect();
         let target = target_words(suspension.target, self.roster, self.people);
         Waiting {
             what: format!("let the suspension of {target} stand"),
             by: self.people.member(suspension.by),
             approved: self.names(&suspension.approved),
-            missing: needed.saturating_sub(given),
+            missing: missing_of(suspension, self.roster),
             until: None,
             ..self.waiting(leaf, &may)
         }

@@ -8,7 +8,7 @@ use sealpost_protocol::codec;
 use sealpost_protocol::entry::{Admitted, Kind};
 use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, Epoch, LeafIndex, TreeSize};
+use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
 use sealpost_protocol::limits;
 use sealpost_protocol::tree;
 
@@ -246,8 +246,8 @@ fn take_changes(
     keys.follow_links(vault)
 }
 
-/// Opens the last label in the log, when it is new or a lock was gained that may open it. One that
-/// does not open leaves the older names.
+/// Opens the newest label in the log that opens, when one is new or a lock was gained that may open it.
+/// One that does not open leaves the older names, to a newcomer as well.
 fn store_label(
     vault: &Write<'_>,
     keys: &mut Keys<'_>,
@@ -257,30 +257,22 @@ fn store_label(
     if keys.gained().is_empty() && !admitted.iter().any(is_roster) {
         return Ok(());
     }
-    let Some((epoch, file)) = last_label(vault, no)? else { return Ok(()) };
-    let opened = keys.of(vault, epoch)?.map(|keys| keys.open_label(&file));
-    match opened {
-        Some(Ok(label)) => Ok(vault.set_label(no, &codec::encode(&label))?),
-        Some(Err(error)) => {
-            keys.fault(format!("The names in lock {epoch} do not open: {error}"));
-            Ok(())
-        }
-        // Its key may still come, by a repair.
-        None => Ok(()),
-    }
-}
-
-fn last_label(vault: &Read<'_>, no: CommitteeNo) -> Result<Option<(Epoch, Vec<u8>)>, Failure> {
     let mut before = LeafIndex(u64::MAX);
     while let Some((index, entry)) = keys::last_roster_entry(vault, no, before)? {
+        before = index;
         let change = keys::change_of(entry.payload());
         let label = change.and_then(|change| keys::label_of(change, entry.header().epoch));
-        if label.is_some() {
-            return Ok(label);
+        let Some((epoch, file)) = label else { continue };
+        match keys.of(vault, epoch)?.map(|keys| keys.open_label(&file)) {
+            Some(Ok(label)) => return Ok(vault.set_label(no, &codec::encode(&label))?),
+            Some(Err(error)) => {
+                keys.fault(format!("The names in lock {epoch} do not open: {error}"));
+            }
+            // Its key may still come, by a repair. Older names are older locks'.
+            None => return Ok(()),
         }
-        before = index;
     }
-    Ok(None)
+    Ok(())
 }
 
 fn is_roster(new: &Admitted) -> bool {

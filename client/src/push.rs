@@ -9,7 +9,6 @@
 //! again only when the verified log can never admit them; what a relay says is not enough.
 
 use minicbor::bytes::ByteVec;
-use sealpost_protocol::change::Role;
 use sealpost_protocol::checkpoint::SignedCheckpoint;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::committee::Committee as Fold;
@@ -20,12 +19,13 @@ use sealpost_protocol::hybrid::Recipient;
 use sealpost_protocol::id::{AuthorSeq, DeviceId, MemberNumber, UnixMillis};
 use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::record::{Binding, Fields, LocalRecordError, RecordBody, RecordId, SEALED};
+use sealpost_protocol::roster::PeerRosterError;
 use sealpost_protocol::seal::Label;
 use sealpost_protocol::{codec, tree};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::changes::Intent;
+use crate::changes;
 use crate::changes::build::{Maker, build, no_key};
 use crate::error::{Failure, Kind as Error};
 use crate::keys::Keys;
@@ -33,11 +33,12 @@ use crate::lease::Lease;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::{Log, Pulled};
 use crate::names::{self, People};
-use crate::outbox::{READERS, intent_of, put_intent};
+use crate::outbox::{READERS, intent_of};
 use crate::pull::{self, Brought, Goal};
 use crate::random;
 use crate::relay;
 use crate::transport::Connection;
+use crate::turns;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::CommitteeNo;
 use crate::vault::outbox::{Draft, DraftNo, Refusal, Sending, Signed, What};
@@ -56,6 +57,8 @@ pub(crate) struct InFlight {
     draft: DraftNo,
     reference: String,
     leaf: Hash,
+    /// Whether it is a suspension.
+    cuts_off: bool,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -85,23 +88,28 @@ pub async fn send(
     Ok(brought)
 }
 
-/// Sends what goes before anything else, on top of the log as it is known: whoever is cut off must not
-/// gain the time that pulling takes. Whether the relay took it; if not, [`send`] tries again.
-pub async fn send_first(
+/// Sends the cut-offs that wait, on top of the log as it is known: whoever is cut off must not gain the
+/// time that pulling takes. What is in flight goes before them, for its place in this device's chain is
+/// taken. What that brought goes to `brought`. Whether the relay took them all; if not, [`send`] tries
+/// again.
+pub async fn send_cut_offs(
     app: &mut App,
     connection: &Connection,
     no: CommitteeNo,
+    brought: &mut Brought,
 ) -> Result<bool, FollowError> {
-    let (log, batch) = prepare(app, no)?;
-    if batch.is_empty() {
-        return Ok(false);
+    let mut taken = false;
+    while app.vault.read(|vault| turns::cut_off_waits(vault, no))? {
+        let (log, batch) = prepare(app, no)?;
+        if batch.is_empty() {
+            break;
+        }
+        let answer = push(app, connection, &log, &batch, &mut Vec::new()).await?;
+        taken = answer.accepted && batch.iter().all(|flying| flying.cuts_off);
+        let Some(pulled) = answer.stretch else { return Ok(taken) };
+        brought.add(pull::accept(app, no, &pulled)?.0);
     }
-    let answer = push(app, connection, &log, &batch, &mut Vec::new()).await?;
-    let accepted = answer.accepted;
-    if let Some(pulled) = answer.stretch {
-        pull::accept(app, no, &pulled)?;
-    }
-    Ok(accepted)
+    Ok(taken)
 }
 
 /// What an answer to a push came to.
@@ -229,7 +237,7 @@ pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlig
             return Ok(in_flight);
         }
         let fold = log.pulled()?;
-        let waiting = in_turn(vault, no, fold, device.device_id(), now)?;
+        let waiting = turns::in_turn(vault, no, fold, device.device_id(), now)?;
         let mut signer = Signer {
             fold,
             keys: Keys::new(device, no, fold),
@@ -244,89 +252,13 @@ pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlig
     Ok((log, batch))
 }
 
-/// What waits, in the order in which it is to go: suspensions before anything else, then a lock that
-/// is due, then everything as it was written. Records wait for a lock that is due.
-fn in_turn(
-    vault: &Write<'_>,
-    no: CommitteeNo,
-    fold: &Fold,
-    device: DeviceId,
-    now: UnixMillis,
-) -> Result<Vec<Draft>, Failure> {
-    let waiting = vault.unsent(no)?;
-    for intent in owed(vault, no, fold, device, &waiting)? {
-        put_intent(vault, no, &intent, now)?;
-    }
-    let due = fold.roster().lock_pending();
-    let mut turns = Vec::new();
-    for draft in vault.unsent(no)? {
-        let turn = match draft.new.what {
-            What::Record if due => continue,
-            What::Record => Turn::AsWritten,
-            What::Roster => match intent_of(&draft)? {
-                Intent::Suspend { .. } => Turn::CutOff,
-                Intent::Lock { .. } if due => Turn::DueLock,
-                _ => Turn::AsWritten,
-            },
-        };
-        turns.push((turn, draft));
-    }
-    turns.sort_by_key(|(turn, draft)| (*turn, draft.no));
-    Ok(turns.into_iter().map(|(_, draft)| draft).collect())
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    CutOff,
-    DueLock,
-    AsWritten,
-}
-
-/// What this device does for the committee without being asked: it changes a lock that is due, when
-/// it coordinates or has records to send, and a coordinator's grants what a device lacks.
-fn owed(
-    vault: &Read<'_>,
-    no: CommitteeNo,
-    fold: &Fold,
-    device: DeviceId,
-    waiting: &[Draft],
-) -> Result<Vec<Intent>, Failure> {
-    let roster = fold.roster();
-    let role = roster.role_of(device);
-    if role.is_none() || vault.epoch_secret(no, roster.epoch())?.is_none() {
-        return Ok(Vec::new());
-    }
-    let coordinates = role == Some(Role::Coordinator);
-    let wanted: Vec<Intent> = waiting
-        .iter()
-        .filter(|draft| draft.new.what == What::Roster)
-        .map(intent_of)
-        .collect::<Result<_, _>>()?;
-    if roster.lock_pending() {
-        let has_records = waiting.iter().any(|draft| draft.new.what == What::Record);
-        let saved = wanted.iter().any(|intent| matches!(intent, Intent::Lock { .. }));
-        let owes = (coordinates || has_records) && !saved;
-        return Ok(owes.then_some(DUE_LOCK).into_iter().collect());
-    }
-    let lacking = roster.ungranted().filter(|lacking| *lacking != device);
-    let grant = |lacking: DeviceId| Intent::Grant {
-        device: lacking.to_string(),
-        epoch: roster.epoch().0,
-        again: false,
-    };
-    let grants = lacking.map(grant).filter(|grant| coordinates && !wanted.contains(grant));
-    Ok(grants.collect())
-}
-
-/// A lock that whoever comes first makes.
-const DUE_LOCK: Intent = Intent::Lock { withhold: false, if_pending: true };
-
 fn in_flight(draft: &Draft) -> Option<InFlight> {
     let signed = draft.signed.as_ref().filter(|_| draft.sending == Sending::Sending)?;
     Some(InFlight {
         draft: draft.no,
         reference: draft.new.reference.clone(),
         leaf: signed.leaf_hash,
+        cuts_off: turns::is_cut_off(draft),
         bytes: signed.entry.clone(),
     })
 }
@@ -417,12 +349,12 @@ impl Signer<'_> {
     fn sign(&mut self, vault: &Write<'_>, waiting: Vec<Draft>) -> Result<Vec<InFlight>, Failure> {
         let mut batch = Vec::new();
         let mut bytes = 0;
+        let (mut held_back, mut refused) = (None, false);
+        let may_seal = self.kept_back.is_none();
         for draft in waiting {
-            if draft.new.what == What::Record
-                && let Some(failure) = self.kept_back.take()
-            {
-                // What goes before records was taken out of turn; what is signed already goes.
-                return if batch.is_empty() { Err(failure) } else { Ok(batch) };
+            if draft.new.what == What::Record && !may_seal {
+                held_back = held_back.or_else(|| self.kept_back.take());
+                continue;
             }
             let made = match draft.new.what {
                 What::Record => self.seal_record(vault, &draft),
@@ -433,6 +365,12 @@ impl Signer<'_> {
                 Err(failure) if can_never_be_sealed(&failure) => {
                     let refusal = Refusal { why: failure.story(), at: self.now };
                     vault.refuse_draft(draft.no, &refusal)?;
+                    refused = true;
+                    continue;
+                }
+                // It lacks a lock that may still come. What waits behind it may not.
+                Err(failure) if failure.kind == Error::NotDelivered => {
+                    held_back.get_or_insert(failure);
                     continue;
                 }
                 Err(failure) => return Err(failure),
@@ -451,6 +389,7 @@ impl Signer<'_> {
             bytes += signed.entry.len();
             batch.push(InFlight {
                 draft: draft.no,
+                cuts_off: turns::is_cut_off(&draft),
                 reference: draft.new.reference,
                 leaf: signed.leaf_hash,
                 bytes: signed.entry,
@@ -459,7 +398,11 @@ impl Signer<'_> {
                 break;
             }
         }
-        Ok(batch)
+        match held_back {
+            // An error would take back what was refused.
+            Some(failure) if batch.is_empty() && !refused => Err(failure),
+            _ => Ok(batch),
+        }
     }
 
     fn sign_entry(&self, kind: Kind, payload: Vec<u8>, content: Hash) -> Entry {
@@ -521,6 +464,12 @@ impl Signer<'_> {
         let (no, fold, label) = (draft.new.committee, self.fold, self.label.as_ref());
         let mut maker = Maker { vault, no, fold, keys: &mut self.keys, label };
         let change = build(&intent, &mut maker)?;
+        // What the log's rules forbid is told by them, and now. A cut-off may be for a log that has
+        // gone on: the relay knows.
+        if !turns::is_cut_off(draft) {
+            let own = self.device.device_id();
+            changes::tried(fold, own, change.clone(), self.now).map_err(|rule| forbidden(&rule))?;
+        }
         Ok(Payload { kind: Kind::Roster, bytes: codec::encode(&change), content: Hash::ZERO })
     }
 }
@@ -530,6 +479,11 @@ struct Payload {
     kind: Kind,
     bytes: Vec<u8>,
     content: Hash,
+}
+
+/// The rule in its own words, as the fault of the draft.
+fn forbidden(rule: &PeerRosterError) -> Failure {
+    Failure::new(Error::Usage, rule.to_string())
 }
 
 /// Whether it is the draft that is at fault, or a card it is to be sealed to: such a draft is set

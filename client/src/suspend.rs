@@ -10,7 +10,7 @@
 //! use without the next. What a relay did not take goes at the next sync, in the same order.
 
 use sealpost_protocol::change::{Change, Suspend, Target};
-use sealpost_protocol::id::{DeviceId, LeafIndex};
+use sealpost_protocol::id::{DeviceId, Epoch, LeafIndex};
 use sealpost_protocol::roster::Standing;
 
 use crate::app::App;
@@ -25,8 +25,10 @@ use crate::push;
 use crate::relay;
 use crate::sync::{self, Report, Scope};
 use crate::transport::Connection;
+use crate::turns;
+use crate::vault::Read;
 use crate::vault::committees::{Committee, CommitteeNo};
-use crate::vault::outbox::What;
+use crate::vault::outbox::{Draft, Sending};
 
 /// What cutting somebody off came to in one committee.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Cut {
     pub notice: Notice,
     /// How far the lock is.
     pub lock: LockChange,
+    /// The lock in force.
+    pub epoch: Epoch,
     /// What notice and lock took, as entries of the log in bytes.
     pub bytes: (u64, u64),
 }
@@ -105,7 +109,7 @@ pub fn save(app: &mut App, wanted: &Wanted) -> Result<Impossible, Failure> {
             begun = true;
         } else if let Err(failure) = allowed(app, &log, &whom) {
             impossible.push((no, failure));
-        } else if is_saved(app, no, &whom)? {
+        } else if saved(app, no, &whom)?.is_some_and(|d| d.sending != Sending::Refused) {
             begun = true;
         } else {
             intents.push((no, Intent::Suspend { whom }));
@@ -127,23 +131,24 @@ fn allowed(app: &App, log: &Log, whom: &Whom) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the same command was typed before and its notice still waits.
-fn is_saved(app: &App, no: CommitteeNo, whom: &Whom) -> Result<bool, Failure> {
-    let drafts = app.vault.read(|vault| vault.unsent(no))?;
-    for draft in drafts.iter().filter(|draft| draft.new.what == What::Roster) {
-        if matches!(outbox::intent_of(draft)?, Intent::Suspend { whom: saved } if saved == *whom) {
-            return Ok(true);
+/// The notice that this or the same command before has saved, while it is there.
+fn saved(app: &App, no: CommitteeNo, whom: &Whom) -> Result<Option<Draft>, Failure> {
+    let drafts = app.vault.read(Read::drafts)?;
+    for draft in drafts.into_iter().filter(|d| d.new.committee == no && turns::is_cut_off(d)) {
+        if matches!(outbox::intent_of(&draft)?, Intent::Suspend { whom: saved } if saved == *whom) {
+            return Ok(Some(draft));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Sends what was saved. `tell` hears at each step what is safe from then on.
 pub async fn send(
     app: &mut App,
-    committees: Vec<Committee>,
+    wanted: &Wanted,
     tell: &mut impl FnMut(String),
 ) -> Result<Report, Failure> {
+    let committees = wanted.shared().cloned().collect();
     let _alone = relay::alone(app).await?;
     let mut report = Report::default();
     let mut open: Vec<(Connection, Vec<Committee>)> = Vec::new();
@@ -158,7 +163,7 @@ pub async fn send(
             continue;
         };
         for known in &committees {
-            notify(app, &connection, known, tell).await;
+            notify(app, &connection, known, &mut report, tell).await;
         }
         open.push((connection, committees));
     }
@@ -167,7 +172,7 @@ pub async fn send(
             // As it is since its notice.
             let known = &app.vault.read(|vault| vault.committee_no(known.no))?;
             sync::with_relay(app, &connection, std::slice::from_ref(known), &mut report).await?;
-            tell_of_lock(app, known, tell)?;
+            tell(lock_words(app, wanted, known)?);
         }
         connection.close().await;
     }
@@ -180,10 +185,12 @@ async fn notify(
     app: &mut App,
     connection: &Connection,
     known: &Committee,
+    report: &mut Report,
     tell: &mut impl FnMut(String),
 ) {
     let reference = names::committee_ref(&known.id);
-    match push::send_first(app, connection, known.no).await {
+    let sent = push::send_cut_offs(app, connection, known.no, &mut report.brought).await;
+    match sent {
         Ok(true) => tell(format!("{reference}  cut-off notice taken: the relay refuses them now")),
         Ok(false) => {}
         Err(error) => {
@@ -193,22 +200,20 @@ async fn notify(
     }
 }
 
-fn tell_of_lock(
-    app: &App,
-    known: &Committee,
-    tell: &mut impl FnMut(String),
-) -> Result<(), Failure> {
-    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
-    let roster = log.pulled()?.roster();
+/// What is safe in a committee once its log was followed: nothing, before they are cut off there.
+fn lock_words(app: &App, wanted: &Wanted, known: &Committee) -> Result<String, Failure> {
     let reference = names::committee_ref(&known.id);
-    tell(match roster.lock_pending() {
-        false => format!(
-            "{reference}  lock {}: what is sealed from now on they cannot open",
-            roster.epoch()
-        ),
-        true => format!("{reference}  the lock is not changed yet: nothing can be sent under it"),
-    });
-    Ok(())
+    let cuts = look(app, wanted, &Impossible::new())?;
+    let cut = cuts.into_iter().find(|cut| cut.known.no == known.no);
+    Ok(match cut.map(|cut| (cut.notice, cut.lock, cut.epoch)) {
+        Some((Notice::Accepted(_), LockChange::Changed, epoch)) => {
+            format!("{reference}  lock {epoch}: what is sealed from now on they cannot open")
+        }
+        Some((Notice::Accepted(_), LockChange::Pending, _)) => {
+            format!("{reference}  the lock is not changed yet: nothing can be sent under it")
+        }
+        _ => format!("{reference}  they are not cut off yet"),
+    })
 }
 
 /// How far it is in each committee.
@@ -222,7 +227,7 @@ pub fn look(app: &App, wanted: &Wanted, impossible: &Impossible) -> Result<Vec<C
             Some(Standing::Suspended(at) | Standing::Ended(at)) => Notice::Accepted(at),
             _ => match impossible.iter().find(|(no, _)| *no == membership.known.no) {
                 Some((_, failure)) => Notice::Impossible(failure.story()),
-                None => Notice::Pending,
+                None => waiting(app, membership.known.no, &whom)?,
             },
         };
         let changed = matches!(notice, Notice::Accepted(_)) && !roster.lock_pending();
@@ -236,9 +241,23 @@ pub fn look(app: &App, wanted: &Wanted, impossible: &Impossible) -> Result<Vec<C
             Notice::Pending | Notice::Impossible(_) => 0,
         };
         let of_lock = if changed { size(roster.current_lock().at)? } else { 0 };
-        cuts.push(Cut { notice, lock, bytes: (of_notice, of_lock), known: log.known.clone() });
+        let (bytes, epoch) = ((of_notice, of_lock), roster.epoch());
+        cuts.push(Cut { notice, lock, epoch, bytes, known: log.known.clone() });
     }
     Ok(cuts)
+}
+
+/// How far a notice is that the log does not have: one that its rules refused never will be.
+fn waiting(app: &App, no: CommitteeNo, whom: &Whom) -> Result<Notice, Failure> {
+    let refused = || Notice::Impossible("the committee's rules refused it".to_owned());
+    match saved(app, no, whom)? {
+        Some(draft) if draft.sending == Sending::Refused => {
+            let why = draft.refusal.map(|refusal| Notice::Impossible(refusal.why));
+            Ok(why.unwrap_or_else(refused))
+        }
+        Some(_) => Ok(Notice::Pending),
+        None => Ok(refused()),
+    }
 }
 
 /// What is left to do, if anything is.
@@ -249,13 +268,14 @@ pub fn unfinished(cuts: &[Cut]) -> Option<Failure> {
     let others = cuts.iter().any(|cut| matches!(cut.notice, Notice::Impossible(_)));
     let next = match others {
         false => "sealpost sync, again and again until nothing is pending",
-        true => "sealpost sync; where it cannot be done from here, call a coordinator now",
+        true => "sealpost sync; where it is impossible from here, call a coordinator now",
     };
     (!refs.is_empty()).then(|| {
         Failure::new(Error::NotDelivered, format!("Still pending in {}", refs.join(", ")))
-            .safe(
-                "What is shown as accepted holds. The rest is in the vault and goes at every sync.",
-            )
+            .safe("What is shown as accepted holds, and what is pending is saved and goes at every sync.")
             .next(next)
     })
 }
+
+#[cfg(test)]
+mod tests;

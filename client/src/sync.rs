@@ -7,23 +7,21 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sealpost_protocol::checkpoint::{Cosignature, Cosigner};
 use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, Reply, Request};
 use sealpost_protocol::limits;
-use tokio::time::timeout;
 
 use crate::app::App;
 use crate::audit;
 use crate::cutoff;
+use crate::deliver;
 use crate::error::{Failure, Kind as Error};
 use crate::invitations;
 use crate::join::{self, Opening};
 use crate::lease::Lease;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::Log;
-use crate::names;
 use crate::pull::{self, Brought};
 use crate::push;
 use crate::relay::{self, AskError};
@@ -32,15 +30,13 @@ use crate::vault::ahead::Ahead;
 use crate::vault::committees::{Committee, CommitteeNo, Standing};
 use crate::vault::evidence::Cosigned;
 use crate::vault::outbox::{Draft, Sending, What};
-use crate::vault::{Read, SyncLock, VaultError, Write};
+use crate::vault::{Read, Write};
 
 /// How old this device's own cosignature may become before an unchanged log is vouched for again.
 const VOUCH_AGAIN_MILLIS: u64 = 24 * 60 * 60 * 1000;
 /// How often coordinators are listened for who have not been heard for long. This device's own mark,
 /// which it renews at every change, says to the hour when it last did.
 const LISTEN_AGAIN_MILLIS: u64 = 60 * 60 * 1000;
-/// How long a command looks whether another sync takes what it saved along.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Which committees.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +145,7 @@ pub(crate) fn close(app: &App, scope: Scope, report: &mut Report) -> Result<(), 
     for draft in
         app.vault.read(Read::drafts)?.iter().filter(|draft| is_refused_change(draft, scope))
     {
-        report.brought.refused.push(never(draft).story());
+        report.brought.refused.push(deliver::never(draft).story());
     }
     Ok(())
 }
@@ -205,7 +201,11 @@ fn is_refused_change(draft: &Draft, scope: Scope) -> bool {
         && scope.holds(draft.new.committee)
 }
 
-fn note_answer(app: &mut App, committees: &[Committee], answered: bool) -> Result<(), Failure> {
+pub(crate) fn note_answer(
+    app: &mut App,
+    committees: &[Committee],
+    answered: bool,
+) -> Result<(), Failure> {
     let now = app.clock.now();
     app.vault.write(|vault| {
         committees.iter().try_for_each(|known| vault.set_answered(known.no, answered, now))
@@ -245,8 +245,8 @@ pub(crate) async fn with_relay(
         let opened = open(app, connection, known, &mut report.brought).await;
         report_failure(app, known, opened, report);
     }
-    let active: Vec<&Committee> =
-        committees.iter().filter(|known| known.standing == Standing::Active).collect();
+    let active = cut_off_first(app, connection, committees, report).await?;
+    let active: Vec<&Committee> = active.iter().collect();
     for some in active.chunks(limits::HEADS_COMMITTEES_MAX) {
         let states = match heads(connection, some).await {
             Ok(states) => states,
@@ -261,6 +261,26 @@ pub(crate) async fn with_relay(
         }
     }
     Ok(())
+}
+
+/// Sends the suspensions that wait, before anything is pulled. Returns the committees this device is in
+/// as they are since.
+async fn cut_off_first(
+    app: &mut App,
+    connection: &Connection,
+    committees: &[Committee],
+    report: &mut Report,
+) -> Result<Vec<Committee>, Failure> {
+    let mut active = Vec::new();
+    for known in committees.iter().filter(|known| known.standing == Standing::Active) {
+        let sent = push::send_cut_offs(app, connection, known.no, &mut report.brought).await;
+        if let Err(FollowError::Caught(caught)) = sent {
+            report_failure(app, known, Err(caught.into()), report);
+        }
+        // Whatever else kept it back is met again where the log is followed.
+        active.push(app.vault.read(|vault| vault.committee_no(known.no))?);
+    }
+    Ok(active)
 }
 
 pub(crate) fn report_failure(
@@ -431,88 +451,6 @@ async fn vouch(app: &mut App, connection: &Connection, no: CommitteeNo) -> Resul
         line: cosignature.text().to_owned(),
     };
     Ok(app.vault.write(|vault| vault.put_cosignature(no, &mark))?)
-}
-
-/// What became of something that was saved and was to go at once.
-#[derive(Debug)]
-pub enum Delivery {
-    /// The verified log has it.
-    Accepted,
-    /// It waits in the vault, and why.
-    Waiting(Failure),
-}
-
-/// Tries to send the draft `id` of committee `no`, for at most `patience`. Another sync that runs
-/// may take it along. Whatever fails, the draft is saved.
-pub fn deliver(app: &mut App, no: CommitteeNo, id: &str, patience: Duration) -> Delivery {
-    relay::run(attempt(app, no, id, patience)).unwrap_or_else(Delivery::Waiting)
-}
-
-async fn attempt(
-    app: &mut App,
-    no: CommitteeNo,
-    id: &str,
-    patience: Duration,
-) -> Result<Delivery, Failure> {
-    let before = app.vault.read(|vault| vault.committee_no(no))?;
-    let tried = timeout(patience, deliver_at_last(app, no, id)).await;
-    let Some(draft) = app.vault.read(|vault| vault.draft(id))? else {
-        return Ok(Delivery::Accepted);
-    };
-    if draft.sending == Sending::Refused {
-        if draft.new.what == What::Roster {
-            app.vault.write(|vault| vault.remove_draft(draft.no))?;
-        }
-        return Ok(Delivery::Waiting(never(&draft)));
-    }
-    match tried {
-        Ok(Ok(Some(failure))) => Ok(Delivery::Waiting(failure)),
-        Ok(Err(failure)) => Err(failure),
-        Ok(Ok(None)) | Err(_) => {
-            let now = app.vault.read(|vault| vault.committee_no(no))?;
-            if now.asked == before.asked {
-                // Not even a handshake: whoever writes next need not wait for it.
-                note_answer(app, &[now], false)?;
-            }
-            let reference = names::committee_ref(&before.id);
-            let what = format!("the relay of {reference} did not take it in time");
-            Ok(Delivery::Waiting(Failure::new(Error::NotDelivered, what)))
-        }
-    }
-}
-
-/// No log of this committee can ever admit it.
-fn never(draft: &Draft) -> Failure {
-    let why = draft.refusal.as_ref().map_or("", |refusal| refusal.why.as_str());
-    let failure = |what: String| Failure::new(Error::NotAllowed, what);
-    match draft.new.what {
-        What::Record => failure(format!("{} can never be admitted: {why}", draft.new.reference))
-            .safe("It is kept in the vault.")
-            .next("sealpost status"),
-        What::Roster => failure(format!("The change `{}` was refused: {why}", draft.new.kind))
-            .safe("The committee is as it was before.")
-            .next("sealpost committee show, and type it again if it is still wanted"),
-    }
-}
-
-async fn deliver_at_last(
-    app: &mut App,
-    no: CommitteeNo,
-    id: &str,
-) -> Result<Option<Failure>, Failure> {
-    loop {
-        match SyncLock::take(app.vault.home()) {
-            Ok(_alone) => {
-                let report = round(app, Scope::One(no)).await?;
-                return Ok(report.into_result().err());
-            }
-            Err(VaultError::SyncRunning) => tokio::time::sleep(LOOK_AGAIN).await,
-            Err(error) => return Err(error.into()),
-        }
-        if app.vault.read(|vault| vault.draft(id))?.is_none() {
-            return Ok(None);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -122,6 +122,24 @@ impl MemoryRelay {
     }
 }
 
+/// isla, who founded a committee, and olga, tomas and baran; all but baran coordinate.
+pub(crate) fn three_coordinators(relay: &mut MemoryRelay) -> (Person, [Person; 3]) {
+    let mut isla = Person::founds("isla", relay);
+    let mut others = ["olga", "tomas", "baran"].map(|handle| {
+        let mut person = Person::joins(handle, &mut isla, relay);
+        person.follows(relay).expect("let in");
+        person
+    });
+    for other in &others[..2] {
+        isla.wants(&Intent::Role { member: other.number(), role: RoleName::Coordinator });
+    }
+    isla.sends_all(relay);
+    for person in &mut others {
+        person.follows(relay).expect("followed");
+    }
+    (isla, others)
+}
+
 /// Somebody with a vault.
 pub(crate) struct Person {
     pub(crate) app: App,

@@ -79,7 +79,8 @@ pub async fn watch(
             return Err(failure);
         }
         let moved = report.brought.received > 0 || report.brought.sent > 0;
-        if first || moved {
+        let refused = !report.brought.refused.is_empty();
+        if first || moved || refused {
             tell(report)?;
         }
         first = false;

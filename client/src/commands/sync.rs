@@ -43,7 +43,11 @@ impl Sync {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
         if self.watch {
-            return relay::run(watch::watch(&mut app, |report| tell(session, &report)));
+            return relay::run(watch::watch(&mut app, |mut report| {
+                // No end of the command says them.
+                report.brought.faults.append(&mut report.brought.refused);
+                tell(session, &report)
+            }));
         }
         let _alone = SyncLock::take(app.vault.home())?;
         let report = relay::run(sync::round(&mut app, Scope::All))?;

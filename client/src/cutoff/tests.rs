@@ -151,3 +151,21 @@ fn an_approval_of_somebody_elses_removal_cuts_nobody_off() {
     assert!(failure.what.contains("removed"), "{}", failure.what);
     assert!(matches!(lie(told_of(&mut mira, &shown)), Lie::CutOffEntry));
 }
+
+#[test]
+fn a_cut_off_from_before_the_return_is_a_lie() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    baran.follows(&relay).expect("let in");
+    let whom = Whom::Member(baran.number());
+    isla.wants(&Intent::Suspend { whom: whom.clone() });
+    isla.sends_all(&mut relay);
+    isla.wants(&Intent::Restore { whom });
+    isla.sends_all(&mut relay);
+    let shown = relay.not_active(LeafIndex(2));
+    // As long as the return was not shown, it may be true.
+    assert!(matches!(told_of(&mut baran, &shown), FollowError::Failed(_)));
+    baran.follows(&relay).expect("served again");
+    assert!(matches!(lie(told_of(&mut baran, &shown)), Lie::CutOffOver));
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::changes::{Intent, PolicyParts, RoleName, Whom};
+use crate::changes::{Intent, PolicyParts, Whom};
 use crate::clock::Clock;
 use crate::village::{MemoryRelay, Person};
 
@@ -25,16 +25,7 @@ fn is_silent_on(person: &Person, words: &str) {
 /// isla and two others who coordinate, and baran; everybody vouches for what there is.
 fn scene() -> (MemoryRelay, Person, [Person; 3]) {
     let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let others = ["olga", "tomas", "baran"].map(|handle| {
-        let mut person = Person::joins(handle, &mut isla, &mut relay);
-        person.follows(&relay).expect("let in");
-        person
-    });
-    for other in &others[..2] {
-        isla.wants(&Intent::Role { member: other.number(), role: RoleName::Coordinator });
-    }
-    isla.sends_all(&mut relay);
+    let (mut isla, others) = crate::village::three_coordinators(&mut relay);
     for other in &others {
         vouch(&mut isla, other);
     }

@@ -1,7 +1,7 @@
 use sealpost_protocol::id::TreeSize;
 
 use super::*;
-use crate::changes::{Intent, PolicyParts, RoleName};
+use crate::changes::{Intent, PolicyParts};
 use crate::village::{MemoryRelay, Person};
 
 const WEEK: u64 = 7 * DAY_MILLIS;
@@ -9,15 +9,7 @@ const WEEK: u64 = 7 * DAY_MILLIS;
 /// Three coordinators and a member, under a lease of a week that is enforced or not.
 fn scene(enforced: bool) -> (MemoryRelay, Person, [Person; 3]) {
     let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let mut others = ["olga", "tomas", "baran"].map(|handle| {
-        let mut person = Person::joins(handle, &mut isla, &mut relay);
-        person.follows(&relay).expect("let in");
-        person
-    });
-    for other in &others[..2] {
-        isla.wants(&Intent::Role { member: other.number(), role: RoleName::Coordinator });
-    }
+    let (mut isla, mut others) = crate::village::three_coordinators(&mut relay);
     let lease_enforced = Some(enforced);
     isla.wants(&Intent::Policy(PolicyParts { lease_enforced, ..PolicyParts::default() }));
     if enforced {

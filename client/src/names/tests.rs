@@ -80,3 +80,13 @@ fn full_ids_are_taken_in_any_case_and_nothing_else_is_repeated() {
         assert!(!failure.story().contains(other), "{}", failure.story());
     }
 }
+
+#[test]
+fn who_cannot_be_typed_is_typed_by_ref() {
+    let devices = [DeviceId(Hash::of(b"a device"))];
+    let reference = device_ref(&devices[0]).to_string();
+    assert_eq!(typable("baran", &devices), "baran");
+    for called in ["", " baran", "ba\u{200b}ran", "ba\u{1b}[2Jran"] {
+        assert_eq!(typable(called, &devices), reference, "{called:?}");
+    }
+}

@@ -4,19 +4,7 @@ use crate::village::{MemoryRelay, Person};
 /// Three coordinators and a member.
 fn scene() -> (MemoryRelay, [Person; 4]) {
     let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let mut others = ["olga", "tomas", "baran"].map(|handle| {
-        let mut person = Person::joins(handle, &mut isla, &mut relay);
-        person.follows(&relay).expect("let in");
-        person
-    });
-    for other in &others[..2] {
-        isla.wants(&Intent::Role { member: other.number(), role: RoleName::Coordinator });
-    }
-    isla.sends_all(&mut relay);
-    for person in &mut others {
-        person.follows(&relay).expect("followed");
-    }
+    let (isla, others) = crate::village::three_coordinators(&mut relay);
     let [olga, tomas, baran] = others;
     (relay, [isla, olga, tomas, baran])
 }
@@ -75,4 +63,21 @@ fn what_one_did_oneself_and_what_came_before_is_no_news() {
     let mut mira = Person::joins("mira", &mut isla, &mut relay);
     news.extend(mira.follows(&relay).expect("let in").news);
     assert!(news.is_empty(), "{news:?}");
+}
+
+#[test]
+fn what_became_void_before_it_was_told_is_not_told_as_done() {
+    let (mut relay, [mut isla, olga, mut tomas, baran]) = scene();
+    isla.wants(&two_approvals());
+    isla.sends_all(&mut relay);
+    tomas.follows(&relay).expect("followed");
+    isla.wants(&Intent::Remove { member: baran.number() });
+    isla.sends_all(&mut relay);
+    // Other active coordinators: what waited is void.
+    isla.wants(&Intent::Suspend { whom: Whom::Member(olga.number()) });
+    isla.sends_all(&mut relay);
+    let news = tomas.follows(&relay).expect("followed").news;
+    assert!(news.iter().all(|line| !line.contains("removed baran")), "{news:?}");
+    let told = news.iter().find(|line| line.contains("wanted to remove baran")).expect("told");
+    assert!(told.ends_with("it is not so now"), "{told}");
 }

@@ -1,10 +1,12 @@
 //! A relay's lies, each beside the honest answer that is taken: exit 7, and the vault as before.
 
+use sealpost_protocol::change::{Change, Label};
 use sealpost_protocol::checkpoint::{Checkpoint, Origin};
 use sealpost_protocol::entry::{Entry, Header, UnverifiedEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{InvitationId, LeafIndex, Term, UnixMillis};
 use sealpost_protocol::invitation::{Invitation, InvitationSecret};
+use sealpost_protocol::seal::{EpochKeys, EpochSecret};
 use sealpost_protocol::sign::SigningKey;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -358,4 +360,19 @@ fn a_fold_of_an_older_program_is_made_again_from_the_entries() {
     isla.app.vault.write(|vault| vault.set_position(isla.no, &other)).expect("damaged");
     let failure = isla.app.vault.read(|vault| Log::load(vault, isla.no)).map(|_| ());
     assert_eq!(failure.expect_err("damaged").kind, crate::error::Kind::Damaged);
+}
+
+#[test]
+fn names_that_do_not_open_leave_a_newcomer_the_older_ones() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    let stranger = EpochKeys::new(EpochSecret::generate(&[7; 32]));
+    let label = crate::names::label(&isla.log().known).expect("reads").expect("is there");
+    let sealed = stranger.seal_label(&label).expect("it is short").into();
+    isla.posts(&mut relay, &Change::Label(Label { sealed }));
+    let brought = mira.follows(&relay).expect("let in");
+    assert!(brought.faults.iter().any(|fault| fault.contains("do not open")), "{brought:?}");
+    let label = crate::names::label(&mira.log().known).expect("reads").expect("the older one");
+    assert_eq!(label.members.len(), 2);
 }

@@ -3,6 +3,7 @@
 use sealpost_protocol::frame::Accepted;
 
 use super::*;
+use crate::changes::{Intent, RoleName};
 use crate::village::{MemoryRelay, Person};
 
 fn scene() -> (MemoryRelay, Person, Person) {
@@ -164,7 +165,7 @@ fn an_admission_that_somebody_else_made_is_done() {
     let card = isla.app.device.card();
     let intent = Intent::Admit {
         card: data_encoding::HEXLOWER.encode(card.as_bytes()),
-        role: crate::changes::RoleName::Member,
+        role: RoleName::Member,
         handle: "isla".to_owned(),
         country: "CH".to_owned(),
     };
@@ -211,7 +212,7 @@ fn what_can_never_be_sealed_is_set_aside_and_keeps_nothing_back() {
         sealpost_protocol::card::Card::sign(other.signing_key(), other.login_key(), &unusable);
     let intent = Intent::Admit {
         card: data_encoding::HEXLOWER.encode(card.as_bytes()),
-        role: crate::changes::RoleName::Member,
+        role: RoleName::Member,
         handle: "eve".to_owned(),
         country: "CH".to_owned(),
     };
@@ -372,4 +373,18 @@ fn a_push_is_no_longer_than_its_limit() {
         baran.follows(&relay).expect("followed");
     }
     assert_eq!(texts(&baran).len(), 2);
+}
+
+#[test]
+fn what_lacks_a_lock_keeps_nothing_behind_it_back() {
+    let (mut relay, mut isla, baran) = scene();
+    let device = baran.app.device.device_id().to_string();
+    isla.wants(&Intent::Grant { device, epoch: 9, again: true });
+    isla.writes("behind it");
+    isla.sends(&mut relay).expect("sent");
+    assert_eq!(texts(&isla), ["behind it"]);
+    // Alone it is told of, and stays.
+    let told = prepare(&mut isla.app, isla.no).map(|_| ()).expect_err("told");
+    assert_eq!(told.kind, Error::NotDelivered);
+    assert_eq!(isla.app.vault.read(Read::drafts).expect("read").len(), 1);
 }

@@ -283,3 +283,42 @@ fn a_cut_off_beside_another_sync_is_saved_and_goes_with_the_next() {
     assert_eq!(isla.sync()["sent"], 2, "the notice and the lock");
     let _ = baran.run(&["sync"]).fails(5, "not-allowed");
 }
+
+#[test]
+fn a_notice_counts_as_taken_only_when_the_notice_was() {
+    use sealpost_protocol::code::Code;
+    use sealpost_protocol::frame::{PushResult, Refused, Reply};
+    let programs = programs();
+    let relay = Tap::start();
+    let isla = Home::in_country(&programs, "isla", "CH");
+    let baran = Home::in_country(&programs, "baran", "TR");
+    let committee = isla.found(relay.address(), &relay.permit(), "Harbour");
+    isla.let_in(&committee, &baran);
+    // A record in flight, whose receipt never came.
+    let refuse = |reply: Reply| match reply {
+        Reply::Pushed(mut pushed) => {
+            let refused = PushResult::Refused(Refused { code: Code::Busy });
+            pushed.results.fill(refused);
+            Reply::Pushed(pushed)
+        }
+        reply => reply,
+    };
+    relay.lie(move |request, reply| match request {
+        Request::Push(_) => refuse(reply),
+        Request::Pull(_) | Request::Heads(_) => Reply::Refused(Refused { code: Code::Busy }),
+        _ => reply,
+    });
+    let note = json!({ "text": "in flight" });
+    let _ = isla.try_record_new("note", &committee, &note).exits(3);
+    // It is taken now, and the notice behind it is not.
+    relay.lie(move |request, reply| match pushed(request) {
+        Some(Change::Suspend(_)) => refuse(reply),
+        _ => reply,
+    });
+    let cut = isla.run_plain(&["member", "suspend", "baran", "--yes"]);
+    assert!(!cut.stderr_text().contains("notice taken"), "{cut:?}");
+    relay.tell_the_truth();
+    isla.sync();
+    let again = isla.run(&["member", "suspend", "baran", "--yes"]).exits(0).json();
+    assert_eq!(again["committees"][0]["lock"], "changed");
+}

@@ -53,6 +53,7 @@ impl Admit {
         let state = match &outcome {
             Outcome::InForce | Outcome::LockDue => "admitted",
             Outcome::Waits { .. } => "waiting",
+            Outcome::Overtaken => "overtaken",
             Outcome::Saved(_) => "saved",
         };
         let admitted = Admitted {

@@ -5,12 +5,12 @@ use serde::Serialize;
 use crate::app::Session;
 use crate::changes::Intent;
 use crate::commands::{CHANGE_PATIENCE, not_sent};
+use crate::deliver::{Delivery, deliver};
 use crate::error::Failure;
 use crate::handover;
 use crate::names;
 use crate::outbox;
 use crate::persons;
-use crate::sync::{self, Delivery};
 use crate::ui::display::Untrusted;
 
 /// Hands a member's devices a lock that this device holds: the present one anew, when theirs is
@@ -55,7 +55,7 @@ impl Grant {
         let intents: Vec<(_, Intent)> = grants.iter().map(|grant| (no, grant.clone())).collect();
         let ids = outbox::save_intents(&mut app, &intents)?;
         let delivery = match ids.last() {
-            Some(id) => sync::deliver(&mut app, no, id, CHANGE_PATIENCE),
+            Some(id) => deliver(&mut app, no, id, CHANGE_PATIENCE),
             None => Delivery::Accepted,
         };
         let (state, failure) = match delivery {

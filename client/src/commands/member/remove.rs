@@ -3,6 +3,7 @@
 use crate::app::Session;
 use crate::changes::Intent;
 use crate::error::Failure;
+use crate::names;
 use crate::persons;
 use crate::ui::input;
 
@@ -29,7 +30,8 @@ impl Remove {
         let member =
             app.vault.read(|vault| persons::one(vault, &self.member, self.committee.as_deref()))?;
         if !self.yes {
-            input::confirm("This removes a member for good.", &member.handle)?;
+            let name = names::typable(&member.handle, &member.devices);
+            input::confirm("This removes a member for good.", &name)?;
         }
         let intent = Intent::Remove { member: member.number.0 };
         super::change(session, &mut app, &member, intent, "The removal")

@@ -79,11 +79,10 @@ impl Suspend {
         if !self.yes {
             let all: Vec<String> = wanted.shared().map(reference).collect();
             let what = format!("This cuts {handle} off in {}.", all.join(", "));
-            input::confirm(&what, &handle)?;
+            input::confirm(&what, &names::typable(&handle, &devices))?;
         }
         let impossible = suspend::save(&mut app, &wanted)?;
-        let committees: Vec<Committee> = wanted.shared().cloned().collect();
-        let sent = relay::run(suspend::send(&mut app, committees, &mut |line| {
+        let sent = relay::run(suspend::send(&mut app, &wanted, &mut |line| {
             session.ui.talk(&line);
         }));
         let report = match sent {

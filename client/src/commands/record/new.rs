@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::app::{App, Session};
 use crate::commands::delivered;
+use crate::deliver::{Delivery, deliver};
 use crate::error::{Failure, Kind as Error};
 use crate::kinds::Kind;
 use crate::members;
 use crate::names;
 use crate::outbox::{self, Saved};
-use crate::sync::{self, Delivery};
 use crate::ui::input::TextSource;
 use crate::ui::prompt;
 use crate::vault::committees::Committee;
@@ -98,7 +98,7 @@ fn send(app: &mut App, committee: &Committee, id: &str) -> Delivery {
         let what = "the relay did not answer last time";
         return Delivery::Waiting(Failure::new(Error::NotDelivered, what));
     }
-    sync::deliver(app, committee.no, id, SEND_PATIENCE)
+    deliver(app, committee.no, id, SEND_PATIENCE)
 }
 
 fn tell(session: &mut Session, saved: &Saved, state: &'static str) -> Result<(), Failure> {
