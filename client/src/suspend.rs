@@ -9,6 +9,8 @@
 //! A notice costs under 2 KB, and from its receipt on the relay refuses the devices: each step is of
 //! use without the next. What a relay did not take goes at the next sync, in the same order.
 
+use std::collections::BTreeSet;
+
 use sealpost_protocol::change::{Change, Suspend, Target};
 use sealpost_protocol::id::{DeviceId, Epoch, LeafIndex};
 use sealpost_protocol::roster::Standing;
@@ -75,6 +77,13 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// The devices that are meant, each once.
+    pub fn devices(&self) -> Vec<DeviceId> {
+        let all = self.memberships.iter().flat_map(|one| one.devices.iter().copied());
+        let meant = all.filter(|device| self.device.is_none_or(|one| one == *device));
+        meant.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The committees in which there is somebody to cut off.
     pub fn shared(&self) -> impl Iterator<Item = &Committee> {
         let here = self.memberships.iter().filter(|one| self.whom(one).is_some());

@@ -8,8 +8,10 @@ use crate::commands::{CHANGE_PATIENCE, settled, state_of};
 use crate::decide;
 use crate::error::Failure;
 use crate::names;
-use crate::persons::Membership;
+use crate::persons::{self, Membership};
+use crate::suspend::Wanted;
 use crate::ui::display::Untrusted;
+use crate::vault::Read;
 
 pub mod admit;
 pub mod exposure;
@@ -46,6 +48,47 @@ impl Member {
             Self::Grant(command) => command.run(session),
             Self::Exposure(command) => command.run(session),
         }
+    }
+}
+
+/// A member of one committee, as typed.
+#[derive(Debug, clap::Args)]
+struct Whose {
+    /// The member, by handle or by the REF of a device.
+    #[arg(value_name = "MEMBER")]
+    member: String,
+    /// The committee; may be left out when only one is shared with them.
+    #[arg(long, value_name = "REF")]
+    committee: Option<String>,
+}
+
+impl Whose {
+    fn membership(&self, vault: &Read<'_>) -> Result<Membership, Failure> {
+        persons::one(vault, &self.member, self.committee.as_deref())
+    }
+}
+
+/// A person in every committee shared with them, as typed.
+#[derive(Debug, clap::Args)]
+struct Person {
+    /// The member, by handle or by the REF of a device.
+    #[arg(value_name = "MEMBER")]
+    member: String,
+    /// The committee in which the member is named, when two persons have one handle.
+    #[arg(long, value_name = "REF")]
+    committee: Option<String>,
+    /// One device alone, by its REF: lost or stolen, while its owner goes on.
+    #[arg(long, value_name = "REF")]
+    device: Option<String>,
+}
+
+impl Person {
+    fn wanted(&self, vault: &Read<'_>) -> Result<Wanted, Failure> {
+        let memberships = persons::everywhere(vault, &self.member, self.committee.as_deref())?;
+        let all = Wanted { memberships, device: None };
+        let device = self.device.as_deref();
+        let device = device.map(|typed| persons::device(&all.devices(), typed)).transpose()?;
+        Ok(Wanted { device, ..all })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Whose;
 use crate::app::Session;
 use crate::changes::Intent;
 use crate::commands::{CHANGE_PATIENCE, not_sent};
@@ -10,19 +11,14 @@ use crate::error::Failure;
 use crate::handover;
 use crate::names;
 use crate::outbox;
-use crate::persons;
 use crate::ui::display::Untrusted;
 
 /// Hands a member's devices a lock that this device holds: the present one anew, when theirs is
 /// broken, or earlier ones that were withheld.
 #[derive(Debug, clap::Args)]
 pub struct Grant {
-    /// The member, by handle or by the REF of a device.
-    #[arg(value_name = "MEMBER")]
-    member: String,
-    /// The committee; may be left out when only one is shared with them.
-    #[arg(long, value_name = "REF")]
-    committee: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Every earlier lock that this device holds and theirs do not: the history withheld from them.
     #[arg(long, conflicts_with = "lock")]
     history: bool,
@@ -43,8 +39,7 @@ struct Granted {
 impl Grant {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
-        let member =
-            app.vault.read(|vault| persons::one(vault, &self.member, self.committee.as_deref()))?;
+        let member = app.vault.read(|vault| self.whose.membership(vault))?;
         let no = member.known.no;
         let wanted = match (self.history, self.lock) {
             (true, _) => handover::Locks::History,

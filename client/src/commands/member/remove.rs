@@ -1,10 +1,10 @@
 //! `sealpost member remove`
 
+use super::Whose;
 use crate::app::Session;
 use crate::changes::Intent;
 use crate::error::Failure;
 use crate::names;
-use crate::persons;
 use crate::ui::input;
 
 /// Ends a membership for good, and changes the lock. Their devices can never come back.
@@ -13,12 +13,8 @@ use crate::ui::input;
 /// committee: `member suspend`.
 #[derive(Debug, clap::Args)]
 pub struct Remove {
-    /// The member, by handle or by the REF of a device.
-    #[arg(value_name = "MEMBER")]
-    member: String,
-    /// The committee; may be left out when only one is shared with them.
-    #[arg(long, value_name = "REF")]
-    committee: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Do not ask for the handle to be typed again.
     #[arg(long)]
     yes: bool,
@@ -27,8 +23,7 @@ pub struct Remove {
 impl Remove {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
-        let member =
-            app.vault.read(|vault| persons::one(vault, &self.member, self.committee.as_deref()))?;
+        let member = app.vault.read(|vault| self.whose.membership(vault))?;
         if !self.yes {
             let name = names::typable(&member.handle, &member.devices);
             input::confirm("This removes a member for good.", &name)?;

@@ -2,6 +2,7 @@
 
 use sealpost_protocol::change::Target;
 
+use super::Whose;
 use crate::app::Session;
 use crate::changes::Intent;
 use crate::error::Failure;
@@ -13,12 +14,8 @@ use crate::persons;
 /// say in it until the others have decided the suspension.
 #[derive(Debug, clap::Args)]
 pub struct Restore {
-    /// The member, by handle or by the REF of a device.
-    #[arg(value_name = "MEMBER")]
-    member: String,
-    /// The committee; may be left out when only one is shared with them.
-    #[arg(long, value_name = "REF")]
-    committee: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// One suspended device alone, by its REF.
     #[arg(long, value_name = "REF")]
     device: Option<String>,
@@ -27,8 +24,7 @@ pub struct Restore {
 impl Restore {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
-        let member =
-            app.vault.read(|vault| persons::one(vault, &self.member, self.committee.as_deref()))?;
+        let member = app.vault.read(|vault| self.whose.membership(vault))?;
         let target = match &self.device {
             None => Target::Member(member.number),
             Some(typed) => Target::Device(persons::device(&member.devices, typed)?),

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
+use super::Person;
 use crate::app::Session;
 use crate::error::{Failure, Kind};
 use crate::exposure::{self, Exposure};
 use crate::names;
-use crate::persons;
 use crate::relay;
-use crate::suspend::{self, Cut, LockChange, Notice, Wanted};
+use crate::suspend::{self, Cut, LockChange, Notice};
 use crate::sync::Report;
 use crate::ui::display::Untrusted;
 use crate::ui::{input, table};
@@ -22,15 +22,8 @@ use crate::vault::committees::Committee;
 /// pending: it goes at every sync until it is done.
 #[derive(Debug, clap::Args)]
 pub struct Suspend {
-    /// The member, by handle or by the REF of a device.
-    #[arg(value_name = "MEMBER")]
-    member: String,
-    /// The committee in which the member is named, when two persons have one handle.
-    #[arg(long, value_name = "REF")]
-    committee: Option<String>,
-    /// One device alone, by its REF: lost or stolen, while its owner goes on.
-    #[arg(long, value_name = "REF")]
-    device: Option<String>,
+    #[command(flatten)]
+    person: Person,
     /// Do not ask for the handle to be typed again.
     #[arg(long)]
     yes: bool,
@@ -66,16 +59,10 @@ struct CutShown {
 impl Suspend {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
-        let memberships = app
-            .vault
-            .read(|vault| persons::everywhere(vault, &self.member, self.committee.as_deref()))?;
-        let mut devices: Vec<_> =
-            memberships.iter().flat_map(|member| member.devices.iter().copied()).collect();
-        devices.sort();
-        devices.dedup();
-        let device = self.device.map(|typed| persons::device(&devices, &typed)).transpose()?;
-        let handle = memberships.first().map_or_else(String::new, |one| one.handle.clone());
-        let wanted = Wanted { memberships, device };
+        let wanted = app.vault.read(|vault| self.person.wanted(vault))?;
+        let devices = wanted.devices();
+        let handle = wanted.memberships.first();
+        let handle = handle.map_or_else(String::new, |one| one.handle.clone());
         if !self.yes {
             let all: Vec<String> = wanted.shared().map(reference).collect();
             let what = format!("This cuts {handle} off in {}.", all.join(", "));
@@ -93,11 +80,7 @@ impl Suspend {
         let cuts = suspend::look(&app, &wanted, &impossible)?;
         let shown = Suspended {
             handle,
-            devices: device
-                .map_or(devices, |device| vec![device])
-                .iter()
-                .map(|id| names::device_ref(id).to_string())
-                .collect(),
+            devices: devices.iter().map(|id| names::device_ref(id).to_string()).collect(),
             committees: cuts.iter().map(CutShown::of).collect::<Result<_, _>>()?,
             exposure: app.vault.read(|vault| exposure::of(vault, &wanted))?,
         };
