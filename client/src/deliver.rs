@@ -28,21 +28,33 @@ pub enum Delivery {
 /// Tries to send the draft `id` of committee `no`, for at most `patience`. Another sync that runs
 /// may take it along. Whatever fails, the draft is saved.
 pub fn deliver(app: &mut App, no: CommitteeNo, id: &str, patience: Duration) -> Delivery {
-    relay::run(attempt(app, no, id, patience)).unwrap_or_else(Delivery::Waiting)
+    deliver_all(app, no, std::slice::from_ref(&id), patience)
+}
+
+/// As [`deliver`], of several drafts: accepted when the log has them all.
+pub fn deliver_all(
+    app: &mut App,
+    no: CommitteeNo,
+    ids: &[impl AsRef<str>],
+    patience: Duration,
+) -> Delivery {
+    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+    relay::run(attempt(app, no, &ids, patience)).unwrap_or_else(Delivery::Waiting)
 }
 
 async fn attempt(
     app: &mut App,
     no: CommitteeNo,
-    id: &str,
+    ids: &[&str],
     patience: Duration,
 ) -> Result<Delivery, Failure> {
     let before = app.vault.read(|vault| vault.committee_no(no))?;
-    let tried = timeout(patience, deliver_at_last(app, no, id)).await;
-    let Some(draft) = app.vault.read(|vault| vault.draft(id))? else {
+    let tried = timeout(patience, deliver_at_last(app, no, ids)).await;
+    let left = left(app, ids)?;
+    if left.is_empty() {
         return Ok(Delivery::Accepted);
-    };
-    if draft.sending == Sending::Refused {
+    }
+    if let Some(draft) = left.into_iter().find(is_refused) {
         if draft.new.what == What::Roster {
             app.vault.write(|vault| vault.remove_draft(draft.no))?;
         }
@@ -81,9 +93,14 @@ pub(crate) fn never(draft: &Draft) -> Failure {
 async fn deliver_at_last(
     app: &mut App,
     no: CommitteeNo,
-    id: &str,
+    ids: &[&str],
 ) -> Result<Option<Failure>, Failure> {
     loop {
+        // Another sync had them accepted, or refused: a round of ours would drop what says so.
+        let left = left(app, ids)?;
+        if left.is_empty() || left.iter().any(is_refused) {
+            return Ok(None);
+        }
         match SyncLock::take(app.vault.home()) {
             Ok(_alone) => {
                 let report = round(app, Scope::One(no)).await?;
@@ -92,10 +109,19 @@ async fn deliver_at_last(
             Err(VaultError::SyncRunning) => tokio::time::sleep(LOOK_AGAIN).await,
             Err(error) => return Err(error.into()),
         }
-        if app.vault.read(|vault| vault.draft(id))?.is_none() {
-            return Ok(None);
-        }
     }
+}
+
+/// Those drafts that are still there.
+fn left(app: &App, ids: &[&str]) -> Result<Vec<Draft>, VaultError> {
+    app.vault.read(|vault| {
+        let found = ids.iter().map(|id| vault.draft(id));
+        Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    })
+}
+
+fn is_refused(draft: &Draft) -> bool {
+    draft.sending == Sending::Refused
 }
 
 #[cfg(test)]

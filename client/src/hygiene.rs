@@ -194,15 +194,15 @@ impl Looker<'_> {
     }
 
     fn waiting(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
-        for one in proposals::waiting(self.vault, self.known.no, self.own)? {
+        for one in proposals::waiting(self.vault, self.known.no, self.own, self.now)? {
             let until = one.until.as_ref().map_or_else(String::new, |at| format!(", until {at}"));
-            let waits_for = one.waits_for.join(", ");
+            let others = one.others();
             items.push(item(
                 format!(
                     "{} waits for {} more{until}: {} proposes to {}",
                     one.reference, one.missing, one.by, one.what
                 ),
-                one.next.unwrap_or_else(|| format!("ask {waits_for}")),
+                one.next.unwrap_or(others),
             ));
         }
         Ok(())

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_protocol::card::RecipientBytes;
-use sealpost_protocol::change::{Change, Grant, Role};
+use sealpost_protocol::change::{Change, Grant};
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee as Fold;
 use sealpost_protocol::entry::{Header, UnverifiedEntry};
@@ -28,16 +28,14 @@ pub struct Keys<'a> {
     fold: &'a Fold,
     ready: BTreeMap<Epoch, EpochKeys>,
     gained: BTreeSet<Epoch>,
-    /// The later epoch of each link that was found not to lead back.
-    broken_links: BTreeSet<Epoch>,
     faults: Vec<String>,
 }
 
 impl<'a> Keys<'a> {
     /// The keys of committee `no`, whose log is folded in `fold`.
     pub fn new(device: &'a DeviceIdentity, no: CommitteeNo, fold: &'a Fold) -> Self {
-        let (ready, gained, broken_links, faults) = Default::default();
-        Self { device, no, fold, ready, gained, broken_links, faults }
+        let (ready, gained, faults) = Default::default();
+        Self { device, no, fold, ready, gained, faults }
     }
 
     /// This device.
@@ -99,7 +97,7 @@ impl<'a> Keys<'a> {
             Change::Grant(grant) if grant.device == self.device.device_id() => {
                 self.take_grant(vault, &grant.file, grant.epoch)
             }
-            Change::Link(link) => self.take_link(vault, &link.file, link.epoch).map(drop),
+            Change::Link(link) => self.check_link(vault, &link.file, link.epoch, header),
             _ => Ok(()),
         }
     }
@@ -120,35 +118,6 @@ impl<'a> Keys<'a> {
             }
         }
         Ok(())
-    }
-
-    /// The later epoch of each broken link that nobody has repaired and this device should: a
-    /// coordinator who did not make it, or anybody when there is no such coordinator.
-    pub fn links_to_repair(&mut self, vault: &Read<'_>) -> Result<Vec<Epoch>, Failure> {
-        let mut owed = Vec::new();
-        for epoch in self.broken_links.clone() {
-            let before = Epoch(epoch.0 - 1);
-            let Some(expected) = self.recipient_of(before) else { continue };
-            let links = self.links_in_log(vault, epoch)?;
-            let Some(keys) = self.of(vault, epoch)? else { continue };
-            let opens = |link: &Vec<u8>| keys.open_link(link, &expected).is_ok();
-            let is_repaired = links.iter().any(opens);
-            let can = vault.epoch_secret(self.no, before)?.is_some();
-            if !is_repaired && can && self.should_repair(vault, epoch)? {
-                owed.push(epoch);
-            }
-        }
-        Ok(owed)
-    }
-
-    fn should_repair(&self, vault: &Read<'_>, epoch: Epoch) -> Result<bool, Failure> {
-        let roster = self.fold.roster();
-        let Some(lock) = roster.lock_state(epoch) else { return Ok(false) };
-        let maker = entry_at(vault, self.no, lock.at)?.header().author;
-        let coordinates = |device| roster.role_of(device) == Some(Role::Coordinator);
-        let others = roster.active_devices().any(|device| device != maker && coordinates(device));
-        let own = self.device.device_id();
-        Ok(own != maker && (coordinates(own) || !others))
     }
 
     /// The links from `epoch` to the one before: the lock's own, then repairs, the newest first.
@@ -224,9 +193,14 @@ impl<'a> Keys<'a> {
     ) -> Result<(), Failure> {
         let before = Epoch(epoch.0.saturating_sub(1));
         match self.opened_link(vault, file, epoch)? {
-            Some(Ok(secret)) => self.store(vault, before, &secret),
+            Some(Ok(secret)) => {
+                vault.drop_broken_link(self.no, epoch)?;
+                self.store(vault, before, &secret)
+            }
             Some(Err(error)) => {
-                self.broken_links.insert(epoch);
+                if !self.leads_back(vault, epoch)? {
+                    vault.put_broken_link(self.no, epoch)?;
+                }
                 let maker = names::device_ref(&header.author);
                 self.fault(format!(
                     "The link of lock {before} in lock {epoch}, made by {maker}, is broken: {error}"
@@ -235,6 +209,16 @@ impl<'a> Keys<'a> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether any link in the log leads from `epoch` to the one before.
+    fn leads_back(&mut self, vault: &Read<'_>, epoch: Epoch) -> Result<bool, Failure> {
+        for link in self.links_in_log(vault, epoch)? {
+            if let Some(Ok(_)) = self.opened_link(vault, &link, epoch)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What a link leads to; nothing when this device does not hold the later epoch.

@@ -3,7 +3,7 @@
 use sealpost_protocol::change::{Change, SetRole, Target};
 use sealpost_protocol::entry::{Admitted, Kind};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{DeviceId, MemberNumber};
+use sealpost_protocol::id::{DeviceId, MemberNumber, UnixMillis};
 use sealpost_protocol::roster::{Proposed, Roster};
 
 use crate::changes::RoleName;
@@ -20,13 +20,13 @@ pub fn of(
     vault: &Read<'_>,
     no: CommitteeNo,
     own: DeviceId,
-    before: &Roster,
-    after: &Roster,
+    now: UnixMillis,
+    (before, after): (&Roster, &Roster),
     admitted: &[Admitted],
 ) -> Result<Vec<String>, Failure> {
     let known = vault.committee_no(no)?;
     let people = People::load(vault, no)?;
-    let teller = Teller { vault, known: &known, own, before, after, people: &people };
+    let teller = Teller { vault, known: &known, own, now, before, after, people: &people };
     let by_others = admitted
         .iter()
         .filter(|new| new.entry.header().kind == Kind::Roster && new.entry.header().author != own);
@@ -43,6 +43,7 @@ struct Teller<'a> {
     vault: &'a Read<'a>,
     known: &'a Committee,
     own: DeviceId,
+    now: UnixMillis,
     before: &'a Roster,
     after: &'a Roster,
     people: &'a People,
@@ -107,11 +108,11 @@ impl Teller<'_> {
     /// What waits for somebody, and the command for whoever may type it.
     fn waits(&self, leaf: &Hash, new: &Admitted) -> Result<String, Failure> {
         let reference = names::change_ref(leaf).to_string();
-        let waiting = proposals::waiting(self.vault, self.known.no, self.own)?;
+        let waiting = proposals::waiting(self.vault, self.known.no, self.own, self.now)?;
         let Some(one) = waiting.into_iter().find(|one| one.reference == reference) else {
             return Ok(format!("{}: {reference} waits", self.reference()));
         };
-        let next = one.next.unwrap_or_else(|| format!("it waits for {}", one.waits_for.join(", ")));
+        let next = one.next.clone().unwrap_or_else(|| one.others());
         let (committee, by) = (self.reference(), self.author(new));
         Ok(match self.is_undecided(leaf) {
             true => format!("{committee}: {by} suspended a coordinator. To {}: {next}", one.what),

@@ -36,6 +36,8 @@ pub struct Waiting {
     pub waits_for: Vec<String>,
     /// Until when it can be approved; none: for as long as it is undecided.
     pub until: Option<String>,
+    /// Whether that is over: it can only be proposed anew.
+    pub expired: bool,
     /// What this device's member may type; none when it waits for others.
     pub next: Option<String>,
     #[serde(skip)]
@@ -43,13 +45,18 @@ pub struct Waiting {
 }
 
 /// What waits in committee `no`. `own` is this device.
-pub fn waiting(vault: &Read<'_>, no: CommitteeNo, own: DeviceId) -> Result<Vec<Waiting>, Failure> {
+pub fn waiting(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    own: DeviceId,
+    now: UnixMillis,
+) -> Result<Vec<Waiting>, Failure> {
     let log = Log::load(vault, no)?;
     let Some(fold) = log.fold() else { return Ok(Vec::new()) };
     let people = People::load(vault, no)?;
     let roster = fold.roster();
     let member = roster.device(own).map(|device| device.member);
-    let shown = Shown { known: &log.known, roster, people: &people, own: member };
+    let shown = Shown { known: &log.known, roster, people: &people, own: member, now };
     let suspensions = roster.undecided().map(|(leaf, one)| shown.suspension(leaf, one));
     let proposals = roster.proposals().map(|(leaf, one)| shown.proposal(leaf, one));
     Ok(suspensions.chain(proposals).collect())
@@ -59,12 +66,13 @@ pub fn waiting(vault: &Read<'_>, no: CommitteeNo, own: DeviceId) -> Result<Vec<W
 pub fn named(
     vault: &Read<'_>,
     own: DeviceId,
+    now: UnixMillis,
     typed: &str,
 ) -> Result<(CommitteeNo, Hash, Waiting), Failure> {
     let wanted = Wanted::parse(typed, "RC")?;
     let mut all = Vec::new();
     for known in vault.committees()?.iter().filter(|known| known.standing == Known::Active) {
-        all.extend(waiting(vault, known.no, own)?.into_iter().map(|one| (known.no, one)));
+        all.extend(waiting(vault, known.no, own, now)?.into_iter().map(|one| (known.no, one)));
     }
     let full = |(_, one): &(CommitteeNo, Waiting)| one.leaf.to_string();
     let found = wanted.one_of(all, full, |(_, one)| names::change_ref(&one.leaf));
@@ -179,6 +187,7 @@ struct Shown<'a> {
     roster: &'a Roster,
     people: &'a People,
     own: Option<MemberNumber>,
+    now: UnixMillis,
 }
 
 impl Shown<'_> {
@@ -189,14 +198,17 @@ impl Shown<'_> {
                 |(_, one): (Hash, &Suspension)| one.by == member && Some(one.member) == target;
             !matches!(proposal.change, Proposed::Role(_)) && self.roster.undecided().any(by_them)
         };
+        let age = PROPOSAL_DAYS_MAX * 24 * 60 * 60 * 1_000;
+        let until = UnixMillis(proposal.made_at.0.saturating_add(age));
+        let expired = self.now > until;
         let may = |member: &MemberNumber| {
-            Some(*member) != target && !proposal.approved.contains(member) && !is_bound(*member)
+            let is_for_it = proposal.approved.contains(member);
+            Some(*member) != target && !is_for_it && !is_bound(*member) && !expired
         };
         let may: Vec<MemberNumber> =
             self.roster.active_coordinators().into_iter().filter(may).collect();
-        let age = PROPOSAL_DAYS_MAX * 24 * 60 * 60 * 1_000;
-        let until = UnixMillis(proposal.made_at.0.saturating_add(age));
         Waiting {
+            expired,
             what: words(&proposal.change, self.roster, self.people),
             by: self.people.member(proposal.by),
             approved: self.names(&proposal.approved),
@@ -233,6 +245,7 @@ impl Shown<'_> {
             approved: Vec::new(),
             missing: 0,
             until: None,
+            expired: false,
             leaf,
         }
     }
@@ -243,12 +256,18 @@ impl Shown<'_> {
 }
 
 impl Waiting {
+    /// Whom it waits for, when that is not this device's member.
+    pub fn others(&self) -> String {
+        match self.waits_for.as_slice() {
+            _ if self.expired => "too old to be approved: propose it anew".to_owned(),
+            [] => "nobody can approve it now".to_owned(),
+            others => format!("waits for {}", others.join(", ")),
+        }
+    }
+
     /// The cells of a table.
     pub fn cells(&self) -> Vec<String> {
-        let next = match &self.next {
-            Some(next) => next.clone(),
-            None => format!("waits for {}", self.waits_for.join(", ")),
-        };
+        let next = self.next.clone().unwrap_or_else(|| self.others());
         let (what, by) = (self.what.clone(), self.by.clone());
         vec![
             self.reference.clone(),

@@ -14,14 +14,12 @@ use sealpost_protocol::tree;
 
 use crate::app::App;
 use crate::catalog;
-use crate::changes::Intent;
 use crate::error::Failure;
 use crate::join::Opening;
 use crate::keys::{self, Keys};
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::{Extension, Log, Mark, MarkBy, Pulled};
 use crate::news;
-use crate::outbox::put_intent;
 use crate::relay::AskError;
 use crate::transport::{Connection, PeerError, TransportError};
 use crate::ui::progress::Progress;
@@ -178,9 +176,6 @@ fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Fai
         vault.put_nodes(no, tree::node_count(extension.from), &extension.nodes)?;
         let mut keys = Keys::new(device, no, &extension.fold);
         take_changes(vault, &mut keys, &extension.admitted)?;
-        for epoch in keys.links_to_repair(vault)? {
-            put_intent(vault, no, &Intent::Link { epoch: epoch.0 }, now)?;
-        }
         store_label(vault, &mut keys, no, &extension.admitted)?;
         catalog::open_new(vault, &mut keys, no, &extension.admitted)?;
         let gained = keys.gained().clone();
@@ -192,8 +187,8 @@ fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Fai
         store_position(vault, log, extension)?;
         // A newcomer was told nothing yet: what came before is no news.
         if let Some(before) = log.fold() {
-            let (before, after) = (before.roster(), extension.fold.roster());
-            brought.news = news::of(vault, no, own, before, after, &extension.admitted)?;
+            let rosters = (before.roster(), extension.fold.roster());
+            brought.news = news::of(vault, no, own, now, rosters, &extension.admitted)?;
         }
         Ok(brought)
     })

@@ -16,7 +16,7 @@ use sealpost_protocol::entry::{Entry, Header, Kind, UnverifiedEntry, VERSION};
 use sealpost_protocol::frame::{PushRequest, PushResult, Pushed, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::hybrid::Recipient;
-use sealpost_protocol::id::{AuthorSeq, DeviceId, MemberNumber, UnixMillis};
+use sealpost_protocol::id::{AuthorSeq, DeviceId, Epoch, MemberNumber, UnixMillis};
 use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::record::{Binding, Fields, LocalRecordError, RecordBody, RecordId, SEALED};
 use sealpost_protocol::roster::PeerRosterError;
@@ -25,8 +25,8 @@ use sealpost_protocol::{codec, tree};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::changes;
 use crate::changes::build::{Maker, build, no_key};
+use crate::changes::{self, Intent};
 use crate::error::{Failure, Kind as Error};
 use crate::keys::Keys;
 use crate::lease::Lease;
@@ -310,7 +310,12 @@ fn is_done(vault: &Read<'_>, log: &Log, device: DeviceId, draft: &Draft) -> Resu
             let own = |held: &Record| held.committee == log.known.no && held.author == device;
             Ok(vault.records_by_id(&draft.new.id)?.iter().any(own))
         }
-        What::Roster => intent_of(draft)?.is_done(log.pulled()?),
+        What::Roster => match intent_of(draft)? {
+            Intent::Link { epoch } => {
+                Ok(!vault.broken_links(log.known.no)?.contains(&Epoch(epoch)))
+            }
+            intent => intent.is_done(log.pulled()?),
+        },
     }
 }
 

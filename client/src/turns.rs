@@ -2,10 +2,11 @@
 
 use sealpost_protocol::change::Role;
 use sealpost_protocol::committee::Committee as Fold;
-use sealpost_protocol::id::{DeviceId, UnixMillis};
+use sealpost_protocol::id::{DeviceId, Epoch, UnixMillis};
 
 use crate::changes::Intent;
 use crate::error::Failure;
+use crate::keys;
 use crate::outbox::{intent_of, put_intent};
 use crate::vault::committees::CommitteeNo;
 use crate::vault::outbox::{Draft, What};
@@ -21,7 +22,7 @@ pub fn in_turn(
     now: UnixMillis,
 ) -> Result<Vec<Draft>, Failure> {
     let waiting = vault.unsent(no)?;
-    for intent in owed(vault, no, fold, device, &waiting)? {
+    for intent in (Duties { vault, no, fold, device, now }).owed(&waiting)? {
         put_intent(vault, no, &intent, now)?;
     }
     let due = fold.roster().lock_pending();
@@ -49,40 +50,83 @@ enum Turn {
     AsWritten,
 }
 
-/// What this device does for the committee without being asked: it changes a lock that is due, when
-/// it coordinates or has records to send, and a coordinator's grants what a device lacks.
-fn owed(
-    vault: &Read<'_>,
+/// How long a broken link is left to the coordinators who did not make it.
+const LEFT_TO_COORDINATORS_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
+/// What this device does for a committee without being asked.
+struct Duties<'a, 'v> {
+    vault: &'a Read<'v>,
     no: CommitteeNo,
-    fold: &Fold,
+    fold: &'a Fold,
     device: DeviceId,
-    waiting: &[Draft],
-) -> Result<Vec<Intent>, Failure> {
-    let roster = fold.roster();
-    let role = roster.role_of(device);
-    if role.is_none() || vault.epoch_secret(no, roster.epoch())?.is_none() {
-        return Ok(Vec::new());
+    now: UnixMillis,
+}
+
+impl Duties<'_, '_> {
+    /// It changes a lock that is due, when it coordinates or has records to send; a coordinator's
+    /// grants what a device lacks; and it mends broken links. What is wanted already is not owed again.
+    fn owed(&self, waiting: &[Draft]) -> Result<Vec<Intent>, Failure> {
+        let roster = self.fold.roster();
+        let role = roster.role_of(self.device);
+        if role.is_none() || !self.holds(roster.epoch())? {
+            return Ok(Vec::new());
+        }
+        let coordinates = role == Some(Role::Coordinator);
+        let wanted: Vec<Intent> = waiting
+            .iter()
+            .filter(|draft| draft.new.what == What::Roster)
+            .map(intent_of)
+            .collect::<Result<_, _>>()?;
+        if roster.lock_pending() {
+            let has_records = waiting.iter().any(|draft| draft.new.what == What::Record);
+            let saved = wanted.iter().any(|intent| matches!(intent, Intent::Lock { .. }));
+            let owes = (coordinates || has_records) && !saved;
+            return Ok(owes.then_some(DUE_LOCK).into_iter().collect());
+        }
+        let mut owed = if coordinates { self.grants() } else { Vec::new() };
+        owed.extend(self.links()?);
+        owed.retain(|intent| !wanted.contains(intent));
+        Ok(owed)
     }
-    let coordinates = role == Some(Role::Coordinator);
-    let wanted: Vec<Intent> = waiting
-        .iter()
-        .filter(|draft| draft.new.what == What::Roster)
-        .map(intent_of)
-        .collect::<Result<_, _>>()?;
-    if roster.lock_pending() {
-        let has_records = waiting.iter().any(|draft| draft.new.what == What::Record);
-        let saved = wanted.iter().any(|intent| matches!(intent, Intent::Lock { .. }));
-        let owes = (coordinates || has_records) && !saved;
-        return Ok(owes.then_some(DUE_LOCK).into_iter().collect());
+
+    /// Grants of the lock in force for others' devices that lack one.
+    fn grants(&self) -> Vec<Intent> {
+        let roster = self.fold.roster();
+        let lacking = roster.ungranted().filter(|lacking| *lacking != self.device);
+        let grant = |lacking: DeviceId| Intent::Grant {
+            device: lacking.to_string(),
+            epoch: roster.epoch().0,
+            again: false,
+        };
+        lacking.map(grant).collect()
     }
-    let lacking = roster.ungranted().filter(|lacking| *lacking != device);
-    let grant = |lacking: DeviceId| Intent::Grant {
-        device: lacking.to_string(),
-        epoch: roster.epoch().0,
-        again: false,
-    };
-    let grants = lacking.map(grant).filter(|grant| coordinates && !wanted.contains(grant));
-    Ok(grants.collect())
+
+    /// Links in place of broken ones, of which this device holds both ends.
+    fn links(&self) -> Result<Vec<Intent>, Failure> {
+        let mut owed = Vec::new();
+        for epoch in self.vault.broken_links(self.no)? {
+            let before = Epoch(epoch.0.saturating_sub(1));
+            if self.holds(before)? && self.holds(epoch)? && self.mends(epoch)? {
+                owed.push(Intent::Link { epoch: epoch.0 });
+            }
+        }
+        Ok(owed)
+    }
+
+    /// Coordinators who did not make a broken link come first; a day later whoever can mends it.
+    fn mends(&self, epoch: Epoch) -> Result<bool, Failure> {
+        let roster = self.fold.roster();
+        let Some(lock) = roster.lock_state(epoch) else { return Ok(false) };
+        let made = keys::entry_at(self.vault, self.no, lock.at)?;
+        let (maker, made_at) = (made.header().author, made.header().made_at);
+        let called = |device| device != maker && roster.role_of(device) == Some(Role::Coordinator);
+        let left_alone = self.now.0.abs_diff(made_at.0) > LEFT_TO_COORDINATORS_MILLIS;
+        Ok(called(self.device) || left_alone || !roster.active_devices().any(called))
+    }
+
+    fn holds(&self, epoch: Epoch) -> Result<bool, Failure> {
+        Ok(self.vault.epoch_secret(self.no, epoch)?.is_some())
+    }
 }
 
 /// A lock that whoever comes first makes.

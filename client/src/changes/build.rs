@@ -199,7 +199,7 @@ fn grant_for(keys: &EpochKeys, card: &Card, recipient: &Recipient) -> change::Gr
 
 /// What is wanted needs a lock that this device does not hold.
 pub fn no_key() -> Failure {
-    Failure::new(Error::NotDelivered, "This device does not hold the present lock")
+    Failure::new(Error::NotDelivered, "This device does not hold a lock that this needs")
         .safe("What was written is in the vault, and goes when the lock is here.")
         .next("Ask a coordinator to grant it, then sealpost sync")
 }

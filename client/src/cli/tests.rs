@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -83,4 +85,73 @@ fn every_command_has_help() {
         command.get_subcommands().filter(|sub| sub.get_name() != "help").for_each(all);
     }
     all(&grammar());
+}
+
+/// The program as the subject of a sentence, the first line of a file, and what clap adds.
+const NOT_OURS: [&str; 4] =
+    ["sealpost command", "sealpost again", "sealpost identity", "sealpost help"];
+
+#[test]
+fn every_command_that_a_message_names_can_be_typed() {
+    let mut named = 0;
+    for source in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+        let text = std::fs::read_to_string(&source).expect("readable");
+        let code: Vec<&str> =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n").replace("\\\n", " ");
+        for (at, _) in code.match_indices("sealpost ") {
+            let end = |c: char| "\"`\n,;:.()".contains(c);
+            let line = code[at..].split(end).next().expect("a part");
+            if !NOT_OURS.contains(&first_two(line)) {
+                can_be_typed(line, &source);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 80, "only {named} were found");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        match path.is_dir() {
+            true => found.extend(sources(&path)),
+            false if path.extension().is_some_and(|it| it == "rs") => found.push(path),
+            false => {}
+        }
+    }
+    found.retain(|path| !path.ends_with("tests.rs"));
+    found
+}
+
+fn first_two(line: &str) -> &str {
+    let mut spaces = line.match_indices(' ').map(|(at, _)| at);
+    line.get(..spaces.nth(1).unwrap_or(line.len())).expect("a part")
+}
+
+/// Whether its verbs and flags exist. What stands for a REF or follows the command as prose is not
+/// looked at.
+fn can_be_typed(line: &str, source: &Path) {
+    let source = source.display();
+    let grammar = grammar();
+    let mut command = &grammar;
+    for word in line.split_whitespace().skip(1) {
+        if let Some(flag) = word.strip_prefix("--") {
+            let known = |it: &clap::Arg| it.get_long() == Some(flag);
+            let mut all = command.get_arguments().chain(grammar.get_arguments());
+            assert!(flag == "help" || all.any(known), "{source}: no {word} in `{line}`");
+        } else if command.has_subcommands() && !any_command(word) {
+            let found = command.find_subcommand(word);
+            command = found.unwrap_or_else(|| panic!("{source}: no {word} in `{line}`"));
+        }
+    }
+    assert!(
+        !command.has_subcommands() || line.split_whitespace().any(any_command),
+        "{source}: `{line}` is no command"
+    );
+}
+
+fn any_command(word: &str) -> bool {
+    ["…", "COMMAND", "{}"].contains(&word)
 }

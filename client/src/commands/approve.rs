@@ -36,8 +36,9 @@ impl Approve {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
         let own = app.device.device_id();
+        let now = app.clock.now();
         let named =
-            |app: &App| app.vault.read(|vault| proposals::named(vault, own, &self.reference));
+            |app: &App| app.vault.read(|vault| proposals::named(vault, own, now, &self.reference));
         let (no, leaf, waiting) = match named(&app) {
             Err(failure) if failure.kind == Kind::NotFound => {
                 // It may have been proposed since the last look.

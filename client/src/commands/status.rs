@@ -80,7 +80,7 @@ impl Status {
             let shown = committees.iter().map(|known| Committee::of(vault, known, own, now));
             let mut waiting = Vec::new();
             for known in committees.iter().filter(|known| known.standing == Standing::Active) {
-                waiting.extend(proposals::waiting(vault, known.no, own)?);
+                waiting.extend(proposals::waiting(vault, known.no, own, now)?);
             }
             Ok::<_, Failure>(Shown {
                 device,

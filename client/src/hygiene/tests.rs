@@ -135,7 +135,12 @@ fn what_waits_is_told_with_the_command_to_whoever_may_type_it() {
     let hers = says(&olga, "isla proposes to remove baran");
     assert!(hers.contains("sealpost approve RC-"), "{hers}");
     let own = says(&isla, "isla proposes to remove baran");
-    assert!(own.contains("ask olga, tomas"), "{own}");
+    assert!(own.contains("waits for olga, tomas"), "{own}");
+    olga.app.clock = Clock::Stopped(UnixMillis(olga.app.clock.now().0 + 30 * DAY_MILLIS));
+    assert!(says(&olga, "isla proposes to remove baran").contains("sealpost approve RC-"));
+    olga.app.clock = Clock::Stopped(UnixMillis(olga.app.clock.now().0 + 1));
+    let old = says(&olga, "isla proposes to remove baran");
+    assert!(old.contains("propose it anew") && !old.contains("approve RC-"), "{old}");
 }
 
 #[test]

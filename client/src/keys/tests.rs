@@ -2,12 +2,14 @@
 
 use sealpost_protocol::change::{Lock, RepairGrant, RepairLink};
 use sealpost_protocol::hybrid::Recipient;
+use sealpost_protocol::id::UnixMillis;
 use sealpost_protocol::seal::seal_grant;
 
 use super::*;
 use crate::app::App;
 use crate::changes::build::{Maker, build};
 use crate::changes::{Intent, RoleName};
+use crate::clock::Clock;
 use crate::names;
 use crate::village::{MemoryRelay, Person};
 
@@ -122,33 +124,76 @@ fn a_link_that_leads_nowhere_is_named_by_every_holder_and_its_repair_leads_back(
     assert_eq!(mira.reads(), [("accepted".to_owned(), "under lock 1".to_owned())]);
 }
 
-#[test]
-fn a_broken_link_is_repaired_once_by_a_coordinator_who_did_not_make_it() {
-    let (mut relay, mut isla, mut baran) = scene();
+/// Isla, who founded, and Olga coordinate; Baran is a member. Isla makes a lock whose link is broken.
+fn broken_link() -> (MemoryRelay, [Person; 3]) {
+    let (mut relay, mut isla, baran) = scene();
     let mut olga = Person::joins("olga", &mut isla, &mut relay);
-    let mut tomas = Person::joins("tomas", &mut isla, &mut relay);
     olga.follows(&relay).expect("let in");
-    tomas.follows(&relay).expect("let in");
-    for coordinator in [&olga, &tomas] {
-        let (member, role) = (coordinator.number(), RoleName::Coordinator);
-        isla.wants(&Intent::Role { member, role });
-    }
+    let (member, role) = (olga.number(), RoleName::Coordinator);
+    isla.wants(&Intent::Role { member, role });
     isla.writes("under lock 1");
     isla.sends_all(&mut relay);
-    let stranger = EpochKeys::new(EpochSecret::generate(&[7; 32]));
     let mut lock = lock_by(&isla);
-    lock.link = Some(stranger.seal_link(stranger.secret()).into());
+    lock.link = Some(garbage().into());
     isla.posts(&mut relay, &Change::Lock(Box::new(lock)));
+    (relay, [isla, olga, baran])
+}
+
+fn garbage() -> Vec<u8> {
+    let stranger = EpochKeys::new(EpochSecret::generate(&[7; 32]));
+    stranger.seal_link(stranger.secret())
+}
+
+fn later(person: &mut Person, millis: u64) {
+    person.app.clock = Clock::Stopped(UnixMillis(person.app.clock.now().0 + millis));
+}
+
+#[test]
+fn a_broken_link_is_repaired_once_by_a_coordinator_who_did_not_make_it() {
+    let (mut relay, [mut isla, mut olga, mut baran]) = broken_link();
+    let mut tomas = Person::joins("tomas", &mut isla, &mut relay);
+    tomas.follows(&relay).expect("let in");
     assert!(isla.prepares().is_empty(), "who broke it is not asked to mend it");
     baran.follows(&relay).expect("followed");
-    assert!(baran.prepares().is_empty(), "there are coordinators for it");
+    assert!(baran.prepares().is_empty(), "there is a coordinator for it");
     olga.follows(&relay).expect("followed");
     assert_eq!(olga.prepares().len(), 1);
     olga.sends_all(&mut relay);
-    // Whoever comes to it together with its repair leaves it at that.
-    tomas.follows(&relay).expect("followed");
-    assert!(tomas.prepares().is_empty());
+    // Whoever comes to it together with its repair leaves it at that, and who had begun too.
+    later(&mut baran, 25 * 60 * 60 * 1000);
+    assert_eq!(baran.prepares().len(), 1);
+    baran.follows(&relay).expect("followed");
+    assert!(baran.prepares().is_empty());
     let mut mira = Person::joins("mira", &mut isla, &mut relay);
     mira.follows(&relay).expect("let in");
     assert_eq!(mira.reads(), [("accepted".to_owned(), "under lock 1".to_owned())]);
+}
+
+#[test]
+fn a_broken_link_that_coordinators_leave_for_a_day_is_repaired_by_whoever_can() {
+    let (mut relay, [_, _, mut baran]) = broken_link();
+    baran.follows(&relay).expect("followed");
+    assert!(baran.prepares().is_empty());
+    later(&mut baran, 25 * 60 * 60 * 1000);
+    assert_eq!(baran.prepares().len(), 1);
+    baran.sends_all(&mut relay);
+    assert!(baran.prepares().is_empty());
+}
+
+#[test]
+fn a_repair_that_leads_nowhere_is_named_and_mends_nothing() {
+    let (mut relay, [mut isla, mut olga, mut baran]) = broken_link();
+    let broken = || Change::Link(RepairLink { epoch: Epoch(2), file: garbage().into() });
+    olga.follows(&relay).expect("followed");
+    isla.posts(&mut relay, &broken());
+    let brought = olga.follows(&relay).expect("followed");
+    assert!(brought.faults[0].contains("link of lock 1"), "{:?}", brought.faults);
+    olga.sends_all(&mut relay);
+    // Where a link leads back, another that does not is only named.
+    isla.posts(&mut relay, &broken());
+    let brought = baran.follows(&relay).expect("followed");
+    assert_eq!(brought.faults.len(), 3, "{:?}", brought.faults);
+    later(&mut baran, 25 * 60 * 60 * 1000);
+    olga.follows(&relay).expect("followed");
+    assert!(olga.prepares().is_empty() && baran.prepares().is_empty());
 }

@@ -237,7 +237,7 @@ fn an_id_that_was_copied_into_another_committee_leaves_both_records_a_name() {
         id,
         kind: "note".to_owned(),
         author: DeviceId(Hash::of(b"eve")),
-        epoch: sealpost_protocol::id::Epoch(1),
+        epoch: Epoch(1),
         made: UnixMillis(1),
         content: crate::vault::records::Content::Opened(r#"{"text":"a copy"}"#.to_owned()),
     };

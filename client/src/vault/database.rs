@@ -10,16 +10,21 @@ use zeroize::Zeroizing;
 use super::{VaultError, disk};
 
 /// The version of the tables, in `user_version`.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
-/// What version 2 has more. Two commands may come to it at once.
-const FROM_1: &str = "BEGIN IMMEDIATE;
+/// What versions 2 and 3 have more. Two commands may come to it at once.
+const FROM_EARLIER: &str = "BEGIN IMMEDIATE;
     CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (committee, kind, leaf_index);
     DROP INDEX IF EXISTS record_by_id;
     CREATE INDEX record_by_id ON record (id);
     CREATE INDEX IF NOT EXISTS record_unopened ON record (committee, epoch, leaf_index)
         WHERE unopened IS NOT NULL;
-    PRAGMA user_version = 2; COMMIT;";
+    CREATE TABLE IF NOT EXISTS broken_link (
+        committee INTEGER NOT NULL REFERENCES committee (no),
+        epoch INTEGER NOT NULL,
+        PRIMARY KEY (committee, epoch)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 3; COMMIT;";
 
 /// How long a command waits for another one's transaction. Most take milliseconds; a sync that
 /// stores a long pull takes seconds, and whoever writes meanwhile must not lose what was typed.
@@ -36,7 +41,7 @@ pub(super) fn create(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     connection.execute_batch(concat!(
         "BEGIN IMMEDIATE;",
         include_str!("schema.sql"),
-        "PRAGMA user_version = 2; COMMIT;"
+        "PRAGMA user_version = 3; COMMIT;"
     ))?;
     Ok(connection)
 }
@@ -47,8 +52,8 @@ pub(super) fn open(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         SCHEMA => Ok(connection),
-        1 => {
-            connection.execute_batch(FROM_1)?;
+        1 | 2 => {
+            connection.execute_batch(FROM_EARLIER)?;
             Ok(connection)
         }
         0 => Err(VaultError::Damaged("vault.db is empty".to_owned())),

@@ -1,4 +1,4 @@
--- The tables of a vault, version 2. Ids and hashes are 32 raw bytes, times are milliseconds since
+-- The tables of a vault, version 3. Ids and hashes are 32 raw bytes, times are milliseconds since
 -- 1970 UTC, states are the words of the design.
 
 -- What this device says of itself. One row.
@@ -65,6 +65,14 @@ CREATE TABLE epoch_secret (
     committee INTEGER NOT NULL REFERENCES committee (no),
     epoch INTEGER NOT NULL,
     identity TEXT NOT NULL,
+    PRIMARY KEY (committee, epoch)
+) STRICT, WITHOUT ROWID;
+
+-- Links that were found not to lead back from `epoch` to the one before, until one in the log does.
+-- Since version 3.
+CREATE TABLE broken_link (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    epoch INTEGER NOT NULL,
     PRIMARY KEY (committee, epoch)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,4 +1,4 @@
-//! The epochs this device can open.
+//! The epochs this device can open, and the links between them that are broken.
 
 use rusqlite::{OptionalExtension, params};
 use sealpost_protocol::id::Epoch;
@@ -29,6 +29,15 @@ impl Read<'_> {
         let rows = statement.query_map([no.0], |row| Ok(Epoch(row.get(0)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+
+    /// The later epoch of each link that is broken and that no repair has mended.
+    pub fn broken_links(&self, no: CommitteeNo) -> Result<Vec<Epoch>, VaultError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT epoch FROM broken_link WHERE committee = ?1 ORDER BY epoch")?;
+        let rows = statement.query_map([no.0], |row| Ok(Epoch(row.get(0)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
 }
 
 impl Write<'_> {
@@ -43,6 +52,20 @@ impl Write<'_> {
             "INSERT OR IGNORE INTO epoch_secret VALUES (?1, ?2, ?3)",
             params![no.0, epoch.0, identity.expose_secret()],
         )?;
+        Ok(())
+    }
+
+    /// Notes that the link back from `epoch` is broken.
+    pub fn put_broken_link(&self, no: CommitteeNo, epoch: Epoch) -> Result<(), VaultError> {
+        let insert = "INSERT OR IGNORE INTO broken_link VALUES (?1, ?2)";
+        self.transaction.execute(insert, params![no.0, epoch.0])?;
+        Ok(())
+    }
+
+    /// Notes that there is a link back from `epoch` that leads there.
+    pub fn drop_broken_link(&self, no: CommitteeNo, epoch: Epoch) -> Result<(), VaultError> {
+        let delete = "DELETE FROM broken_link WHERE committee = ?1 AND epoch = ?2";
+        self.transaction.execute(delete, params![no.0, epoch.0])?;
         Ok(())
     }
 }

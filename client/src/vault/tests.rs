@@ -447,7 +447,8 @@ fn a_vault_of_the_version_before_is_brought_up() {
     let (_dir, home) = fixture::home();
     let (vault, _) = fixture::create(&home).expect("made");
     let old = "DROP INDEX entry_by_kind; DROP INDEX record_unopened; DROP INDEX record_by_id;
-        CREATE INDEX record_by_id ON record (committee, id); PRAGMA user_version = 1;";
+        CREATE INDEX record_by_id ON record (committee, id); DROP TABLE broken_link;
+        PRAGMA user_version = 1;";
     vault.connection.execute_batch(old).expect("as it was");
     drop(vault);
     for _ in 0..2 {
@@ -457,6 +458,8 @@ fn a_vault_of_the_version_before_is_brought_up() {
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .expect("a pragma");
         assert_eq!(version, SCHEMA);
+        let no = CommitteeNo(1);
+        assert_eq!(vault.read(|vault| vault.broken_links(no)).expect("a table"), []);
         let plan = |query: &str| -> String {
             let query = format!("EXPLAIN QUERY PLAN {query}");
             vault.connection.query_row(&query, [], |row| row.get(3)).expect("a plan")

@@ -80,7 +80,7 @@ impl Show {
                 since: time::rfc3339(known.made),
                 members: members::list(vault, known.no, own)?,
                 lock_pending: fold.roster().lock_pending(),
-                waiting: proposals::waiting(vault, known.no, own)?,
+                waiting: proposals::waiting(vault, known.no, own, app.clock.now())?,
             })
         })?;
         Ok(session.ui.result(&shown, &shown.words())?)

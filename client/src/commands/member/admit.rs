@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::app::Session;
-use crate::changes::Intent;
+use crate::changes::{Intent, RoleName};
 use crate::commands::{CHANGE_PATIENCE, settled};
 use crate::decide::{self, Outcome};
 use crate::error::Failure;
 use crate::invitations;
+use crate::log::Log;
 use crate::names;
 use crate::ui::display::Untrusted;
 use crate::ui::input;
@@ -56,10 +57,14 @@ impl Admit {
             Outcome::Overtaken => "overtaken",
             Outcome::Saved(_) => "saved",
         };
+        // Somebody else may have been quicker, with another role.
+        let log = app.vault.read(|vault| Log::load(vault, kept.committee))?;
+        let role = log.pulled()?.roster().role_of(request.device);
+        let role = role.map(|role| RoleName::from(role).as_str().to_owned());
         let admitted = Admitted {
             reference: names::device_ref(&request.device).to_string(),
             handle: request.handle.clone(),
-            role: kept.role.clone(),
+            role: role.unwrap_or_else(|| kept.role.clone()),
             state,
         };
         let words = format!(

@@ -6,7 +6,7 @@ use super::Whose;
 use crate::app::Session;
 use crate::changes::Intent;
 use crate::commands::{CHANGE_PATIENCE, not_sent};
-use crate::deliver::{Delivery, deliver};
+use crate::deliver::{Delivery, deliver_all};
 use crate::error::Failure;
 use crate::handover;
 use crate::names;
@@ -49,11 +49,7 @@ impl Grant {
         let grants = handover::grants(&app, &member, wanted)?;
         let intents: Vec<(_, Intent)> = grants.iter().map(|grant| (no, grant.clone())).collect();
         let ids = outbox::save_intents(&mut app, &intents)?;
-        let delivery = match ids.last() {
-            Some(id) => deliver(&mut app, no, id, CHANGE_PATIENCE),
-            None => Delivery::Accepted,
-        };
-        let (state, failure) = match delivery {
+        let (state, failure) = match deliver_all(&mut app, no, &ids, CHANGE_PATIENCE) {
             Delivery::Accepted => ("done", None),
             Delivery::Waiting(failure) => ("saved", Some(failure)),
         };
