@@ -16,7 +16,7 @@ pub const RECORD_LEAVES_MAX: usize = 4_096;
 pub const RECORD_NAME_BYTES_MAX: usize = 128;
 /// A record's payload: the plaintext plus age's header and 16 bytes a 64 KiB chunk.
 pub const RECORD_PAYLOAD_BYTES_MAX: usize = RECORD_PLAINTEXT_BYTES_MAX + 4 * 1024;
-/// A roster change: a lock for 500 devices at 1.9 KB a grant, with room.
+/// A roster change: a lock for as many devices as there may be, and the largest label.
 pub const ROSTER_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 /// A forget: an index and a hash.
 pub const FORGET_PAYLOAD_BYTES_MAX: usize = 64;
@@ -24,6 +24,9 @@ pub const FORGET_PAYLOAD_BYTES_MAX: usize = 64;
 pub const ENTRY_BYTES_MAX: usize = RECORD_PAYLOAD_BYTES_MAX + HEADER_BYTES_MAX + 256;
 /// Devices a committee may have had, ended ones included: bounds the fold.
 pub const DEVICES_MAX: usize = 2_000;
+/// Active devices a committee may have: a lock grants each of them, in one entry. At 2,100 bytes a
+/// grant there is room for the largest label beside them, so a lock can be changed whatever others did.
+pub const ACTIVE_DEVICES_MAX: usize = 350;
 /// Active devices a member may have, a recovery spare included.
 pub const MEMBER_DEVICES_MAX: usize = 5;
 /// Changes of one member that wait for approvals; one more drops the member's oldest, so that

@@ -25,6 +25,12 @@ pub enum PeerRosterError {
     /// The committee has had as many devices as it may.
     #[error("the committee has had {} devices, more are not admitted", limits::DEVICES_MAX)]
     TooManyDevices,
+    /// One more device could not be granted a lock.
+    #[error(
+        "the committee has {} active devices, more are not admitted",
+        limits::ACTIVE_DEVICES_MAX
+    )]
+    TooManyActiveDevices,
     /// Not the next member number.
     #[error("the next member's number is {expected}")]
     MemberNumber {

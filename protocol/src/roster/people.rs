@@ -118,9 +118,12 @@ impl Roster {
         }
     }
 
-    /// What every change leaves behind: somebody who can change the roster, and enough coordinators
-    /// for the approvals the policy asks for when one of them is lost.
+    /// What every change leaves behind: somebody who can change the roster, enough coordinators for
+    /// the approvals the policy asks for when one of them is lost, and a lock that can be changed.
     pub(super) fn check_sound(&self) -> Result<(), PeerRosterError> {
+        if self.active_devices().count() > limits::ACTIVE_DEVICES_MAX {
+            return Err(PeerRosterError::TooManyActiveDevices);
+        }
         if self.active_coordinators().is_empty() {
             return Err(PeerRosterError::LastCoordinator);
         }

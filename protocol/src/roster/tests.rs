@@ -1,8 +1,8 @@
 use super::*;
 use crate::card::{RECIPIENT_BYTES, RecipientBytes};
 use crate::change::{
-    AddDevice, Admit, Label, Lock, Recovery, Relays, Remove, RepairGrant, RepairLink, Retire,
-    Suspend,
+    AddDevice, Admit, Label, Lock, Recovery, Relays, Remove, RepairGrant, RepairLink, Restore,
+    Retire, Suspend,
 };
 use crate::code::Code;
 use crate::committee::Refusal;
@@ -193,7 +193,8 @@ fn no_key_of_a_card_is_another_devices() {
 fn a_committee_has_a_limit_of_devices() {
     let (mut world, [coordinator, ..]) = world();
     let mut roster = world.committee.roster().clone();
-    let (_, one) = roster.devices.first_key_value().map(|(id, one)| (*id, one.clone())).unwrap();
+    let mut one = roster.device(coordinator.id()).unwrap().clone();
+    one.standing = Standing::Ended(LeafIndex(1));
     while roster.devices.len() < limits::DEVICES_MAX - 1 {
         let id = DeviceId(Hash::of(&roster.devices.len().to_be_bytes()));
         roster.devices.insert(id, one.clone());
@@ -216,6 +217,42 @@ fn a_committee_has_a_limit_of_devices() {
     let refused = roster.apply(Change::Admit(Box::new(admit)), at);
     assert_eq!(refused, Err(PeerRosterError::TooManyDevices));
     world.admit(&coordinator, &eighth, Role::Member).unwrap();
+}
+
+#[test]
+fn no_more_devices_are_active_than_one_lock_can_grant() {
+    let (world, [coordinator, member, ..]) = world();
+    let mut roster = world.committee.roster().clone();
+    let place = |leaf: u8| Place {
+        index: LeafIndex(99),
+        leaf: Hash::of(&[leaf]),
+        author: coordinator.id(),
+        made_at: UnixMillis(0),
+    };
+    let theirs = Target::Member(roster.device(member.id()).unwrap().member);
+    roster.apply(Change::Suspend(Suspend { target: theirs }), place(1)).unwrap();
+    let one = roster.device(coordinator.id()).unwrap().clone();
+    let fill = |roster: &mut Roster, to: usize| {
+        while roster.active_devices().count() < to {
+            let id = DeviceId(Hash::of(&roster.devices.len().to_be_bytes()));
+            roster.devices.insert(id, one.clone());
+        }
+    };
+    fill(&mut roster, limits::ACTIVE_DEVICES_MAX - 1);
+    let admit = |roster: &Roster, device: &TestDevice| {
+        let mut admit = world.admission(device, Role::Member);
+        admit.member = roster.next_member();
+        Change::Admit(Box::new(admit))
+    };
+    let last = admit(&roster, &TestDevice::new(7));
+    roster.apply(last, place(2)).unwrap();
+    let full = Err(PeerRosterError::TooManyActiveDevices);
+    let more = admit(&roster, &TestDevice::new(8));
+    assert_eq!(roster.apply(more, place(3)), full);
+    let returns = Change::Restore(Restore { target: theirs });
+    assert_eq!(roster.apply(returns.clone(), place(3)), full);
+    roster.devices.pop_last();
+    roster.apply(returns, place(3)).unwrap();
 }
 
 #[test]

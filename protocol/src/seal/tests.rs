@@ -5,8 +5,10 @@ use age_core::format::{FileKey, Stanza};
 
 use super::*;
 use crate::age_header::PeerAgeHeaderError;
+use crate::change::{Change, Grant, Lock};
 use crate::codec;
-use crate::id::MemberNumber;
+use crate::hash::Hash;
+use crate::id::{DeviceId, MemberNumber};
 
 /// One epoch for all tests: making its keys takes milliseconds.
 static EPOCH: LazyLock<EpochKeys> = LazyLock::new(|| EpochKeys::new(secret(1)));
@@ -123,6 +125,26 @@ fn grants_open_for_their_device_alone() {
         let error = open_grant(&changed, &device(9), &expected).err();
         assert!(matches!(error, Some(PeerGrantError::Open(_))), "byte {at}: {error:?}");
     }
+}
+
+#[test]
+fn the_largest_lock_fits_into_an_entry() {
+    let recipient = device(9).recipient();
+    // age adds a stanza of random length.
+    let sizes = (0..64).map(|_| seal_grant(&secret(1), &recipient).len());
+    let largest = sizes.max().unwrap();
+    let grants = vec![
+        Grant { device: DeviceId(Hash::of(b"one")), file: vec![0; largest].into() };
+        limits::ACTIVE_DEVICES_MAX
+    ];
+    let lock = Change::Lock(Box::new(Lock {
+        recipient: secret(2).recipient().to_bytes(),
+        grants,
+        link: Some(EPOCH.seal_link(&secret(2)).into()),
+        label: vec![0; limits::LABEL_BYTES_MAX].into(),
+    }));
+    let len = codec::encode(&lock).len();
+    assert!(len <= limits::ROSTER_PAYLOAD_BYTES_MAX, "{len} with grants of {largest}");
 }
 
 #[test]
