@@ -151,6 +151,15 @@ fn cut_off() {
     let removal = life.does(0, &remove(MemberNumber(4)));
     life.approves(1, removal);
     life.relocks(0);
+    let header = life.world.record_header(&life.people[MEMBER]);
+    let entry = Entry::sign(header, record_file(), &life.people[MEMBER].signing);
+    life.world.log.push(entry.encode());
+    life.written("removed_author", "NotActive", "X2: who was removed writes");
+
+    let mut life = Life::new();
+    let removal = life.does(0, &remove(MemberNumber(4)));
+    life.approves(1, removal);
+    life.relocks(0);
     let again = admission(life.world.committee.roster(), &life.people[MEMBER], Role::Member);
     life.tries(0, &Change::Admit(Box::new(again)));
     life.written("removed_returns", "Change(DeviceKnown", "X4: a removed device is admitted again");
@@ -200,6 +209,19 @@ fn approvals() {
     let approve = bare(&life, returns);
     life.tries(1, &approve);
     life.written("approved_without_grant", "Change(Grants", "M4: who returns is granted nothing");
+
+    let mut life = Life::new();
+    life.does(0, &suspend(member(4)));
+    life.relocks(0);
+    let returns = life.does(0, &restore(member(4)));
+    let mut approve = approval(life.world.committee.roster(), returns);
+    approve.grants.push(crate::world::grant(life.people[4].id()));
+    life.tries(1, &Change::Approve(approve));
+    life.written(
+        "approved_with_too_many",
+        "Change(Grants",
+        "M4: a stranger is granted the lock too",
+    );
 
     let mut life = Life::new();
     let admit = admission(life.world.committee.roster(), &life.people[4], Role::Coordinator);
