@@ -68,12 +68,23 @@ pub fn make_after(
     if let Delivery::Waiting(failure) = deliver(app, no, id, patience) {
         return Ok(Outcome::Saved(failure));
     }
+    settled(app, no, &wanted, &change, &before)
+}
+
+/// What became of a change that waits in the outbox no more.
+fn settled(
+    app: &App,
+    no: CommitteeNo,
+    wanted: &Intent,
+    change: &Change,
+    before: &Before,
+) -> Result<Outcome, Failure> {
     let log = app.vault.read(|vault| Log::load(vault, no))?;
     let fold = log.pulled()?;
-    if let Some((reference, missing)) = still_waits(app, fold.roster(), &wanted, &change) {
+    if let Some((reference, missing)) = still_waits(app, fold.roster(), wanted, change) {
         return Ok(Outcome::Waits { reference, missing });
     }
-    Ok(match (before.is_so(&wanted, fold)?, fold.roster().lock_pending()) {
+    Ok(match (before.is_so(wanted, fold)?, fold.roster().lock_pending()) {
         (false, _) => Outcome::Overtaken,
         (true, true) => Outcome::LockDue,
         (true, false) => Outcome::InForce,

@@ -70,3 +70,6 @@ pub fn locks(grants: &[Intent]) -> Vec<u32> {
     let locks: BTreeSet<u32> = grants.iter().filter_map(epoch).collect();
     locks.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,22 @@ fn a_proposal_that_became_void_is_not_in_force_for_waiting_no_more() {
     isla.sends_all(&mut relay);
     assert_eq!(waits(&isla, &wanted, &change), None);
     assert!(!is_so(&before, &wanted, &isla));
+    let outcome = settled(&isla.app, isla.no, &wanted, &change, &before).expect("judged");
+    assert!(matches!(outcome, Outcome::Overtaken), "{outcome:?}");
+}
+
+#[test]
+fn an_end_is_in_force_and_its_lock_due_until_that_is_changed() {
+    let (mut relay, mut isla, [_, _, baran]) = scene();
+    let wanted = Intent::Suspend { whom: Whom::Member(baran.number()) };
+    let (before, change) = before(&isla, &wanted);
+    isla.wants(&wanted);
+    let outcome = |isla: &Person| settled(&isla.app, isla.no, &wanted, &change, &before);
+    relay.append(&isla.prepares()[0]).expect("no rule forbids it");
+    isla.follows(&relay).expect("followed");
+    assert!(matches!(outcome(&isla).expect("judged"), Outcome::LockDue));
+    isla.sends_all(&mut relay);
+    assert!(matches!(outcome(&isla).expect("judged"), Outcome::InForce));
 }
 
 #[test]

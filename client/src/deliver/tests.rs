@@ -1,4 +1,5 @@
 use super::*;
+use crate::changes::Intent;
 use crate::vault::Write;
 use crate::vault::outbox::Refusal;
 use crate::village::{MemoryRelay, Person};
@@ -20,7 +21,10 @@ fn what_was_saved_waits_whatever_keeps_a_round_from_beginning() {
 #[test]
 fn what_another_sync_found_refused_is_told_and_not_taken_for_sent() {
     let mut isla = Person::founds("isla", &mut MemoryRelay::new(9));
-    let ids = [isla.writes("one"), isla.writes("two")];
+    isla.wants(&Intent::LOCK);
+    isla.wants(&Intent::LOCK);
+    let drafts = isla.app.vault.read(|vault| vault.unsent(isla.no)).expect("read");
+    let ids: Vec<String> = drafts.into_iter().map(|draft| draft.new.id).collect();
     let refusal = Refusal { why: "the rules forbid it".to_owned(), at: isla.app.clock.now() };
     let refuse = |vault: &Write<'_>| {
         let drafts = vault.unsent(isla.no)?;

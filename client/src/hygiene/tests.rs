@@ -1,5 +1,5 @@
 use super::*;
-use crate::changes::{Intent, PolicyParts, Whom};
+use crate::changes::{Intent, PolicyParts, RoleName, Whom};
 use crate::clock::Clock;
 use crate::village::{MemoryRelay, Person};
 
@@ -211,4 +211,23 @@ fn an_invitation_is_told_while_somebody_may_still_come_by_it() {
     let ended = Invitation { uses: 2, expires: now, ..invitation };
     isla.app.vault.write(|vault| vault.put_invitation(&ended)).expect("kept");
     is_silent_on(&isla, "is open until");
+}
+
+#[test]
+fn who_is_bound_is_not_told_to_approve_what_they_may_not() {
+    let (mut relay, mut isla, [mut olga, tomas, mut baran]) = scene();
+    let (member, role) = (baran.number(), RoleName::Coordinator);
+    isla.wants(&Intent::Role { member, role });
+    isla.wants(&Intent::Policy(PolicyParts { approvals: Some(2), ..PolicyParts::default() }));
+    isla.sends_all(&mut relay);
+    isla.wants(&Intent::Suspend { whom: Whom::Member(tomas.number()) });
+    isla.sends_all(&mut relay);
+    olga.follows(&relay).expect("followed");
+    olga.wants(&Intent::Restore { whom: Whom::Member(tomas.number()) });
+    olga.sends_all(&mut relay);
+    isla.follows(&relay).expect("followed");
+    baran.follows(&relay).expect("followed");
+    let bound = says(&isla, "olga proposes to restore tomas");
+    assert!(!bound.contains("sealpost approve") && bound.contains("waits for baran"), "{bound}");
+    assert!(says(&baran, "olga proposes to restore tomas").contains("sealpost approve RC-"));
 }

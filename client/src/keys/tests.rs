@@ -197,3 +197,16 @@ fn a_repair_that_leads_nowhere_is_named_and_mends_nothing() {
     olga.follows(&relay).expect("followed");
     assert!(olga.prepares().is_empty() && baran.prepares().is_empty());
 }
+
+#[test]
+fn a_link_is_not_mended_by_who_lacks_what_it_leads_to() {
+    let (mut relay, [mut isla, ..]) = broken_link();
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    mira.follows(&relay).expect("let in");
+    let broken = RepairLink { epoch: Epoch(2), file: garbage().into() };
+    isla.posts(&mut relay, &Change::Link(broken));
+    let brought = mira.follows(&relay).expect("followed");
+    assert!(brought.faults[0].contains("link of lock 1"), "{:?}", brought.faults);
+    later(&mut mira, 25 * 60 * 60 * 1000);
+    assert!(mira.prepares().is_empty());
+}

@@ -54,3 +54,12 @@ fn a_notice_that_the_rules_refused_is_impossible_and_not_pending() {
         "a later sync does not make it pending"
     );
 }
+
+#[test]
+fn who_may_not_saves_nothing() {
+    let (relay, _, mut baran) = scene();
+    baran.follows(&relay).expect("let in");
+    let isla = wanted(&baran, "isla");
+    assert_eq!(save(&mut baran.app, &isla).expect_err("no coordinator").kind, Error::NotAllowed);
+    assert!(baran.app.vault.read(Read::drafts).expect("read").is_empty());
+}
