@@ -1,6 +1,7 @@
 //! `vault.db`: one SQLCipher database under a raw 32-byte key.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -61,7 +62,12 @@ pub(super) fn open(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     }
 }
 
+/// SQLCipher sets itself up at the first key it is given, and two threads that come first at once
+/// have failed there.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn connect(path: &Path, key: &Key) -> Result<Connection, VaultError> {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
