@@ -273,6 +273,9 @@ impl Committee {
         let role = self.roster.role_of(author).ok_or(Refusal::NotActive)?;
         match (signed.header().kind, role) {
             (Kind::Record | Kind::Forget, Role::Reader) => Err(Refusal::NotEntitled),
+            (Kind::Record | Kind::Forget, _) if self.roster.is_spare(author) => {
+                Err(Refusal::NotEntitled)
+            }
             // Which changes a role may make is for the roster to say.
             _ => Ok(()),
         }

@@ -27,8 +27,12 @@ pub const DEVICES_MAX: usize = 2_000;
 /// Active devices a committee may have: a lock grants each of them, in one entry. At 2,100 bytes a
 /// grant there is room for the largest label beside them, so a lock can be changed whatever others did.
 pub const ACTIVE_DEVICES_MAX: usize = 350;
-/// Active devices a member may have, a recovery spare included.
+/// Devices a member may have that have not ended, a spare included.
 pub const MEMBER_DEVICES_MAX: usize = 5;
+/// Shares that make a spare's seed, at least: one alone would be its owner's key in another's hand.
+pub const SHARES_MIN: usize = 2;
+/// Shares of a spare's seed.
+pub const SHARES_MAX: usize = 16;
 /// Changes of one member that wait for approvals; one more drops the member's oldest, so that
 /// nobody fills the roster and nobody voids another's.
 pub const PROPOSALS_MAX: usize = 16;
@@ -48,6 +52,8 @@ pub const NAMED_READERS_MAX: usize = 32;
 pub const GRANT_BYTES_MAX: usize = 4 * 1024;
 /// A link: a hybrid header and two lines of text.
 pub const LINK_BYTES_MAX: usize = 4 * 1024;
+/// A share of a spare's seed: a hybrid header and a few numbers.
+pub const SHARE_BYTES_MAX: usize = 4 * 1024;
 /// A label: the committee's name and every handle, in steps of 4 KiB.
 pub const LABEL_BYTES_MAX: usize = 256 * 1024;
 

@@ -15,6 +15,7 @@ use crate::id::{DeviceId, Epoch, LeafIndex, MemberNumber, UnixMillis};
 use crate::sign::{PublicKey, VerifyingKey};
 
 mod approvals;
+mod devices;
 mod error;
 mod lock;
 mod people;
@@ -22,6 +23,7 @@ mod sealed;
 mod suspension;
 
 pub use approvals::{Admission, Proposal, Proposed};
+pub use devices::{NewDevice, Spare};
 pub use error::PeerRosterError;
 pub use lock::LockState;
 pub use suspension::Suspension;
@@ -113,6 +115,9 @@ pub struct Roster {
     /// Suspensions of coordinators that the others have not decided, by leaf hash.
     #[n(10)]
     undecided: BTreeMap<Hash, Suspension>,
+    /// The members' spares.
+    #[n(11)]
+    spares: BTreeMap<MemberNumber, Spare>,
 }
 
 impl Roster {
@@ -145,13 +150,19 @@ impl Roster {
             leaves_since_lock: vec![place.leaf],
             proposals: BTreeMap::new(),
             undecided: BTreeMap::new(),
+            spares: BTreeMap::new(),
         })
     }
 
     /// Folds one more change, which its author signed and the committee's other rules let pass.
     pub fn apply(&mut self, change: Change, place: Place) -> Result<(), PeerRosterError> {
+        let by_spare = self.is_spare(place.author);
         match change {
             Change::Found(_) => return Err(PeerRosterError::AlreadyFounded),
+            Change::Device(device) => self.add_device(*device, place)?,
+            Change::Retire(retire) => self.retire(retire.device, place)?,
+            Change::Lock(lock) => self.lock(&lock, place)?,
+            _ if by_spare => return Err(PeerRosterError::BySpare),
             Change::Admit(admit) => self.admit(*admit, place)?,
             Change::Role(role) => self.decide(Proposed::Role(role), place)?,
             Change::Suspend(suspend) => self.suspend(suspend.target, place)?,
@@ -159,15 +170,12 @@ impl Roster {
             Change::Remove(remove) => self.decide(Proposed::Remove(remove.member), place)?,
             Change::Policy(policy) => self.decide(Proposed::Policy(policy), place)?,
             Change::Approve(approve) => self.approve(&approve, place)?,
-            Change::Lock(lock) => self.lock(&lock, place)?,
+            Change::Recovery(recovery) => self.share(&recovery, place)?,
             Change::Label(label) => self.label(&label, place)?,
             // Repairs change nothing that others sign against: they do not move the head.
             Change::Grant(grant) => return self.repair_grant(&grant, place),
             Change::Link(link) => return self.repair_link(&link, place),
-            Change::Device(_) => return Err(PeerRosterError::NotBuilt("device")),
-            Change::Retire(_) => return Err(PeerRosterError::NotBuilt("retire")),
             Change::Relays(_) => return Err(PeerRosterError::NotBuilt("relays")),
-            Change::Recovery(_) => return Err(PeerRosterError::NotBuilt("recovery")),
         }
         self.head = RosterHead { number: self.head.number + 1, leaf: place.leaf };
         self.leaves_since_lock.push(place.leaf);
@@ -239,9 +247,10 @@ impl Roster {
         self.devices().filter(move |(_, device)| device.member == member)
     }
 
-    /// The coordinator members who may act: active, with an active device.
+    /// The coordinator members who may act: active, with an active device other than a spare.
     pub fn active_coordinators(&self) -> BTreeSet<MemberNumber> {
-        let members = self.active_devices().filter_map(|id| self.device(id)).map(|d| d.member);
+        let in_hand = self.active_devices().filter(|id| !self.is_spare(*id));
+        let members = in_hand.filter_map(|id| self.device(id)).map(|d| d.member);
         members.filter(|number| self.is_coordinator(*number)).collect()
     }
 

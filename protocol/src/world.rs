@@ -8,8 +8,8 @@ use data_encoding::BASE64_NOPAD;
 use crate::age_header::{HYBRID_SHARE_BYTES, HYBRID_STANZA, WRAPPED_FILE_KEY_BYTES};
 use crate::card::{Card, RECIPIENT_BYTES, RecipientBytes};
 use crate::change::{
-    Admit, Approve, Change, Found, Grant, Lock, Policy, Relay, Remove, Restore, Role, SetRole,
-    Suspend, Target,
+    AddDevice, Admit, Approve, Change, Found, Grant, Lock, Policy, Recovery, Relay, Remove,
+    Restore, Retire, Role, SetRole, Share, Suspend, Target,
 };
 use crate::codec;
 use crate::committee::{AdmitError, Committee, Refusal};
@@ -87,6 +87,25 @@ pub fn lock(seed: u8, devices: &[DeviceId], linked: bool) -> Lock {
 /// Cuts off.
 pub fn suspend(target: Target) -> Change {
     Change::Suspend(Suspend { target })
+}
+
+/// Adds a device to its author's member, or proposes to.
+pub fn add_device(device: &TestDevice) -> Change {
+    let (card, grant) = (device.card.clone(), grant(device.id()));
+    Change::Device(Box::new(AddDevice { card, grant }))
+}
+
+/// Ends a device of its author's member.
+pub fn retire(device: DeviceId) -> Change {
+    Change::Retire(Retire { device })
+}
+
+/// Shares a spare's seed among helpers.
+pub fn recovery(spare: DeviceId, threshold: u8, helpers: &[DeviceId]) -> Recovery {
+    let mut helpers = helpers.to_vec();
+    helpers.sort();
+    let share = |device| Share { device, file: hybrid_file().into() };
+    Recovery { spare, threshold, shares: helpers.into_iter().map(share).collect() }
 }
 
 /// Ends a suspension, or proposes to.

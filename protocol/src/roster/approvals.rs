@@ -11,7 +11,7 @@ use crate::hash::Hash;
 use crate::id::{DeviceId, LeafIndex, MemberNumber, UnixMillis};
 use crate::limits;
 
-use super::{PeerRosterError, Place, Roster, sealed};
+use super::{NewDevice, PeerRosterError, Place, Roster, sealed};
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -29,6 +29,8 @@ tagged! {
         4 => Remove(MemberNumber),
         /// Changes the policy.
         5 => Policy(Policy),
+        /// Adds a device to a member who is no coordinator, where the policy has coordinators see to it.
+        6 => Device(Box<NewDevice>),
     }
 }
 
@@ -98,7 +100,7 @@ impl Roster {
         Ok(())
     }
 
-    fn propose(&mut self, change: Proposed, by: MemberNumber, place: Place) {
+    pub(super) fn propose(&mut self, change: Proposed, by: MemberNumber, place: Place) {
         let mine = |proposal: &&Proposal| proposal.by == by;
         if self.proposals.values().filter(mine).count() >= limits::PROPOSALS_MAX {
             let oldest = self.proposals.iter().filter(|(_, proposal)| proposal.by == by);
@@ -166,11 +168,25 @@ impl Roster {
         Ok(())
     }
 
+    /// What follows from a change that began with the roster `before`, and what must hold then.
+    /// `changed` is whose role or standing became another.
+    pub(super) fn settle(
+        &mut self,
+        before: &Self,
+        changed: Option<Target>,
+        at: LeafIndex,
+    ) -> Result<(), PeerRosterError> {
+        self.end_spares(at);
+        self.check_sound()?;
+        self.void_outdated(before, changed);
+        self.settle_suspensions();
+        Ok(())
+    }
+
     /// The roster once `change` has taken effect.
-    fn after(&self, change: &Proposed, at: LeafIndex) -> Result<Self, PeerRosterError> {
+    pub(super) fn after(&self, change: &Proposed, at: LeafIndex) -> Result<Self, PeerRosterError> {
         let mut after = self.clone();
         after.take(change, at)?;
-        after.check_sound()?;
         let changed = match change {
             // What one coordinator may do at will voids nothing, or one alone could keep a change
             // from ever getting through.
@@ -179,16 +195,15 @@ impl Roster {
                 Some(Target::Member(*member))
             }
             Proposed::Restore(target) => Some(*target),
-            Proposed::Admit(_) | Proposed::Policy(_) => None,
+            Proposed::Admit(_) | Proposed::Policy(_) | Proposed::Device(_) => None,
         };
-        after.void_outdated(self, changed);
-        after.settle_suspensions();
+        after.settle(self, changed, at)?;
         Ok(after)
     }
 
     /// Drops what was proposed under other circumstances: other active coordinators, another policy,
     /// another role or standing of whom it is about. A removal outlives its target's suspension.
-    pub(super) fn void_outdated(&mut self, before: &Self, changed: Option<Target>) {
+    fn void_outdated(&mut self, before: &Self, changed: Option<Target>) {
         let other_deciders = self.active_coordinators() != before.active_coordinators()
             || self.policy != before.policy;
         let suspended = changed.filter(|it| self.is_suspended(*it) && !before.is_suspended(*it));
@@ -215,6 +230,7 @@ impl Roster {
         match change {
             Proposed::Role(SetRole { member, .. }) | Proposed::Remove(member) => Some(*member),
             Proposed::Restore(target) => self.member_of(*target).ok(),
+            Proposed::Device(new) => Some(new.member),
             Proposed::Admit(_) | Proposed::Policy(_) => None,
         }
     }
@@ -225,6 +241,7 @@ impl Roster {
             Proposed::Admit(admission) => admission.role == Role::Coordinator,
             Proposed::Role(role) => self.is_about_coordinators(*role),
             Proposed::Restore(_) | Proposed::Remove(_) | Proposed::Policy(_) => true,
+            Proposed::Device(_) => false,
         };
         grave && self.policy.approvals > 1
     }
@@ -236,7 +253,12 @@ impl Roster {
 
     /// How many approvals a proposal still needs, at least one.
     pub fn missing_approvals(&self, proposal: &Proposal) -> usize {
-        usize::from(self.policy.approvals).saturating_sub(proposal.approved.len()).max(1)
+        let needed = match proposal.change {
+            // Whose it is need not be a coordinator: one of them sees to it.
+            Proposed::Device(_) => 1,
+            _ => usize::from(self.policy.approvals),
+        };
+        needed.saturating_sub(proposal.approved.len()).max(1)
     }
 
     /// The changes that wait for approvals, by the leaf hash of the entry that proposed them.

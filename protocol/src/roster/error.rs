@@ -31,6 +31,33 @@ pub enum PeerRosterError {
         limits::ACTIVE_DEVICES_MAX
     )]
     TooManyActiveDevices,
+    /// The member has as many devices as one may.
+    #[error(
+        "a member has {} devices at most, suspended ones and a spare counted",
+        limits::MEMBER_DEVICES_MAX
+    )]
+    TooManyOwnDevices,
+    /// Only a member's own devices retire one.
+    #[error("the device is another member's")]
+    NotOwnDevice,
+    /// A spare is an active device of the author's member, not the author, and helps nobody.
+    #[error("the spare is no other active device of the author's member, or holds a share")]
+    NotASpare,
+    /// Its seed was shared before.
+    #[error("that spare was shared before: a new one has another seed")]
+    SharedAlready,
+    /// Fewer shares would do than keep a secret, or more than there are.
+    #[error(
+        "a spare's seed takes {} shares at least, and no more than there are",
+        limits::SHARES_MIN
+    )]
+    Threshold,
+    /// Not each for an active device of another member, in order.
+    #[error("shares are for at most {} active devices, each of another member", limits::SHARES_MAX)]
+    Shares,
+    /// A spare makes its owner's next device, ends the old ones and changes the lock.
+    #[error("a spare does nothing but add and retire devices and change a lock that is due")]
+    BySpare,
     /// Not the next member number.
     #[error("the next member's number is {expected}")]
     MemberNumber {

@@ -30,7 +30,8 @@ pub struct LockState {
 
 impl Roster {
     pub(super) fn lock(&mut self, lock: &Lock, place: Place) -> Result<(), PeerRosterError> {
-        let by_coordinator = self.role_of(place.author) == Some(Role::Coordinator);
+        let by_coordinator =
+            self.role_of(place.author) == Some(Role::Coordinator) && !self.is_spare(place.author);
         if !by_coordinator && !self.lock_pending() {
             return Err(PeerRosterError::NotCoordinator);
         }

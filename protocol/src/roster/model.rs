@@ -311,6 +311,7 @@ impl State {
                     Proposed::Role(role) => (2, name(role.member), 0),
                     Proposed::Restore(target) => (3, name(member_of(*target)), 0),
                     Proposed::Remove(member) => (4, name(*member), 0),
+                    Proposed::Device(new) => (7, name(new.member), 0),
                     Proposed::Policy(policy) => (5, 0, u8::try_from(policy.approvals).unwrap()),
                 };
                 [kind, about, what, name(it.by), set(&it.approved)]

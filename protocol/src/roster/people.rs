@@ -17,6 +17,7 @@ impl Roster {
             Proposed::Restore(target) => self.restore(*target),
             Proposed::Remove(member) => self.remove(*member, at),
             Proposed::Policy(policy) => self.set_policy(*policy),
+            Proposed::Device(new) => self.take_device(new, at),
         }
     }
 
@@ -29,7 +30,7 @@ impl Roster {
         Ok(())
     }
 
-    fn check_new_card(&self, card: &Card) -> Result<(), PeerRosterError> {
+    pub(super) fn check_new_card(&self, card: &Card) -> Result<(), PeerRosterError> {
         if self.devices.len() >= limits::DEVICES_MAX {
             return Err(PeerRosterError::TooManyDevices);
         }

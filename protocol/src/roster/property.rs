@@ -10,8 +10,8 @@ use crate::entry::UnverifiedEntry;
 use crate::id::{Epoch, MemberNumber};
 use crate::tree;
 use crate::world::{
-    TestDevice, World, admission, approval, hybrid_file, lock, next_lock, remove, restore,
-    set_approvals, set_role, suspend,
+    TestDevice, World, add_device, admission, approval, hybrid_file, lock, next_lock, recovery,
+    remove, restore, retire, set_approvals, set_role, suspend,
 };
 
 use super::Standing;
@@ -32,6 +32,9 @@ enum Act {
     Lock(bool),
     WrongLock,
     Grant(u8, u32),
+    Device(u8),
+    Retire(u8),
+    Share(u8, Vec<u8>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +64,10 @@ fn act() -> impl Strategy<Value = Act> {
         3 => any::<bool>().prop_map(Act::Lock),
         1 => Just(Act::WrongLock),
         2 => (1..=PEOPLE, 0..4_u32).prop_map(|(who, epoch)| Act::Grant(who, epoch)),
+        3 => (1..=PEOPLE).prop_map(Act::Device),
+        2 => (1..=PEOPLE).prop_map(Act::Retire),
+        2 => (1..=PEOPLE, proptest::sample::subsequence((1..=PEOPLE).collect::<Vec<_>>(), 2..4))
+            .prop_map(|(spare, helpers)| Act::Share(spare, helpers)),
     ]
 }
 
@@ -103,6 +110,12 @@ fn change_of(world: &World, act: &Act) -> Option<Change> {
             epoch: Epoch(*epoch),
             file: hybrid_file().into(),
         }),
+        Act::Device(seed) => add_device(&TestDevice::new(*seed)),
+        Act::Retire(seed) => retire(TestDevice::new(*seed).id()),
+        Act::Share(spare, helpers) => {
+            let helpers: Vec<_> = helpers.iter().map(|seed| TestDevice::new(*seed).id()).collect();
+            Change::Recovery(recovery(TestDevice::new(*spare).id(), 2, &helpers))
+        }
     })
 }
 
@@ -128,6 +141,12 @@ fn check(world: &World) {
     assert!(usize::from(roster.policy().approvals) <= most);
     let due = roster.current_lock().granted().any(|device| !roster.is_active(device));
     assert_eq!(roster.lock_pending(), due);
+    for (owner, spare) in roster.spares() {
+        assert!(spare.helpers.iter().all(|helper| roster.is_active(*helper)));
+        assert!(spare.helpers.len() >= usize::from(spare.threshold));
+        let owns = roster.devices_of(owner).any(|(device, _)| device == spare.device);
+        assert!(owns && !matches!(roster.member(owner).unwrap().standing, Standing::Ended(_)));
+    }
     for (_, proposal) in roster.proposals() {
         assert!(proposal.approved.is_subset(&roster.active_coordinators()));
         assert!(proposal.approved.len() < usize::from(roster.policy().approvals));
@@ -198,8 +217,18 @@ fn what_is_tried_reaches_every_kind_of_change() {
         (3, Act::Lock(false)),
         (2, Act::Grant(3, 1)),
         (1, Act::WrongLock),
+        (1, Act::Device(5)),
+        (1, Act::Device(6)),
+        (1, Act::Share(6, vec![2, 3])),
+        (6, Act::Record),
+        (6, Act::Retire(5)),
+        (2, Act::Retire(5)),
     ];
     let admitted: Vec<bool> = tried.iter().map(|(who, act)| tries(&mut world, *who, act)).collect();
     let refused: Vec<usize> = (0..tried.len()).filter(|at| !admitted[*at]).collect();
-    assert_eq!(refused, [6, 15], "what a suspended member writes, and a wrong lock");
+    assert_eq!(
+        refused,
+        [6, 15, 19, 21],
+        "what a suspended member writes, a wrong lock, what a spare writes, another's device retired"
+    );
 }

@@ -37,6 +37,10 @@ pub(super) fn check_label(file: &[u8]) -> Result<(), PeerRosterError> {
     check_hybrid("label", file, limits::LABEL_BYTES_MAX)
 }
 
+pub(super) fn check_share(file: &[u8]) -> Result<(), PeerRosterError> {
+    check_hybrid("share", file, limits::SHARE_BYTES_MAX)
+}
+
 fn check_hybrid(part: &'static str, file: &[u8], max: usize) -> Result<(), PeerRosterError> {
     if file.len() > max {
         return Err(PeerRosterError::TooLarge { part, len: file.len(), max });

@@ -46,13 +46,11 @@ impl Roster {
             Standing::Suspended(_) => return Err(PeerRosterError::AlreadySuspended),
             Standing::Ended(_) => return Err(PeerRosterError::Ended),
         }
-        after.check_sound()?;
-        after.void_outdated(self, Some(target));
         if binds {
             let suspension = Suspension { target, member, by, approved: BTreeSet::new() };
             after.undecided.insert(place.leaf, suspension);
         }
-        after.settle_suspensions();
+        after.settle(self, Some(target), place.index)?;
         *self = after;
         Ok(())
     }
@@ -84,7 +82,9 @@ impl Roster {
     ) -> Result<(), PeerRosterError> {
         let about = match change {
             Proposed::Restore(_) | Proposed::Remove(_) => self.target_of(change),
-            Proposed::Admit(_) | Proposed::Role(_) | Proposed::Policy(_) => None,
+            Proposed::Admit(_) | Proposed::Role(_) | Proposed::Policy(_) | Proposed::Device(_) => {
+                None
+            }
         };
         if about.is_some() && self.undecided_by(by).any(|own| Some(own.member) == about) {
             return Err(PeerRosterError::Bound);

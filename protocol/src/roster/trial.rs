@@ -5,10 +5,10 @@ use crate::codec;
 use crate::committee::Refusal;
 use crate::entry::{Entry, Kind};
 use crate::hash::Hash;
-use crate::id::{DeviceId, LeafIndex, MemberNumber, UnixMillis};
-use crate::world::{TestDevice, World, admission, approval, set_approvals, set_role};
+use crate::id::{DeviceId, MemberNumber, UnixMillis};
+use crate::world::{TestDevice, World, add_device, admission, approval, set_approvals, set_role};
 
-use super::{Device, PeerRosterError, Roster, Standing};
+use super::{PeerRosterError, Roster};
 
 /// The first coordinator's place among the people, who are members in this order from 1.
 pub(super) const A: usize = 0;
@@ -142,15 +142,10 @@ impl Trial {
         result
     }
 
-    /// Gives a member one of the other people's devices, granted the current epoch. No change that is
-    /// admitted yet does that.
-    pub(super) fn gives_device(&mut self, owner: usize, device: usize) {
-        let card = self.people[device].card.clone();
-        let (id, standing, since) = (card.device(), Standing::Active, LeafIndex(0));
-        let device = Device { card, member: number(owner), standing, since };
-        let roster = self.world.committee.roster_mut();
-        roster.devices.insert(id, device);
-        roster.note_granted([id]);
+    /// A member adds one of the other people's devices as an own one.
+    pub(super) fn adds_device(&mut self, owner: usize, device: usize) {
+        let added = add_device(&self.people[device]);
+        self.does(owner, added);
     }
 
     /// What waits for approvals, the oldest first.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 mod cards;
 mod changes;
+mod devices;
 mod entries;
 mod frames;
 mod lives;
@@ -61,4 +62,5 @@ fn write_the_vectors() {
     replies::write_all();
     logs::write_all();
     lives::write_all();
+    devices::write_all();
 }

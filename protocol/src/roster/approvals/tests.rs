@@ -109,7 +109,7 @@ fn a_member_approves_nothing() {
 #[test]
 fn approvals_count_members_and_not_devices() {
     let mut trial = Trial::of_two();
-    trial.gives_device(A, 6);
+    trial.adds_device(A, 6);
     let removal = trial.does(A, remove(number(M)));
     assert_eq!(trial.refuses(A, Trial::bare(removal)), PeerRosterError::AlreadyApproved);
     assert_eq!(trial.refuses(6, Trial::bare(removal)), PeerRosterError::AlreadyApproved);
@@ -146,7 +146,7 @@ fn the_target_does_not_count() {
 #[test]
 fn the_owner_of_a_device_does_not_count_for_its_return() {
     let mut trial = Trial::of_two();
-    trial.gives_device(A, 6);
+    trial.adds_device(A, 6);
     trial.does(A, suspend(trial.device(6)));
     let restoration = trial.does(A, restore(trial.device(6)));
     assert_eq!(trial.refuses(A, Trial::bare(restoration)), PeerRosterError::NotForThisMember);
@@ -274,9 +274,13 @@ fn a_device_that_came_in_otherwise_is_not_admitted_by_what_waited() {
 
 #[test]
 fn the_last_approval_of_a_restoration_grants_the_devices_that_return_and_lack_the_epoch() {
-    let mut trial = seven(2);
-    trial.gives_device(B, 7);
-    trial.does(A, suspend(trial.device(7)));
+    let mut trial = Trial::of_six(2);
+    trial.adds_device(B, 7);
+    for target in [trial.device(7), member(B)] {
+        let suspension = trial.does(A, suspend(target));
+        trial.approves(C, suspension);
+        trial.approves(D, suspension);
+    }
     trial.relocks(A);
     let proposal = trial.does(C, restore(member(B)));
     let none = with(&trial, proposal, &[], false);
@@ -314,7 +318,7 @@ fn an_approval_grants_nobody_who_was_active_before() {
     trial.does(A, suspend(member(G)));
     trial.relocks(A);
     // B holds epoch 3 by the lock; another device of B's comes in without a grant.
-    trial.gives_device(B, 7);
+    trial.adds_device(B, 7);
     let id = trial.id(7);
     trial.world.committee.roster_mut().locks.last_mut().unwrap().granted.remove(&id);
     trial.does(A, set_approvals(2));

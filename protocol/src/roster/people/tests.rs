@@ -77,7 +77,7 @@ fn only_what_is_suspended_is_restored() {
 #[test]
 fn a_device_suspended_beside_its_member_stays_so_when_the_member_returns() {
     let mut trial = Trial::of_one();
-    trial.gives_device(M, 6);
+    trial.adds_device(M, 6);
     trial.does(A, suspend(trial.device(6)));
     trial.does(A, suspend(member(M)));
     trial.does(A, restore(member(M)));
@@ -190,7 +190,7 @@ fn a_policy_is_one_that_can_be_kept_and_another_than_the_present_one() {
 #[test]
 fn what_is_known_of_people_is_told() {
     let mut trial = Trial::of_one();
-    trial.gives_device(M, 6);
+    trial.adds_device(M, 6);
     trial.does(A, suspend(trial.device(6)));
     let devices: Vec<_> = trial.roster().devices_of(number(M)).map(|(id, _)| id).collect();
     let mut expected = vec![trial.id(M), trial.id(6)];

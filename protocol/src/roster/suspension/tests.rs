@@ -40,7 +40,7 @@ fn nobody_is_suspended_twice_but_a_member_beside_a_device_is() {
 #[test]
 fn one_device_is_suspended_and_the_members_others_go_on() {
     let mut trial = Trial::of_one();
-    trial.gives_device(M, 6);
+    trial.adds_device(M, 6);
     trial.does(A, suspend(trial.device(M)));
     assert!(!trial.roster().is_active(trial.id(M)) && trial.roster().is_active(trial.id(6)));
     trial.relocks(A);
@@ -65,7 +65,7 @@ fn who_suspended_a_coordinator_suspends_no_further_one() {
 #[test]
 fn a_suspension_of_a_coordinators_device_binds_too() {
     let mut trial = Trial::of_two();
-    trial.gives_device(B, 6);
+    trial.adds_device(B, 6);
     trial.does(A, suspend(trial.device(B)));
     assert_eq!(trial.refuses(A, suspend(member(C))), PeerRosterError::Bound);
     // The rest of the same coordinator may follow: it is one coordinator still.
@@ -86,7 +86,7 @@ fn with_one_approval_nobody_is_bound() {
 #[test]
 fn who_cuts_off_an_own_device_is_not_bound_by_it() {
     let mut trial = Trial::of_two();
-    trial.gives_device(A, 6);
+    trial.adds_device(A, 6);
     trial.does(A, suspend(trial.device(6)));
     assert_eq!(trial.undecided(), []);
     trial.does(A, suspend(member(B)));
@@ -144,7 +144,7 @@ fn as_many_decide_as_the_policy_asks_for_or_as_there_are() {
 #[test]
 fn neither_target_nor_suspender_decides() {
     let mut trial = Trial::of_six(2);
-    trial.gives_device(B, 6);
+    trial.adds_device(B, 6);
     let suspension = trial.does(A, suspend(trial.device(B)));
     // B goes on with another device.
     assert_eq!(trial.refuses(6, Trial::bare(suspension)), PeerRosterError::NotForThisMember);
@@ -176,7 +176,7 @@ fn another_undecided_suspender_does_not_decide() {
 #[test]
 fn nobody_decides_twice() {
     let mut trial = Trial::of_six(2);
-    trial.gives_device(C, 6);
+    trial.adds_device(C, 6);
     let suspension = trial.does(A, suspend(member(B)));
     trial.approves(C, suspension);
     assert_eq!(trial.refuses(C, Trial::bare(suspension)), PeerRosterError::AlreadyApproved);
@@ -266,7 +266,7 @@ fn the_last_active_coordinator_is_not_suspended() {
     assert_eq!(trial.refuses(A, suspend(member(A))), PeerRosterError::LastCoordinator);
     // Nor left without a device.
     assert_eq!(trial.refuses(A, suspend(trial.device(A))), PeerRosterError::LastCoordinator);
-    trial.gives_device(A, 6);
+    trial.adds_device(A, 6);
     trial.does(A, suspend(trial.device(6)));
     let own: Target = trial.device(A);
     assert_eq!(trial.refuses(A, suspend(own)), PeerRosterError::LastCoordinator);

@@ -13,16 +13,16 @@ use crate::world::{
     set_approvals, set_role, suspend,
 };
 
-const MEMBER: usize = 3;
+pub(super) const MEMBER: usize = 3;
 
 /// The committee, and what its people do in it.
-struct Life {
-    world: World,
-    people: [TestDevice; 5],
+pub(super) struct Life {
+    pub(super) world: World,
+    pub(super) people: [TestDevice; 5],
 }
 
 impl Life {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let people = [1, 2, 3, 4, 5].map(TestDevice::new);
         let mut world = World::found(&people[0]);
         for (person, role) in
@@ -35,11 +35,11 @@ impl Life {
     }
 
     /// An entry that is admitted. Returns its leaf hash.
-    fn does(&mut self, who: usize, change: &Change) -> Hash {
+    pub(super) fn does(&mut self, who: usize, change: &Change) -> Hash {
         self.world.change(&self.people[who], change).unwrap().entry.leaf()
     }
 
-    fn approves(&mut self, who: usize, entry: Hash) {
+    pub(super) fn approves(&mut self, who: usize, entry: Hash) {
         let approve = Change::Approve(approval(self.world.committee.roster(), entry));
         self.does(who, &approve);
     }
@@ -50,8 +50,15 @@ impl Life {
     }
 
     /// An entry whatever comes of it.
-    fn tries(&mut self, who: usize, change: &Change) {
+    pub(super) fn tries(&mut self, who: usize, change: &Change) {
         self.tries_at(who, change, UnixMillis(1_700_000_000_000));
+    }
+
+    /// An entry of a further device's.
+    pub(super) fn tries_as(&mut self, author: &TestDevice, change: &Change) {
+        let header = self.world.header(author.id(), Kind::Roster);
+        let entry = Entry::sign(header, codec::encode(change), &author.signing);
+        self.world.log.push(entry.encode());
     }
 
     fn tries_at(&mut self, who: usize, change: &Change, made_at: UnixMillis) {
@@ -62,12 +69,12 @@ impl Life {
         self.world.log.push(entry.encode());
     }
 
-    fn written(&self, name: &str, expect: &str, comment: &str) {
+    pub(super) fn written(&self, name: &str, expect: &str, comment: &str) {
         write("log", name, expect, &[("comment", comment)], &self.world.log);
     }
 }
 
-fn member(number: u32) -> Target {
+pub(super) fn member(number: u32) -> Target {
     Target::Member(MemberNumber(number))
 }
 

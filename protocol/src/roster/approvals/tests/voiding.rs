@@ -51,7 +51,7 @@ fn a_coordinators_only_device_is_the_coordinator() {
     let device = trial.device(E);
     voids(trial, remove(number(G)), suspend(device), &[]);
     let mut trial = seven(2);
-    trial.gives_device(E, 7);
+    trial.adds_device(E, 7);
     let device = trial.device(E);
     leaves(trial, remove(number(G)), suspend(device), &[]);
 }
@@ -123,7 +123,7 @@ fn the_suspension_of_another_leaves_no_removal_waiting() {
 #[test]
 fn a_device_of_the_targets_voids_only_its_own_return() {
     let mut trial = seven(2);
-    trial.gives_device(G, 7);
+    trial.adds_device(G, 7);
     let device = trial.device(7);
     leaves(trial, set_role(number(G), Role::Coordinator), suspend(device), &[]);
 }
