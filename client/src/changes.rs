@@ -44,6 +44,16 @@ pub enum Intent {
         /// Where they say to be.
         country: String,
     },
+    /// A further device of one's own, whose safety number was compared.
+    Device {
+        /// Its card in hex, as it came with the join request.
+        card: String,
+    },
+    /// The end of a device of one's own.
+    Retire {
+        /// Which, in hex.
+        device: String,
+    },
     /// Another role for a member.
     Role {
         /// Whose.
@@ -181,6 +191,8 @@ impl Intent {
         match self {
             Self::Lock { .. } => "lock",
             Self::Admit { .. } => "admit",
+            Self::Device { .. } => "device",
+            Self::Retire { .. } => "retire",
             Self::Role { .. } => "role",
             Self::Suspend { .. } => Self::SUSPEND,
             Self::Restore { .. } => "restore",
@@ -197,7 +209,13 @@ impl Intent {
         let roster = fold.roster();
         Ok(match self {
             Self::Lock { if_pending, .. } => *if_pending && !roster.lock_pending(),
-            Self::Admit { card, .. } => roster.device(decode_card(card)?.device()).is_some(),
+            Self::Admit { card, .. } | Self::Device { card } => {
+                roster.device(decode_card(card)?.device()).is_some()
+            }
+            Self::Retire { device } => {
+                let ended = standing(roster, &Whom::Device(device.clone()))?;
+                matches!(ended, Some(Standing::Ended(_)))
+            }
             Self::Role { member, role } => {
                 let member = roster.member(MemberNumber(*member));
                 member.is_some_and(|member| member.role == Role::from(*role))

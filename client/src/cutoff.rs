@@ -38,7 +38,7 @@ fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failu
     let note = log.verify_note(&shown.checkpoint)?;
     let caught = |lie: Lie| Caught::from(lie).note(note.text()).entry(&shown.entry);
     let entry = in_log(&note, shown).map_err(caught)?;
-    let header = entry.header().clone();
+    let (header, leaf) = (entry.header().clone(), entry.leaf());
     if header.committee != known.id {
         return Err(caught(Lie::CutOffEntry).into());
     }
@@ -59,9 +59,14 @@ fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failu
         }
     }
     let (size, text) = (note.checkpoint().size, note.text().to_owned());
-    if size > log.size() {
-        app.vault.write(|vault| vault.put_ahead(known.no, &Ahead { size, note: text }))?;
-    }
+    app.vault.write(|vault| {
+        // A device that retires itself is cut off before it hears that it was taken.
+        vault.remove_sent(known.no, &leaf)?;
+        match size > log.size() {
+            true => vault.put_ahead(known.no, &Ahead { size, note: text }),
+            false => Ok(()),
+        }
+    })?;
     let what = format!(
         "This device was {} in {} by {by}, entry {}, {}",
         done(&change),

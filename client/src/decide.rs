@@ -156,6 +156,9 @@ fn still_waits(
     proposals::proposed_by(roster, member, |one| match (wanted, one) {
         // Other parts of it may have become others since.
         (Intent::Policy(parts), Proposed::Policy(policy)) => parts.applied_to(*policy) == *policy,
+        (Intent::Device { card }, Proposed::Device(new)) => {
+            *card == data_encoding::HEXLOWER.encode(new.card.as_bytes())
+        }
         (_, one) => Some(one) == proposed.as_ref(),
     })
 }

@@ -34,15 +34,53 @@ use crate::vault::{Read, VaultError};
 /// may have been without a network.
 const REMEMBERED_MILLIS: u64 = 30 * 24 * 60 * 60 * 1000;
 
+/// Whom an invitation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// A person, in that role.
+    Person(RoleName),
+    /// The next device of whoever makes it.
+    OwnDevice,
+}
+
+impl For {
+    /// The word for it, which the vault keeps.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person(role) => role.as_str(),
+            Self::OwnDevice => "device",
+        }
+    }
+
+    /// What an invitation that was kept is for.
+    pub fn of(kept: &Kept) -> Result<Self, Failure> {
+        if kept.role == Self::OwnDevice.as_str() {
+            return Ok(Self::OwnDevice);
+        }
+        RoleName::of(&kept.role).map(Self::Person)
+    }
+}
+
 /// What an invitation is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
-    /// The role of who joins.
-    pub role: RoleName,
+    /// Whom it is for.
+    pub whom: For,
     /// How many it may admit.
     pub uses: u32,
     /// How long it lives.
     pub lives: Duration,
+}
+
+/// As [`invite`], at the committee's relay.
+pub async fn obtain(app: &mut App, known: &Committee, wish: Wish) -> Result<Kept, Failure> {
+    // Before the relay is asked for anything: who may not invite is told so without a network.
+    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
+    may_invite(app, &log, wish.whom)?;
+    let connection = relay::connect(app, log.address()).await?;
+    let made = invite(app, &connection, known.no, wish).await;
+    connection.close().await;
+    made.map_err(|error| error.told(app, known))
 }
 
 /// Makes an invitation and has the relay honour it. It is kept before the relay hears of it.
@@ -80,7 +118,7 @@ fn make(
 ) -> Result<(Invitation, Kept), Failure> {
     let log = app.vault.read(|vault| Log::load(vault, no))?;
     let fold = log.pulled()?;
-    must_coordinate(app, &log)?;
+    may_invite(app, &log, wish.whom)?;
     let lives = u64::try_from(wish.lives.as_millis()).unwrap_or(u64::MAX);
     let invitation = Invitation {
         address: log.address().clone(),
@@ -95,7 +133,7 @@ fn make(
         id: invitation.id,
         committee: no,
         text: invitation.to_text().as_str().to_owned(),
-        role: wish.role.as_str().to_owned(),
+        role: wish.whom.as_str().to_owned(),
         uses: wish.uses,
         expires: invitation.expires,
         made: app.clock.now(),
@@ -104,14 +142,29 @@ fn make(
     Ok((invitation, kept))
 }
 
+/// An error unless this device may make such an invitation, said before anything is begun.
+pub fn may_invite(app: &App, log: &Log, whom: For) -> Result<(), Failure> {
+    match whom {
+        For::Person(_) => must_coordinate(app, log),
+        For::OwnDevice => must_be_active(app, log).map(drop),
+    }
+}
+
+fn must_be_active(app: &App, log: &Log) -> Result<Role, Failure> {
+    log.pulled()?.roster().role_of(app.device.device_id()).ok_or_else(|| {
+        Failure::new(Error::NotAllowed, "This device is not active in the committee")
+            .next("Ask a coordinator.")
+    })
+}
+
 /// An error unless this device's member is a coordinator, said before anything is begun.
 pub fn must_coordinate(app: &App, log: &Log) -> Result<(), Failure> {
-    match log.pulled()?.roster().role_of(app.device.device_id()) {
-        Some(Role::Coordinator) => Ok(()),
-        Some(_) => Err(Failure::new(Error::NotAllowed, "Only a coordinator of the committee may")
-            .next(format!("Ask a coordinator: {}", members::list_command(&log.known)))),
-        None => Err(Failure::new(Error::NotAllowed, "This device is not active in the committee")
-            .next("Ask a coordinator.")),
+    match must_be_active(app, log)? {
+        Role::Coordinator => Ok(()),
+        Role::Member | Role::Reader => {
+            Err(Failure::new(Error::NotAllowed, "Only a coordinator of the committee may")
+                .next(format!("Ask a coordinator: {}", members::list_command(&log.known))))
+        }
     }
 }
 
@@ -283,21 +336,25 @@ pub fn with_number<'r>(
     })
 }
 
-/// The admission of somebody whose safety number was compared.
+/// The admission of a person, or of a further device, whose safety number was compared.
 pub fn admission(app: &App, kept: &Kept, request: &JoinRequest) -> Result<Intent, Failure> {
     let log = app.vault.read(|vault| Log::load(vault, kept.committee))?;
-    must_coordinate(app, &log)?;
+    let whom = For::of(kept)?;
+    may_invite(app, &log, whom)?;
     let asked = sealpost_protocol::invitation::JoinRequest::decode(&request.request)
         .map_err(|_| VaultError::Damaged("a join request does not read".to_owned()))?;
-    let handle = free_handle(&log, &request.handle)?;
     // What cannot be sealed to would hold up everything written after it.
     Recipient::from_bytes(&Card::decode(asked.card()).map_err(|_| unusable_card())?.recipient().0)
         .map_err(|_| unusable_card())?;
-    Ok(Intent::Admit {
-        card: data_encoding::HEXLOWER.encode(asked.card()),
-        role: RoleName::of(&kept.role)?,
-        handle,
-        country: asked.country().to_string(),
+    let card = data_encoding::HEXLOWER.encode(asked.card());
+    Ok(match whom {
+        For::OwnDevice => Intent::Device { card },
+        For::Person(role) => Intent::Admit {
+            card,
+            role,
+            handle: free_handle(&log, &request.handle)?,
+            country: asked.country().to_string(),
+        },
     })
 }
 

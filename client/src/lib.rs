@@ -21,6 +21,7 @@ pub mod cutoff;
 pub mod decide;
 pub mod deliver;
 pub mod demo;
+pub mod devices;
 pub mod error;
 pub mod exposure;
 pub mod handover;

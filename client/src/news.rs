@@ -77,6 +77,14 @@ impl Teller<'_> {
                 let role = RoleName::from(admit.role).as_str();
                 format!("admitted {} as {role}", self.people.name(&admit.card.device()))
             }
+            Change::Device(added) => {
+                let (device, owner) = (added.card.device(), self.people.name(&added.card.device()));
+                format!("added device {} of {owner}", names::device_ref(&device))
+            }
+            Change::Retire(retire) => {
+                format!("retired {}", self.target(Target::Device(retire.device)))
+            }
+            Change::Recovery(_) => "named helpers for the way back in".to_owned(),
             Change::Policy(_) => {
                 format!("changed the policy: sealpost committee policy {}", self.reference())
             }

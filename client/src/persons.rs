@@ -112,19 +112,35 @@ pub fn device(devices: &[DeviceId], typed: &str) -> Result<DeviceId, Failure> {
 }
 
 /// The devices of whoever has a device of `first`'s, in any committee.
+///
+/// A card is no secret: a member can add a stranger's device as their own, and whoever cuts that member
+/// off would cut off the stranger elsewhere. So a further device is taken for its member's when it has
+/// signed in that log; a first one, whose safety number a coordinator compared, always.
 fn all_devices(first: &Membership, logs: &[Log]) -> Result<BTreeSet<DeviceId>, Failure> {
-    let mut devices: BTreeSet<DeviceId> = first.devices.iter().copied().collect();
+    let mut devices = BTreeSet::new();
+    for log in logs.iter().filter(|log| log.known.no == first.known.no) {
+        devices.extend(acknowledged(log, first)?);
+    }
     loop {
         let before = devices.len();
         for log in logs {
             for one in shared(log, &devices)? {
-                devices.extend(one.devices);
+                devices.extend(acknowledged(log, &one)?);
             }
         }
         if devices.len() == before {
             return Ok(devices);
         }
     }
+}
+
+/// Of a member's devices, those that are surely theirs.
+fn acknowledged(log: &Log, member: &Membership) -> Result<Vec<DeviceId>, Failure> {
+    let fold = log.pulled()?;
+    let since = |id: &DeviceId| fold.roster().device(*id).map(|device| device.since);
+    let first = member.devices.iter().copied().min_by_key(since);
+    let is_theirs = |id: &DeviceId| Some(*id) == first || fold.author_head(*id).is_some();
+    Ok(member.devices.iter().copied().filter(is_theirs).collect())
 }
 
 /// Who has one of the devices in a committee.
@@ -173,3 +189,6 @@ fn which_committee<'m>(all: impl Iterator<Item = &'m Membership>) -> Failure {
     Failure::new(Error::Ambiguous, format!("In which committee? {}", refs.join(", ")))
         .next("Say which: --committee REF")
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,7 @@ pub fn holds(change: &Proposed, roster: &Roster) -> bool {
             matches!(standing, Some(Standing::Ended(_)))
         }
         Proposed::Policy(policy) => policy == roster.policy(),
+        Proposed::Device(new) => roster.device(new.card.device()).is_some(),
     }
 }
 
@@ -147,6 +148,10 @@ pub fn words(change: &Proposed, roster: &Roster, people: &People) -> String {
         Proposed::Admit(admission) => {
             let device = names::device_ref(&admission.card.device());
             format!("admit {device} as {}", RoleName::from(admission.role).as_str())
+        }
+        Proposed::Device(new) => {
+            let device = names::device_ref(&new.card.device());
+            format!("add device {device} to {}", people.member(new.member))
         }
         Proposed::Role(SetRole { member, role }) => {
             format!("make {} {}", people.member(*member), RoleName::from(*role).as_str())

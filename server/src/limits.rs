@@ -110,6 +110,10 @@ pub const ROSTER_CHANGES_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// committee fills the notes of all.
 pub const JOIN_REQUESTS_COMMITTEE_MAX: usize = 128;
 
+/// Invitations that one device of who is no coordinator may have here, ended ones included: for the next
+/// device of its own, and once more when one went astray.
+pub const MEMBER_INVITATIONS_MAX: usize = 8;
+
 /// How long after an invitation's end those who asked in time are kept for its maker, who may have
 /// been without a network.
 pub const INVITATION_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);

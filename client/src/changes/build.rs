@@ -2,7 +2,7 @@
 
 use sealpost_protocol::card::Card;
 use sealpost_protocol::change::{
-    self, Change, Remove, RepairGrant, RepairLink, Restore, SetRole, Suspend,
+    self, AddDevice, Change, Remove, RepairGrant, RepairLink, Restore, Retire, SetRole, Suspend,
 };
 use sealpost_protocol::committee::Committee;
 use sealpost_protocol::entry::UnverifiedEntry;
@@ -42,6 +42,8 @@ pub fn build(intent: &Intent, maker: &mut Maker<'_, '_>) -> Result<Change, Failu
             let country = parsed(country, "a country")?;
             Change::Admit(Box::new(maker.admit(decode_card(card)?, *role, handle, country)?))
         }
+        Intent::Device { card } => Change::Device(Box::new(maker.device(decode_card(card)?)?)),
+        Intent::Retire { device } => Change::Retire(Retire { device: parsed(device, "a device")? }),
         Intent::Role { member, role } => {
             let (member, role) = (MemberNumber(*member), (*role).into());
             Change::Role(SetRole { member, role })
@@ -95,6 +97,12 @@ impl Maker<'_, '_> {
         };
         let label = keys.seal_label(&label)?.into();
         Ok(change::Admit { member, role: admission.role, grants, label, card: admission.card })
+    }
+
+    fn device(&mut self, card: Card) -> Result<AddDevice, Failure> {
+        let recipient = Recipient::from_bytes(&card.recipient().0)?;
+        let grant = grant_for(self.present()?, &card, &recipient);
+        Ok(AddDevice { card, grant })
     }
 
     /// An approval; the one that completes its proposal carries what takes effect.

@@ -14,10 +14,11 @@ use crate::ui::input::{self, TextSource};
 use crate::vault::committees::Committee;
 use crate::vault::{Read, VaultError};
 
-/// An invitation is at most so long.
-const INVITATION_BYTES_MAX: usize = 4 * 1024;
+/// All invitations to one's committees are at most so long.
+const INVITATIONS_BYTES_MAX: usize = 64 * 1024;
 
-/// Asks to join a committee. The invitation is typed at a prompt or read from stdin.
+/// Asks to join a committee. The invitation is typed at a prompt or read from stdin; several, for a further
+/// device of your own, with spaces or line ends between them.
 #[derive(Debug, clap::Args)]
 pub struct Join {
     /// The handle to be known by there; without it, the one given at init.
@@ -44,7 +45,7 @@ impl Join {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
         let source = if input::can_ask() { TextSource::Prompt } else { TextSource::Stdin };
-        let invitation = source.read("Invitation", INVITATION_BYTES_MAX)?;
+        let invitations = source.read("Invitation", INVITATIONS_BYTES_MAX)?;
         let own = app.vault.read(Read::own)?;
         let handle = names::handle(&self.handle.unwrap_or(own.handle))?;
         let country = match self.country {
@@ -54,17 +55,36 @@ impl Join {
                 .parse()
                 .map_err(|_| VaultError::Damaged("the country in it does not read".to_owned()))?,
         };
-        let joining = Joining { invitation: &invitation, handle, country };
-        let known = join::save_joining(&mut app, &joining)?;
-        let sent = relay::run(send(&mut app, &known));
-        let still_there = app.vault.read(|vault| vault.committee(&known.id))?;
-        let Some(known) = still_there else { return sent };
-        tell(session, &app, &known, sent.is_ok())?;
-        sent.map_err(|failure| match failure.kind {
-            Kind::Unreachable | Kind::Busy => not_asked_yet(&failure),
-            _ => failure,
-        })
+        // Nothing but spaces is no invitation either, and said to be none.
+        let texts: Vec<&str> = match invitations.split_whitespace().collect::<Vec<_>>() {
+            none if none.is_empty() => vec![""],
+            texts => texts,
+        };
+        let joining = |invitation| Joining { invitation, handle: handle.clone(), country };
+        let (mut asked, mut failed) = (Vec::new(), None);
+        for text in texts {
+            let (one, failure) = ask(&mut app, &joining(text))?;
+            asked.extend(one);
+            failed = failed.or(failure);
+        }
+        tell(session, &asked)?;
+        failed.map_or(Ok(()), Err)
     }
+}
+
+/// Asks with one invitation. What is shown of it, and what kept it from being sent.
+fn ask(app: &mut App, joining: &Joining<'_>) -> Result<(Option<Asked>, Option<Failure>), Failure> {
+    let known = join::save_joining(app, joining)?;
+    let sent = relay::run(send(app, &known));
+    let Some(known) = app.vault.read(|vault| vault.committee(&known.id))? else {
+        return Ok((None, sent.err()));
+    };
+    let asked = Asked::of(app, &known, sent.is_ok())?;
+    let failure = sent.err().map(|failure| match failure.kind {
+        Kind::Unreachable | Kind::Busy => not_asked_yet(&failure),
+        _ => failure,
+    });
+    Ok((asked, failure))
 }
 
 async fn send(app: &mut App, known: &Committee) -> Result<(), Failure> {
@@ -75,22 +95,33 @@ async fn send(app: &mut App, known: &Committee) -> Result<(), Failure> {
     opened.map_err(|error| error.told(app, known))
 }
 
-fn tell(session: &mut Session, app: &App, known: &Committee, sent: bool) -> Result<(), Failure> {
-    // Nothing is left of it when the invitation was for somebody who is in already.
-    let Some(Opening::Join(opening)) = Opening::of(known)? else { return Ok(()) };
-    let asked = Asked {
-        reference: names::committee_ref(&known.id).to_string(),
-        device: app.device_ref().to_string(),
-        handle: opening.handle,
-        safety_number: opening.safety_number,
-        state: if sent { "asked" } else { "saved" },
+impl Asked {
+    /// Nothing is left of it when the invitation was for somebody who is in already.
+    fn of(app: &App, known: &Committee, sent: bool) -> Result<Option<Self>, Failure> {
+        let Some(Opening::Join(opening)) = Opening::of(known)? else { return Ok(None) };
+        Ok(Some(Self {
+            reference: names::committee_ref(&known.id).to_string(),
+            device: app.device_ref().to_string(),
+            handle: opening.handle,
+            safety_number: opening.safety_number,
+            state: if sent { "asked" } else { "saved" },
+        }))
+    }
+}
+
+fn tell(session: &mut Session, asked: &[Asked]) -> Result<(), Failure> {
+    let line = |one: &Asked| {
+        format!("{}  {}\nSafety number   {}", one.reference, one.state, one.safety_number)
     };
-    let words =
-        format!("{}  {}\nSafety number   {}", asked.reference, asked.state, asked.safety_number);
-    session.ui.result(&asked, &words)?;
+    let words: Vec<String> = asked.iter().map(line).collect();
+    match asked {
+        [] => return Ok(()),
+        [one] => session.ui.result(one, &words.concat())?,
+        several => session.ui.result(&several, &words.join("\n"))?,
+    }
     session
         .ui
-        .talk("When the coordinator has synced, read the safety number to each other by voice.");
+        .talk("When whoever invited has synced, read the safety number to each other by voice.");
     session.ui.talk("Once you are let in: sealpost sync");
     Ok(())
 }

@@ -5,7 +5,8 @@ use sealpost_protocol::invitation::JoinRequest as Request;
 use super::*;
 use crate::village::{MemoryRelay, Person};
 
-const WISH: Wish = Wish { role: RoleName::Member, uses: 100, lives: Duration::from_secs(3_600) };
+const WISH: Wish =
+    Wish { whom: For::Person(RoleName::Member), uses: 100, lives: Duration::from_secs(3_600) };
 
 /// Isla's committee, and an invitation to it that her vault holds.
 fn scene() -> (Person, Committee, Kept) {

@@ -20,7 +20,7 @@ use sealpost_protocol::sign::PublicKey;
 
 use super::log::Activity;
 use super::{Denied, Service, Standing, note, store_code};
-use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX};
+use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX, MEMBER_INVITATIONS_MAX};
 use crate::store::{Commit, CommitError, LogStore, NoteStore};
 
 /// An invitation as it stands in the notes.
@@ -48,9 +48,7 @@ impl<S: LogStore + NoteStore> Service<S> {
         match request.action {
             InviteAction::List(_) => {}
             InviteAction::New(open) => {
-                if standing.role != Role::Coordinator {
-                    return Err(Code::NotEntitled.into());
-                }
+                check_own(&standing, &open, &known)?;
                 self.pace.note(peer, Instant::now())?;
                 self.open_invitation(&standing, open, &mut known).await?;
             }
@@ -211,6 +209,22 @@ impl<S: LogStore + NoteStore> Service<S> {
             CommitError::LocalSize => Code::Full,
             CommitError::Store(error) => store_code(&error),
         })
+    }
+}
+
+/// Who is no coordinator invites the next device of their own: one for each invitation, and only a few
+/// at a time, so that no member takes the place of a coordinator's.
+fn check_own(standing: &Standing, open: &OpenInvitation, known: &[Invitation]) -> Result<(), Code> {
+    if standing.role == Role::Coordinator {
+        return Ok(());
+    }
+    if open.uses != 1 {
+        return Err(Code::NotEntitled);
+    }
+    let others = |held: &&Invitation| held.maker == standing.device && held.open.id != open.id;
+    match known.iter().filter(others).count() {
+        few if few < MEMBER_INVITATIONS_MAX => Ok(()),
+        _ => Err(Code::TooMany),
     }
 }
 

@@ -8,6 +8,7 @@ mod backups;
 mod cut_off;
 mod damage;
 mod demo;
+mod devices;
 mod faults;
 mod hygiene;
 mod imports;

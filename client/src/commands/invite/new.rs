@@ -5,16 +5,13 @@ use std::time::Duration;
 use sealpost_protocol::limits::INVITATION_USES_MAX;
 use serde::Serialize;
 
-use crate::app::{App, Session};
+use crate::app::Session;
 use crate::changes::RoleName;
 use crate::error::Failure;
-use crate::invitations::{self, Wish};
-use crate::log::Log;
+use crate::invitations::{self, For, Wish};
 use crate::names;
 use crate::relay;
 use crate::ui::time::{self, parse_duration};
-use crate::vault::committees::Committee;
-use crate::vault::invitations::Invitation;
 
 /// Makes an invitation to a committee. Whoever holds it may ask to join; nobody is in before the
 /// safety number was compared by voice.
@@ -54,8 +51,8 @@ impl New {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
         let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
-        let wish = Wish { role: self.role, uses: self.uses, lives: self.expires };
-        let kept = relay::run(make(&mut app, &known, wish))?;
+        let wish = Wish { whom: For::Person(self.role), uses: self.uses, lives: self.expires };
+        let kept = relay::run(invitations::obtain(&mut app, &known, wish))?;
         let made = Made {
             reference: names::invitation_ref(&kept.id).to_string(),
             committee: names::committee_ref(&known.id).to_string(),
@@ -70,14 +67,4 @@ impl New {
         ));
         Ok(session.ui.result(&made, &made.invitation)?)
     }
-}
-
-async fn make(app: &mut App, known: &Committee, wish: Wish) -> Result<Invitation, Failure> {
-    // Before the relay is asked for anything: who may not invite is told so without a network.
-    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
-    invitations::must_coordinate(app, &log)?;
-    let connection = relay::connect(app, log.address()).await?;
-    let made = invitations::invite(app, &connection, known.no, wish).await;
-    connection.close().await;
-    made.map_err(|error| error.told(app, known))
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::app::{App, Session};
 use crate::error::Failure;
-use crate::invitations;
+use crate::invitations::{self, For};
 use crate::members::{self, Member};
 use crate::names;
 use crate::relay;
@@ -89,7 +89,11 @@ impl List {
                 [only] => &only.reference,
                 _ => "DEVICE",
             };
-            session.ui.talk(&format!("sealpost member admit {device} --safety-number DIGITS"));
+            let own = rows.iter().all(|row| row.role == For::OwnDevice.as_str());
+            session.ui.talk(&match own {
+                true => format!("sealpost device add {device} --safety-number DIGITS"),
+                false => format!("sealpost member admit {device} --safety-number DIGITS"),
+            });
         }
         Ok(())
     }

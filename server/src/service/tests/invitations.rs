@@ -159,10 +159,18 @@ async fn those_who_asked_in_time_are_kept_and_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn members_open_no_invitations() {
+async fn a_member_opens_a_few_invitations_of_one_use_for_devices_of_their_own() {
     let fixture = Fixture::new().await;
-    let refusal = invite(&fixture, MEMBER, InviteAction::New(open_invitation(1, 1))).await;
-    assert_eq!(refusal, refused(Code::NotEntitled));
+    let new = |seed, uses| invite(&fixture, MEMBER, InviteAction::New(open_invitation(seed, uses)));
+    assert_eq!(new(1, 2).await, refused(Code::NotEntitled));
+    for seed in 1..=8 {
+        assert!(matches!(new(seed, 1).await, Reply::Invitations(_)), "{seed}");
+    }
+    assert_eq!(new(9, 1).await, refused(Code::TooMany));
+    assert!(matches!(new(8, 1).await, Reply::Invitations(_)), "the same one again");
+    let cancel = InviteAction::Cancel(open_invitation(1, 1).id);
+    assert!(matches!(invite(&fixture, MEMBER, cancel).await, Reply::Invitations(_)));
+    assert!(matches!(new(9, 1).await, Reply::Invitations(_)));
 }
 
 #[tokio::test]

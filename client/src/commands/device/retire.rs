@@ -1,0 +1,124 @@
+//! `sealpost device retire`
+
+use sealpost_protocol::change::Target;
+use sealpost_protocol::id::DeviceId;
+use serde::Serialize;
+
+use crate::app::{App, Session};
+use crate::changes::{self, Intent};
+use crate::commands::{CHANGE_PATIENCE, settled, state_of};
+use crate::decide;
+use crate::devices;
+use crate::error::Failure;
+use crate::log::Log;
+use crate::names;
+use crate::relay;
+use crate::sync::{self, Scope};
+use crate::ui::{input, table};
+use crate::vault::Read;
+use crate::vault::committees::Committee;
+
+/// Ends a device of your own for good, in every committee: given away, lost, or worn out.
+///
+/// Its locks are changed in the same act, so that what is sealed from then on it cannot open. What it was
+/// shown before, it keeps. A retired device never comes back.
+#[derive(Debug, clap::Args)]
+pub struct Retire {
+    /// The device; without it, this one.
+    #[arg(value_name = "DEVICE_REF")]
+    device: Option<String>,
+    /// Do not ask for the REF to be typed again.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What `device retire` prints with `--json`, one for each committee.
+#[derive(Serialize)]
+struct Retired {
+    #[serde(rename = "ref")]
+    reference: String,
+    committee: String,
+    state: &'static str,
+}
+
+impl Retire {
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let mut app = session.open()?;
+        let this = app.device.device_id();
+        let (device, committees) = match &self.device {
+            Some(typed) => app.vault.read(|vault| devices::device_named(vault, this, typed))?,
+            None => (this, app.vault.read(|vault| devices::committees_of(vault, this, this))?),
+        };
+        let reference = names::device_ref(&device).to_string();
+        if !self.yes {
+            let what = format!("This ends {reference} for good, and it never comes back.");
+            input::confirm(&what, &reference)?;
+        }
+        let (mut rows, mut failed) = (Vec::new(), None);
+        for known in &committees {
+            let outcome = end(&mut app, known, device)?;
+            let committee = names::committee_ref(&known.id).to_string();
+            rows.push(Retired {
+                reference: reference.clone(),
+                committee,
+                state: state_of(&outcome),
+            });
+            failed = failed.or(settled(outcome, "The end of the device").err());
+        }
+        let cells: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| vec![row.reference.clone(), row.committee.clone(), row.state.to_owned()])
+            .collect();
+        session.ui.result(&rows, &table(&["DEVICE", "COMMITTEE", "STATE"], &cells))?;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Ends it in one committee, and changes the lock unless that is for others to do: this device's own end
+/// is the last that it says there.
+fn end(app: &mut App, known: &Committee, device: DeviceId) -> Result<decide::Outcome, Failure> {
+    let retire = Intent::Retire { device: device.to_string() };
+    let name = retire.name();
+    let outcome = decide::make(app, known.no, retire, CHANGE_PATIENCE)?;
+    match outcome {
+        outcome if device == app.device.device_id() => return own_end(app, known, name, outcome),
+        decide::Outcome::LockDue => {}
+        outcome => return Ok(outcome),
+    }
+    let lock = Intent::Lock { withhold: false, if_pending: true };
+    match decide::make(app, known.no, lock, CHANGE_PATIENCE)? {
+        // Whoever changed it, it is.
+        decide::Outcome::Overtaken if !is_pending(app, known, device)? => {
+            Ok(decide::Outcome::InForce)
+        }
+        outcome => Ok(outcome),
+    }
+}
+
+/// The relay cuts this device off with the entry it has just taken: that it did, it shows when asked.
+fn own_end(
+    app: &mut App,
+    known: &Committee,
+    name: &str,
+    outcome: decide::Outcome,
+) -> Result<decide::Outcome, Failure> {
+    if !matches!(outcome, decide::Outcome::Saved(_)) {
+        return Ok(decide::Outcome::InForce);
+    }
+    relay::run(async {
+        let _alone = relay::alone(app).await?;
+        // It fails, for this device is not active: what it was shown then is what counts.
+        let _ = sync::round(app, Scope::One(known.no)).await?;
+        Ok(())
+    })?;
+    let drafts = app.vault.read(Read::drafts)?;
+    let waits = drafts.iter().any(|it| it.new.committee == known.no && it.new.kind == name);
+    Ok(if waits { outcome } else { decide::Outcome::InForce })
+}
+
+fn is_pending(app: &App, known: &Committee, device: DeviceId) -> Result<bool, Failure> {
+    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
+    let roster = log.pulled()?.roster();
+    let ended = changes::standing(roster, &Target::Device(device).into())?;
+    Ok(ended.is_none() || roster.lock_pending())
+}
