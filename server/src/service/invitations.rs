@@ -128,15 +128,17 @@ impl<S: LogStore + NoteStore> Service<S> {
         }
         // Whoever was cut off may be in others' hands, with the secret that opens the request.
         let maker = self.live_log(committee).await?.activity(invitation.maker).await?;
-        if !matches!(maker, Activity::Active(_)) {
-            return Err(dead);
-        }
+        let room = match maker {
+            Activity::Active(Role::Coordinator) => JOIN_REQUESTS_COMMITTEE_MAX,
+            Activity::Active(Role::Member | Role::Reader) => JOIN_REQUESTS_COMMITTEE_MAX / 2,
+            Activity::Inactive(_) | Activity::Unknown => return Err(dead),
+        };
         let waiting = self.scan(&committee_joins_prefix(committee)).await?;
         let on_this = waiting.iter().filter(|(key, _)| key.starts_with(&prefix)).count();
         if invitation.open.expires <= (self.clock)() || invitation.open.uses == 0 {
             return Err(dead);
         }
-        if on_this >= limits::JOIN_REQUESTS_MAX || waiting.len() >= JOIN_REQUESTS_COMMITTEE_MAX {
+        if on_this >= limits::JOIN_REQUESTS_MAX || waiting.len() >= room {
             return Err(Code::TooMany);
         }
         invitation.open.uses -= 1;
@@ -213,7 +215,7 @@ impl<S: LogStore + NoteStore> Service<S> {
 }
 
 /// Who is no coordinator invites the next device of their own: one for each invitation, and only a few
-/// at a time, so that no member takes the place of a coordinator's.
+/// at a time. Half of all places are the coordinators', whatever the others do.
 fn check_own(standing: &Standing, open: &OpenInvitation, known: &[Invitation]) -> Result<(), Code> {
     if standing.role == Role::Coordinator {
         return Ok(());
@@ -222,10 +224,11 @@ fn check_own(standing: &Standing, open: &OpenInvitation, known: &[Invitation]) -
         return Err(Code::NotEntitled);
     }
     let others = |held: &&Invitation| held.maker == standing.device && held.open.id != open.id;
-    match known.iter().filter(others).count() {
-        few if few < MEMBER_INVITATIONS_MAX => Ok(()),
-        _ => Err(Code::TooMany),
+    let is_full = known.len() >= limits::INVITATIONS_MAX / 2;
+    if is_full || known.iter().filter(others).count() >= MEMBER_INVITATIONS_MAX {
+        return Err(Code::TooMany);
     }
+    Ok(())
 }
 
 /// Whether an invitation ended so long ago that nobody asks for those who asked on it.

@@ -68,8 +68,12 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "X3b",
-        "reads on through a spare: there are none yet",
-        &["later_changes_are_known_and_refused"],
+        "reads on through a spare, theirs or that of one they helped",
+        &[
+            "a_spare_ends_with_the_first_of_its_helpers_and_does_not_come_back",
+            "a_spare_falls_with_its_owner",
+            "a_spare_brings_its_owner_back_and_does_nothing_else",
+        ],
     ),
     (
         "X4",

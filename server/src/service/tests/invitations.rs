@@ -174,6 +174,32 @@ async fn a_member_opens_a_few_invitations_of_one_use_for_devices_of_their_own() 
 }
 
 #[tokio::test]
+async fn half_of_all_places_are_the_coordinators() {
+    let fixture = Fixture::new().await;
+    let of_founder =
+        |seed| invite(&fixture, FOUNDER, InviteAction::New(open_invitation(seed, 100)));
+    for seed in 10..138 {
+        assert!(matches!(of_founder(seed).await, Reply::Invitations(_)), "{seed}");
+    }
+    let own = open_invitation(1, 1);
+    let full = invite(&fixture, MEMBER, InviteAction::New(own)).await;
+    assert_eq!(full, refused(Code::TooMany));
+    let cancel = InviteAction::Cancel(open_invitation(10, 100).id);
+    assert!(matches!(invite(&fixture, FOUNDER, cancel).await, Reply::Invitations(_)));
+    let one = invite(&fixture, MEMBER, InviteAction::New(own)).await;
+    assert!(matches!(one, Reply::Invitations(_)));
+    // The same of those who ask.
+    for number in 0..JOIN_REQUESTS_COMMITTEE_MAX / 2 {
+        let seed = 11 + u8::try_from(number / 16).unwrap();
+        let asked = join(&fixture, &open_invitation(seed, 100), seed, &number.to_be_bytes()).await;
+        assert_eq!(asked, Reply::Done(Empty {}), "{number}");
+    }
+    assert_eq!(join(&fixture, &own, 1, b"phone").await, refused(Code::TooMany));
+    let person = join(&fixture, &open_invitation(100, 100), 100, b"person").await;
+    assert_eq!(person, Reply::Done(Empty {}));
+}
+
+#[tokio::test]
 async fn a_flood_of_join_requests_stays_within_one_answer() {
     let fixture = Fixture::new().await;
     let mut done = 0;
