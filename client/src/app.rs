@@ -3,6 +3,7 @@
 use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::reference::Ref;
 
+use crate::agent;
 use crate::clock::Clock;
 use crate::error::Failure;
 use crate::names;
@@ -33,10 +34,17 @@ pub struct App {
 }
 
 impl Session {
-    /// Opens the vault.
+    /// Opens the vault: by its agent, else with the passphrase. One that was given by a flag is used
+    /// whether or not there is an agent: whoever gives one depends on nothing else.
     pub fn open(&self) -> Result<App, Failure> {
         // Before the passphrase is asked for: without a vault there is nothing to type it for.
         self.home.must_hold_a_vault()?;
+        if self.passphrase == PassphraseSource::Prompt
+            && let Some(secrets) = agent::secrets(&self.home)?
+        {
+            let vault = Vault::open_with(self.home.clone(), &secrets)?;
+            return Ok(App { vault, device: secrets.device, clock: self.clock });
+        }
         let passphrase = self.passphrase.read()?;
         let (vault, secrets) = Vault::open(self.home.clone(), &passphrase)?;
         Ok(App { vault, device: secrets.device, clock: self.clock })

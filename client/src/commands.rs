@@ -10,6 +10,7 @@ use crate::decide::Outcome;
 use crate::deliver::Delivery;
 use crate::error::{Failure, Kind};
 
+pub mod agent;
 pub mod approve;
 pub mod committee;
 pub mod completions;
@@ -18,11 +19,13 @@ pub mod device;
 pub mod init;
 pub mod invite;
 pub mod join;
+pub mod lockup;
 pub mod man;
 pub mod member;
 pub mod record;
 pub mod status;
 pub mod sync;
+pub mod unlock;
 pub mod who;
 
 /// What can be typed after `sealpost`.
@@ -32,6 +35,10 @@ pub enum Command {
     Init(init::Init),
     Status(status::Status),
     Sync(sync::Sync),
+    Unlock(unlock::Unlock),
+    Lockup(lockup::Lockup),
+    #[command(hide = true)]
+    Agent(agent::Agent),
     Demo(demo::Demo),
     #[command(subcommand)]
     Device(device::Device),
@@ -57,6 +64,9 @@ impl Command {
             Self::Init(command) => command.run(session),
             Self::Status(command) => command.run(session),
             Self::Sync(command) => command.run(session),
+            Self::Unlock(command) => command.run(session),
+            Self::Lockup(command) => command.run(session),
+            Self::Agent(command) => command.run(session),
             Self::Demo(command) => command.run(session),
             Self::Device(command) => command.run(session),
             Self::Committee(command) => command.run(session),

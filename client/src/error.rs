@@ -16,6 +16,7 @@ use sealpost_protocol::roster::PeerRosterError;
 use sealpost_protocol::seal::LocalSealError;
 use serde::Serialize;
 
+use crate::agent::AgentError;
 use crate::kinds::{FieldErrors, UnknownKind};
 use crate::relay::AskError;
 use crate::transport::{PeerError, TransportError};
@@ -52,6 +53,8 @@ kinds! {
     DiskFull = "disk-full", 1;
     /// A file or folder cannot be written or read.
     NotWritable = "not-writable", 1;
+    /// Another user of the machine stands where only this one may.
+    OtherUser = "other-user", 1;
     /// Another command holds what this one needs.
     Busy = "busy", 1;
     /// The vault's files do not fit together or are damaged.
@@ -191,6 +194,30 @@ impl From<VaultError> for Failure {
             }
         };
         Self::new(kind, error.to_string()).next(next)
+    }
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        let (kind, next) = match &error {
+            AgentError::OtherUser { .. } => (
+                Kind::OtherUser,
+                "Find out who put it there, and remove it; until then use --passphrase-file FILE.",
+            ),
+            AgentError::OpenFolder(_) => {
+                (Kind::NotWritable, "Type chmod 700 and the folder, then type it again.")
+            }
+            AgentError::Silent | AgentError::Foreign => {
+                (Kind::Busy, "sealpost lockup, then type it again")
+            }
+            AgentError::DoesNotEnd => (Kind::Failed, "Log out, or turn the machine off."),
+            AgentError::NotStarted(_) | AgentError::Io(_) => (Kind::Failed, "Type it again."),
+        };
+        let safe = match &error {
+            AgentError::DoesNotEnd => "Nothing: the vault may still be unlocked.",
+            _ => "The vault is as it was; no passphrase was given to anybody.",
+        };
+        Self::new(kind, sentence(&error.to_string())).safe(safe).next(next)
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+pub mod agent;
 pub mod app;
 pub mod audit;
 pub mod catalog;
@@ -24,6 +25,7 @@ pub mod demo;
 pub mod devices;
 pub mod error;
 pub mod exposure;
+pub mod guard;
 pub mod handover;
 pub mod hygiene;
 pub mod invitations;
@@ -57,8 +59,6 @@ mod village;
 
 /// Runs the program on the process's own arguments and streams.
 pub fn main() -> ExitCode {
-    // A crash must not put secrets into a file. Where that cannot be had the rest still works.
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    guard::process();
     ExitCode::from(cli::run(std::env::args_os()))
 }

@@ -30,7 +30,7 @@ mod sync_lock;
 
 pub use database::SCHEMA;
 pub use home::Home;
-pub use identity_file::{DEFAULT_WORK_FACTOR, Secrets, WORK_FACTOR_MAX};
+pub use identity_file::{DEFAULT_WORK_FACTOR, SECRETS_BYTES, Secrets, WORK_FACTOR_MAX};
 pub use sync_lock::SyncLock;
 
 /// An opened vault.
@@ -161,8 +161,14 @@ impl Vault {
         home.must_hold_a_vault()?;
         let sealed = disk::read(&home.identity(), identity_file::IDENTITY_FILE_BYTES_MAX)?;
         let secrets = identity_file::open(&sealed, passphrase)?;
+        Ok((Self::open_with(home, &secrets)?, secrets))
+    }
+
+    /// Opens the vault in `home` with what its `identity.age` holds.
+    pub fn open_with(home: Home, secrets: &Secrets) -> Result<Self, VaultError> {
+        home.must_hold_a_vault()?;
         let connection = database::open(&home.database(), &secrets.vault_key)?;
-        Ok((Self { home, connection }, secrets))
+        Ok(Self { home, connection })
     }
 
     /// The folder.

@@ -190,7 +190,10 @@ fn ends_within(child: &Child, time: Duration) -> bool {
 }
 
 /// Whether there is something to read, or an end to be noticed, in that time.
-pub(crate) fn readable_within(descriptor: impl AsFd, time: Duration) -> bool {
+///
+/// # Panics
+/// When the system does not tell.
+pub fn readable_within(descriptor: impl AsFd, time: Duration) -> bool {
     let until = Instant::now() + time;
     loop {
         let left = until.saturating_duration_since(Instant::now());

@@ -36,6 +36,9 @@ fn the_spellings_that_scripts_rely_on_are_accepted() {
         "sealpost record list",
         "sealpost record show N-00000000 --sealed",
         "sealpost status",
+        "sealpost unlock",
+        "sealpost unlock --for 8h --idle 30m",
+        "sealpost lockup",
         "sealpost sync --watch",
         "sealpost demo",
         "sealpost completions bash",
@@ -67,6 +70,8 @@ fn usage_errors_exit_2_and_help_and_version_exit_0() {
     assert_eq!(exit("sealpost --json invite new --expires soon"), 2);
     assert_eq!(exit("sealpost --json invite new --uses 0"), 2);
     assert_eq!(exit("sealpost --json invite new --uses 101"), 2);
+    assert_eq!(exit("sealpost --json unlock --for ever"), 2);
+    assert_eq!(exit("sealpost --json unlock --for 8d"), 2);
     assert_eq!(exit("sealpost --version"), 0);
     assert_eq!(exit("sealpost record new --help"), 0);
 }

@@ -3,6 +3,8 @@
 use sealpost_protocol::id::{DeviceId, UnixMillis};
 use serde::Serialize;
 
+use super::unlock::Unlocked;
+use crate::agent;
 use crate::app::Session;
 use crate::error::Failure;
 use crate::hygiene::{self, Item};
@@ -16,7 +18,7 @@ use crate::vault::committees::Standing;
 use crate::vault::outbox::Draft;
 
 /// Shows this device, its committees, what is not sent yet and since when, and what waits for a
-/// second person, with the command to type.
+/// second person, with the command to type; and until when the vault is unlocked.
 #[derive(Debug, clap::Args)]
 pub struct Status {}
 
@@ -24,6 +26,8 @@ pub struct Status {}
 struct Shown {
     device: String,
     handle: String,
+    /// Until when an agent opens this vault; none when only the passphrase does.
+    unlocked: Option<Unlocked>,
     committees: Vec<Committee>,
     unsent: Vec<Unsent>,
     asking: usize,
@@ -63,6 +67,7 @@ impl Status {
         let device = app.device_ref().to_string();
         let own = app.device.device_id();
         let now = app.clock.now();
+        let unlocked = agent::state(&session.home)?.map(|state| Unlocked::of(&state, now));
         let shown = app.vault.read(|vault| {
             let committees = vault.committees()?;
             let committee_ref = |draft: &Draft| {
@@ -85,6 +90,7 @@ impl Status {
             Ok::<_, Failure>(Shown {
                 device,
                 handle: vault.own()?.handle,
+                unlocked,
                 unsent: unsent.collect(),
                 asking: invitations::asking_in(vault, None)?.len(),
                 waiting,
@@ -120,6 +126,7 @@ impl Shown {
     fn words(&self) -> String {
         let mut parts =
             vec![table(&["DEVICE", "HANDLE"], &[vec![self.device.clone(), self.handle.clone()]])];
+        parts.extend(self.unlocked.as_ref().map(Unlocked::words));
         let committees: Vec<Vec<String>> = self.committees.iter().map(Committee::cells).collect();
         parts.push(match committees.as_slice() {
             [] => "No committee yet.".to_owned(),

@@ -14,16 +14,17 @@ pub fn rfc3339(time: UnixMillis) -> String {
 
 /// The text is no duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not a duration: type a number and m, h, d or w, for example 48h")]
+#[error("not a duration: type a number and s, m, h, d or w, for example 48h")]
 pub struct NotADuration;
 
-/// Reads `30m`, `48h`, `7d` or `2w`.
+/// Reads `90s`, `30m`, `48h`, `7d` or `2w`.
 pub fn parse_duration(text: &str) -> Result<Duration, NotADuration> {
     let text = super::digits::to_latin(text.trim());
     let unit = text.chars().last().ok_or(NotADuration)?;
     let number: u64 =
         text[..text.len() - unit.len_utf8()].trim_end().parse().map_err(|_| NotADuration)?;
     let seconds = match unit {
+        's' => 1,
         'm' => 60,
         'h' => 3_600,
         'd' => 86_400,

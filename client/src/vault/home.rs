@@ -4,6 +4,9 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use sealpost_protocol::hash::Hash;
+
+use super::identity_file::IDENTITY_FILE_BYTES_MAX;
 use super::{VaultError, disk};
 
 const IDENTITY: &str = "identity.age";
@@ -48,6 +51,11 @@ impl Home {
 
     pub(super) fn lock(&self) -> PathBuf {
         self.0.join(LOCK)
+    }
+
+    /// What tells this `identity.age` from any other, one with a changed passphrase too.
+    pub fn identity_hash(&self) -> Result<Hash, VaultError> {
+        Ok(Hash::of(&disk::read(&self.identity(), IDENTITY_FILE_BYTES_MAX)?))
     }
 
     /// Makes the folder, or takes an empty one, for its owner alone. One that holds other things

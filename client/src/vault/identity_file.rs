@@ -9,7 +9,7 @@ use std::iter;
 use age::DecryptError;
 use data_encoding::HEXLOWER;
 use sealpost_protocol::hybrid::Identity;
-use sealpost_protocol::identity::DeviceIdentity;
+use sealpost_protocol::identity::{DEVICE_IDENTITY_BYTES, DeviceIdentity};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -24,6 +24,9 @@ pub const DEFAULT_WORK_FACTOR: u8 = 18;
 pub const WORK_FACTOR_MAX: u8 = 22;
 /// Five lines, a scrypt stanza, age's overhead.
 pub(super) const IDENTITY_FILE_BYTES_MAX: u64 = 4 * 1024;
+
+/// The length of encoded [`Secrets`].
+pub const SECRETS_BYTES: usize = 32 + DEVICE_IDENTITY_BYTES;
 
 const FIRST_LINE: &str = "# sealpost identity 1";
 
@@ -40,6 +43,21 @@ impl Secrets {
     pub fn generate() -> Result<Self, VaultError> {
         let device = DeviceIdentity::generate(&*random::secret()?);
         Ok(Self { device, vault_key: random::secret()? })
+    }
+
+    /// The bytes that an agent is given: the database's key, then the device.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        // The capacity is final: growing would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(SECRETS_BYTES));
+        bytes.extend_from_slice(self.vault_key.as_slice());
+        bytes.extend_from_slice(&self.device.encode());
+        bytes
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (key, device) = bytes.split_first_chunk()?;
+        Some(Self { device: DeviceIdentity::decode(device).ok()?, vault_key: Key::new(*key) })
     }
 
     fn to_text(&self) -> Zeroizing<String> {

@@ -4,6 +4,7 @@
 
 use sealpost_tests::programs::Programs;
 
+mod agent;
 mod backups;
 mod cut_off;
 mod damage;

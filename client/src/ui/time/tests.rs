@@ -10,6 +10,7 @@ fn times_have_milliseconds_and_end_in_z() {
 #[test]
 fn durations_are_a_number_and_a_unit() {
     assert_eq!(parse_duration("48h"), Ok(Duration::from_secs(172_800)));
+    assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
     assert_eq!(parse_duration("۲d"), Ok(Duration::from_secs(172_800)));
     for text in ["", "h", "48", "0h", "-1h", "1y", "99999999999999999w"] {
         assert_eq!(parse_duration(text), Err(NotADuration), "{text:?}");
