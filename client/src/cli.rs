@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::commands::Command;
 use crate::error::{Failure, Kind};
 use crate::ui::passphrase::PassphraseSource;
-use crate::ui::{Format, Ui};
+use crate::ui::{self, Format, Stream, Ui};
 use crate::vault::Home;
 
 /// Seals and signs case records, sends them through a relay that cannot read them, and opens what
@@ -100,13 +100,14 @@ impl Globals {
 
 /// Help and version go to stdout with exit 0; the rest is a usage error.
 fn refuse(error: &clap::Error, json: bool) -> u8 {
+    // Not by clap's own hand: it repeats what was typed, or pasted, as it came. A reader that went away
+    // has seen enough.
+    let rendered = error.render().to_string();
     if !error.use_stderr() {
-        // A reader that went away has seen enough.
-        let _ = error.print();
+        let _ = ui::aside(Stream::Out, &rendered);
         return 0;
     }
     if json {
-        let rendered = error.to_string();
         let what: Vec<&str> = rendered
             .lines()
             .map(|line| line.trim().trim_start_matches("error: "))
@@ -114,7 +115,7 @@ fn refuse(error: &clap::Error, json: bool) -> u8 {
             .collect();
         Ui::of_process(Format::Json).fail(&Failure::new(Kind::Usage, what.join(" ")));
     } else {
-        let _ = error.print();
+        let _ = ui::aside(Stream::Err, &rendered);
     }
     Kind::Usage.exit()
 }

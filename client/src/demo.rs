@@ -68,7 +68,7 @@ impl Tale<'_> {
         match self.ui.format() {
             Format::Json => self.ui.talk(line),
             // A reader that went away has seen enough; the demo still cleans up.
-            Format::Words => drop(self.ui.bytes(format!("{line}\n").as_bytes())),
+            Format::Words => drop(self.ui.line(line)),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::invitations;
 use crate::keys;
 use crate::lease::Lease;
 use crate::log::Log;
-use crate::names::{self, People};
+use crate::names::{self, People, alike};
 use crate::proposals;
 use crate::ui::time;
 use crate::vault::Read;
@@ -242,7 +242,21 @@ impl Looker<'_> {
                         format!("members {number} and {other} are both called {}", one.handle),
                         "name them by the REF of a device: sealpost member list",
                     ));
+                } else if alike::reads_like(&one.handle, &two.handle) {
+                    items.push(item(
+                        format!(
+                            "members {number} and {other} have handles that read alike: {} and {}",
+                            one.handle, two.handle
+                        ),
+                        "name them by the REF of a device: sealpost member list",
+                    ));
                 }
+            }
+            if alike::mixes_scripts(&one.handle) {
+                items.push(item(
+                    format!("the handle of member {number} mixes scripts: {}", one.handle),
+                    "see who it is by the REF of a device: sealpost member list",
+                ));
             }
         }
         Ok(())

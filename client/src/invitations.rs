@@ -21,7 +21,7 @@ use crate::error::{Failure, Kind as Error};
 use crate::lie::FollowError;
 use crate::log::Log;
 use crate::members;
-use crate::names::{self, Wanted};
+use crate::names::{self, Wanted, alike};
 use crate::random;
 use crate::relay::{self, AskError};
 use crate::transport::Connection;
@@ -358,7 +358,8 @@ pub fn admission(app: &App, kept: &Kept, request: &JoinRequest) -> Result<Intent
     })
 }
 
-/// The handle in its one spelling, unless it is somebody's in the committee or hides something.
+/// The handle in its one spelling, unless it is somebody's in the committee, reads like it, or hides
+/// something.
 fn free_handle(log: &Log, asked: &str) -> Result<String, Failure> {
     let other = |what: &str| {
         Failure::new(Error::Failed, what)
@@ -370,6 +371,10 @@ fn free_handle(log: &Log, asked: &str) -> Result<String, Failure> {
     let members = names::label(&log.known)?.map(|label| label.members).unwrap_or_default();
     if members.values().any(|member| names::is_same_handle(&member.handle, &handle)) {
         return Err(other("Somebody in the committee has that handle already"));
+    }
+    if let Some(member) = members.values().find(|one| alike::reads_like(&one.handle, &handle)) {
+        let what = format!("{handle}, which they ask for, reads like {}", member.handle);
+        return Err(other(&what));
     }
     Ok(handle)
 }

@@ -60,5 +60,10 @@ mod village;
 /// Runs the program on the process's own arguments and streams.
 pub fn main() -> ExitCode {
     guard::process();
+    // A panic's words may quote what somebody else wrote.
+    std::panic::set_hook(Box::new(|defect| {
+        let words = format!("sealpost: a defect: {defect}\n");
+        let _ = ui::aside(ui::Stream::Err, &words);
+    }));
     ExitCode::from(cli::run(std::env::args_os()))
 }

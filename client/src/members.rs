@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::changes::RoleName;
 use crate::error::{Failure, Kind as Error};
 use crate::log::Log;
-use crate::names::{self, Wanted};
+use crate::names::{self, Wanted, alike};
 use crate::vault::Read;
 use crate::vault::committees::{Committee, CommitteeNo};
 
@@ -26,6 +26,8 @@ pub struct Member {
     pub role: &'static str,
     /// The member's devices.
     pub devices: Vec<MemberDevice>,
+    /// What is to be told of the handle: that it reads like another's, or mixes scripts.
+    pub warnings: Vec<String>,
 }
 
 /// A device of a member.
@@ -51,15 +53,22 @@ pub fn list(vault: &Read<'_>, no: CommitteeNo, own: DeviceId) -> Result<Vec<Memb
     let label = names::label(&log.known)?;
     let member = |(number, member): (MemberNumber, sealpost_protocol::roster::Member)| {
         let named = label.as_ref().and_then(|label: &Label| label.members.get(&number));
+        let warnings = named.map(|named| alike::warnings(&named.handle, handles(label.as_ref())));
         Member {
             number: number.0,
             handle: named.map(|named| named.handle.clone()),
             country: named.map(|named| named.country.to_string()),
             role: RoleName::from(member.role).as_str(),
             devices: devices(fold, number, own),
+            warnings: warnings.unwrap_or_default(),
         }
     };
     Ok(fold.roster().members().map(member).collect())
+}
+
+/// The handles of a committee's members.
+pub fn handles(label: Option<&Label>) -> impl Iterator<Item = &str> {
+    label.into_iter().flat_map(|label| label.members.values()).map(|member| member.handle.as_str())
 }
 
 /// The command that lists a committee's members.

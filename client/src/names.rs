@@ -11,9 +11,11 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Failure, Kind};
 use crate::log::Log;
-use crate::ui::display::is_deceptive;
+use crate::ui::display::{Untrusted, is_deceptive};
 use crate::vault::committees::{Committee, CommitteeNo};
 use crate::vault::{Read, VaultError};
+
+pub mod alike;
 
 /// Where somebody is who does not say where: a code that ISO 3166-1 leaves to its users.
 pub const NO_COUNTRY: &str = "ZZ";
@@ -196,12 +198,17 @@ pub fn handle(typed: &str) -> Result<String, Failure> {
         "is empty"
     } else if handle.len() > limits::HANDLE_BYTES_MAX {
         "is longer than 64 bytes"
-    } else if handle.chars().any(is_deceptive) {
+    } else if handle.chars().any(is_hidden) || !Untrusted::line(&handle).is_plain() {
         "holds characters that cannot be seen"
     } else {
         return Ok(handle);
     };
     Err(Failure::new(Kind::Usage, format!("The handle {wrong}")).next("Choose another handle."))
+}
+
+/// Whether nobody sees that `char` is there, or that it is not a plain space.
+fn is_hidden(char: char) -> bool {
+    is_deceptive(char) || (char.is_whitespace() && char != ' ')
 }
 
 /// What a person can be asked to type for somebody: the handle, unless it is none that a person could

@@ -1,7 +1,8 @@
 //! What the person sees: results on stdout, talk on stderr, nothing else anywhere.
 //!
-//! Text from others is shown through [`display::Untrusted`] only. Talk and tables pass through it
-//! as a whole, so that no caller can forget.
+//! Text from others is shown through [`display::Untrusted`] only: by whoever lays it out, where a line
+//! break in it must not look like ours, and once more here, over all that is said, so that what a
+//! caller forgot does no harm. What is not text ([`Ui::bytes`]) is the only exception.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -12,7 +13,7 @@ use crate::error::Failure;
 pub mod digits;
 pub mod display;
 pub mod input;
-mod json;
+pub mod json;
 pub mod passphrase;
 pub mod progress;
 pub mod prompt;
@@ -59,8 +60,8 @@ impl Ui {
         self.format
     }
 
-    /// A result: `json` for scripts, `words` for people. The words may have several lines and are
-    /// not filtered: whoever makes them shows strings of others through [`Untrusted`].
+    /// A result: `json` for scripts, `words` for people. The words may have several lines: whoever
+    /// makes them shows strings of others through [`Untrusted`], or theirs would be laid out too.
     pub fn result<T: Serialize>(&mut self, json: &T, words: &str) -> io::Result<()> {
         match self.format {
             Format::Json => {
@@ -68,8 +69,13 @@ impl Ui {
                 self.bytes(&line)
             }
             Format::Words if words.is_empty() => Ok(()),
-            Format::Words => self.bytes(format!("{words}\n").as_bytes()),
+            Format::Words => self.bytes(format!("{}\n", Untrusted::text(words)).as_bytes()),
         }
+    }
+
+    /// A line of a tale that is a result as a whole.
+    pub fn line(&mut self, line: &str) -> io::Result<()> {
+        self.bytes(format!("{}\n", Untrusted::line(line)).as_bytes())
     }
 
     /// A result that is no text: a sealed file, a man page.
@@ -110,6 +116,27 @@ impl Ui {
             }
         }
     }
+}
+
+/// A stream of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// What was asked for.
+    Out,
+    /// Talk.
+    Err,
+}
+
+/// Says something before there is a [`Ui`], or beside one: a usage error, a question, a defect.
+pub fn aside(stream: Stream, words: &str) -> io::Result<()> {
+    match stream {
+        Stream::Out => show(&mut io::stdout(), words),
+        Stream::Err => show(&mut io::stderr(), words),
+    }
+}
+
+fn show(out: &mut dyn Write, words: &str) -> io::Result<()> {
+    write!(out, "{}", Untrusted::text(words)).and_then(|()| out.flush())
 }
 
 /// A table for people, its cells made safe. Without rows it is empty.

@@ -21,6 +21,9 @@ pub const END: &str = "\x04";
 pub struct Pty {
     master: OwnedFd,
     child: Child,
+    /// Every byte, as the terminal got it.
+    bytes: Vec<u8>,
+    /// The same as text.
     shown: String,
     /// Up to here [`Pty::expect`] has looked.
     expected: usize,
@@ -48,7 +51,7 @@ impl Pty {
         }
         at_terminal.stdin(stream()).stdout(stream()).stderr(stream());
         let child = at_terminal.spawn().expect("setsid starts");
-        Self { master, child, shown: String::new(), expected: 0 }
+        Self { master, child, bytes: Vec::new(), shown: String::new(), expected: 0 }
     }
 
     /// Waits until `words` are shown, after what was expected before, and returns what was shown
@@ -117,6 +120,17 @@ impl Pty {
         (status, std::mem::take(&mut self.shown))
     }
 
+    /// As [`Pty::finish`], with the very bytes that the terminal got.
+    ///
+    /// # Panics
+    /// At [`DEADLINE`].
+    #[track_caller]
+    pub fn finish_bytes(mut self) -> (ExitStatus, Vec<u8>) {
+        while self.read() {}
+        let status = self.child.wait().expect("it is our child");
+        (status, std::mem::take(&mut self.bytes))
+    }
+
     /// Reads what is shown next; false once the command and its terminal are gone.
     #[track_caller]
     fn read(&mut self) -> bool {
@@ -124,7 +138,9 @@ impl Pty {
         let mut buffer = [0; 4 * 1024];
         match rustix::io::read(&self.master, &mut buffer) {
             Ok(length) => {
-                self.shown.push_str(&String::from_utf8_lossy(&buffer[..length]));
+                self.bytes.extend_from_slice(&buffer[..length]);
+                // As a whole: a character may have come in two pieces.
+                self.shown = String::from_utf8_lossy(&self.bytes).into_owned();
                 length > 0
             }
             // How Linux says that nobody has the other end open any more.

@@ -152,6 +152,17 @@ fn two_of_one_name_are_told() {
 }
 
 #[test]
+fn handles_that_read_alike_or_mix_scripts_are_told_and_others_are_not() {
+    let (mut relay, mut isla, _) = scene();
+    is_silent_on(&isla, "read alike");
+    is_silent_on(&isla, "mixes scripts");
+    Person::joins("b\u{430}ran", &mut isla, &mut relay);
+    isla.follows(&relay).expect("followed");
+    says(&isla, "have handles that read alike: baran and b\u{430}ran");
+    says(&isla, "mixes scripts: b\u{430}ran");
+}
+
+#[test]
 fn who_vouches_for_more_than_was_shown_is_told() {
     let (_, isla, [olga, ..]) = scene();
     let mut ahead = mark(&isla, &olga);

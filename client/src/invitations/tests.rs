@@ -71,11 +71,16 @@ fn no_more_requests_are_taken_than_an_honest_relay_keeps_waiting() {
 }
 
 #[test]
-fn nobody_is_admitted_under_a_handle_that_is_taken_or_hides_something() {
+fn nobody_is_admitted_under_a_handle_that_is_taken_reads_like_one_or_hides_something() {
     let (isla, known, kept) = scene();
-    for (handle, admitted) in
-        [("isla", false), (" ISLA ", false), ("is\u{200b}la", false), ("isl\u{61}\u{301}", true)]
-    {
+    for (handle, admitted) in [
+        ("isla", false),
+        (" ISLA ", false),
+        ("is\u{200b}la", false),
+        ("lsla", false),
+        ("\u{456}sla", false),
+        ("isl\u{61}\u{301}", true),
+    ] {
         let random = u8::try_from(handle.len()).expect("short");
         let card = device(random).card();
         let new = new_on(&isla.app, &known, &kept, &[asks(&kept, &card, random, handle)], &[]);

@@ -50,7 +50,21 @@ fn an_ambiguous_ref_is_told_with_the_full_ids() {
 #[test]
 fn handles_are_normalised_and_hide_nothing() {
     assert_eq!(handle(" s\u{327}irin ").expect("sound"), "şirin");
-    for unsound in ["", "  ", "ba\u{202e}ran", "ba\u{200b}ran", "a\nb", &"x".repeat(65)] {
+    let piled = format!("a{}", "\u{301}".repeat(9));
+    let long = "x".repeat(65);
+    for unsound in [
+        "",
+        "  ",
+        "ba\u{202e}ran",
+        "ba\u{200b}ran",
+        "a\nb",
+        "a\u{a0}b",
+        "a\u{3164}b",
+        "a\u{fe0f}",
+        "\u{301}a",
+        &piled,
+        &long,
+    ] {
         assert_eq!(handle(unsound).expect_err("refused").kind, Kind::Usage, "{unsound:?}");
     }
 }

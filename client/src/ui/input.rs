@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::display::Untrusted;
+use super::{Stream, aside};
 
 /// Where a text comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +107,8 @@ pub fn ask(what: &str) -> Result<String, InputError> {
         return Err(InputError::NobodyToAsk(what.to_owned()));
     }
     let unreadable = |error| InputError::Unreadable("stdin".to_owned(), error);
-    let mut err = io::stderr();
-    write!(err, "{}: ", Untrusted::line(what)).and_then(|()| err.flush()).map_err(unreadable)?;
+    let question = format!("{}: ", Untrusted::line(what));
+    aside(Stream::Err, &question).map_err(unreadable)?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
     line.truncate(line.trim_end_matches(['\n', '\r']).len());

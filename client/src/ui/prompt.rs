@@ -1,12 +1,13 @@
 //! Asks for a record's required fields, one after the other.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::display::Untrusted;
 use super::input::{self, InputError};
+use super::{Stream, aside};
 use crate::kinds::{self, Field, Kind, Type};
 
 /// Asks for everything a person must type. Nothing typed means `unknown`. `now` is what dates that
@@ -38,7 +39,10 @@ fn asked(
         match kind.check(json!({ field.name.as_str(): value }), now) {
             Ok(_) => return Ok(value),
             // A closed stderr is no reason to fail.
-            Err(errors) => drop(writeln!(io::stderr(), "{}", Untrusted::line(&errors.to_string()))),
+            Err(errors) => {
+                let line = Untrusted::line(&errors.to_string()).to_string();
+                drop(aside(Stream::Err, &format!("{line}\n")));
+            }
         }
     }
 }
@@ -56,9 +60,8 @@ fn question(field: &Field) -> String {
 
 fn several_lines(field: &Field) -> Result<String, InputError> {
     let unreadable = |error| InputError::Unreadable("stdin".to_owned(), error);
-    let mut err = io::stderr();
-    writeln!(err, "{} (end with Ctrl-D or a line with a single dot):", field.ask)
-        .map_err(unreadable)?;
+    let question = format!("{} (end with Ctrl-D or a line with a single dot):\n", field.ask);
+    aside(Stream::Err, &question).map_err(unreadable)?;
     let mut text = String::new();
     for line in io::stdin().lock().lines() {
         let line = line.map_err(unreadable)?;

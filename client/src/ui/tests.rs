@@ -36,3 +36,29 @@ fn cells_of_a_table_cannot_reach_the_terminal() {
     assert!(shown.contains("a<U+202E>b<U+000A>c"), "{shown}");
     assert_eq!(table(&["HANDLE"], &[]), "");
 }
+
+/// Whatever a caller forgot, the last gate does not.
+#[test]
+fn nothing_leaves_by_results_tales_failures_or_asides_as_it_came() {
+    let raw = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\u{fe0f}\r";
+    let harmless =
+        |text: &str| !text.chars().any(|char| char != '\n' && display::is_deceptive(char));
+    let (mut ui, out, err) = capture::ui(Format::Words);
+    ui.result(&[raw], &format!("first\n{raw}")).expect("memory");
+    ui.line(&format!("{raw}\nsecond")).expect("memory");
+    ui.warn(raw);
+    ui.fail(&Failure::new(Kind::Failed, raw).because(raw).safe(raw).next(raw));
+    assert!(harmless(&out.text()) && harmless(&err.text()), "{:?}{:?}", out.text(), err.text());
+    assert_eq!(out.text().lines().count(), 3, "{:?}", out.text());
+    assert_eq!(err.text().lines().count(), 4, "{:?}", err.text());
+
+    let (mut ui, out, err) = capture::ui(Format::Json);
+    ui.result(&[raw], "").expect("memory");
+    ui.fail(&Failure::new(Kind::Failed, raw).because(raw));
+    assert!(harmless(&out.text()) && harmless(&err.text()), "{:?}{:?}", out.text(), err.text());
+    assert_eq!(serde_json::from_str::<[String; 1]>(&out.text()).expect("JSON"), [raw]);
+
+    let mut said = Vec::new();
+    show(&mut said, raw).expect("memory");
+    assert!(harmless(&String::from_utf8(said).expect("text")));
+}

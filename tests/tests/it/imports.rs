@@ -151,6 +151,20 @@ fn libraries_stay_where_they_belong() {
     nobody_names("server/src", &["age", "hpke", "ml_kem", "x25519_dalek"], |_| false);
 }
 
+/// What others wrote reaches a terminal by one way, which makes it harmless.
+#[test]
+fn the_clients_ui_alone_writes_to_the_streams_of_the_process() {
+    let ways =
+        ["println!", "eprintln!", "print!", "dbg!", "io::stdout", "io::stderr", "error.print"];
+    nobody_names("client/src", &ways, |file| file == "client/src/ui.rs" || is_test(file));
+    names_indeed("client/src/ui.rs", "io::stdout");
+    // What is written as it comes is no text of others: sealed files, cards, completions.
+    let by_bytes = ["record/show.rs", "device/show.rs", "completions.rs"];
+    let let_off = |file: &str| by_bytes.iter().any(|allowed| file.ends_with(allowed));
+    nobody_names("client/src", &["ui.bytes"], let_off);
+    names_indeed("client/src/commands/record/show.rs", "ui.bytes");
+}
+
 /// What `cargo tree` says of a package as it ships, a crate a line.
 fn tree(package: &str, edges: &str) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -10,6 +10,7 @@ mod cut_off;
 mod damage;
 mod demo;
 mod devices;
+mod display;
 mod faults;
 mod hygiene;
 mod imports;

@@ -181,6 +181,11 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "escapes, bidi, handles that read alike",
         &[
             "what_others_wrote_moves_no_terminal",
+            "records_of_a_member_who_means_harm_move_no_terminal",
+            "names_in_a_hostile_label_move_no_terminal",
+            "handles_of_those_who_ask_move_no_terminal_and_lookalikes_are_told",
+            "nothing_shown_makes_a_terminal_do_anything_but_print",
+            "handles_that_nobody_tells_apart_read_alike",
             "handles_are_normalised_and_hide_nothing",
             "handles_that_read_the_same_are_the_same",
             "two_of_one_name_are_told",

@@ -9,7 +9,7 @@ use crate::decide::{self, Outcome};
 use crate::error::Failure;
 use crate::invitations;
 use crate::log::Log;
-use crate::names;
+use crate::names::{self, alike};
 use crate::ui::display::Untrusted;
 use crate::ui::input;
 
@@ -49,6 +49,10 @@ impl Admit {
         };
         let (kept, request) = invitations::with_number(&requests, &number)?;
         let intent = invitations::admission(&app, kept, request)?;
+        // One that reads like a member's is refused; this one may be how the person writes.
+        for warning in alike::warnings(&request.handle, []) {
+            session.ui.talk(&format!("! {warning}"));
+        }
         let first = self.from_now.then_some(Intent::Lock { withhold: true, if_pending: false });
         let outcome = decide::make_after(&mut app, kept.committee, first, intent, CHANGE_PATIENCE)?;
         let state = match &outcome {

@@ -9,7 +9,7 @@ use crate::app::{App, Session};
 use crate::error::Failure;
 use crate::invitations::{self, For};
 use crate::members::{self, Member};
-use crate::names;
+use crate::names::{self, alike};
 use crate::relay;
 use crate::ui::{table, time};
 use crate::vault::committees::Committee;
@@ -41,6 +41,8 @@ struct AskingRow {
     invitation: String,
     role: String,
     since: String,
+    /// What is to be told of the handle: that it reads like a member's, or mixes scripts.
+    warnings: Vec<String>,
 }
 
 impl List {
@@ -55,7 +57,11 @@ impl List {
             members::list(vault, known.no, own)
         })?;
         let cells: Vec<Vec<String>> = members.iter().map(Member::cells).collect();
-        Ok(session.ui.result(&members, &table(&Member::HEADERS, &cells))?)
+        session.ui.result(&members, &table(&Member::HEADERS, &cells))?;
+        for warning in members.iter().flat_map(|member| &member.warnings) {
+            session.ui.talk(&format!("! {warning}"));
+        }
+        Ok(())
     }
 
     fn asking(&self, session: &mut Session, app: &mut App) -> Result<(), Failure> {
@@ -75,12 +81,15 @@ impl List {
                 let known = committees.iter().find(|known| known.no == kept.committee)?;
                 Some(AskingRow::of(known, kept, request))
             };
-            Ok::<_, Failure>(asking.iter().filter_map(row).collect())
+            asking.iter().filter_map(row).collect::<Result<_, Failure>>()
         })?;
         let cells: Vec<Vec<String>> = rows.iter().map(AskingRow::cells).collect();
         let headers = ["DEVICE", "HANDLE", "SAFETY NUMBER", "COMMITTEE", "ROLE"];
         let words = table(&headers, &cells);
         session.ui.result(&rows, &words)?;
+        for warning in rows.iter().flat_map(|row| &row.warnings) {
+            session.ui.talk(&format!("! {warning}"));
+        }
         if rows.is_empty() {
             session.ui.talk("Nobody asks to join.");
         } else {
@@ -116,8 +125,10 @@ async fn news(app: &mut App, known: &Committee) -> Result<(), Failure> {
 }
 
 impl AskingRow {
-    fn of(known: &Committee, kept: &Invitation, request: &JoinRequest) -> Self {
-        Self {
+    fn of(known: &Committee, kept: &Invitation, request: &JoinRequest) -> Result<Self, Failure> {
+        let label = names::label(known)?;
+        Ok(Self {
+            warnings: alike::warnings(&request.handle, members::handles(label.as_ref())),
             reference: names::device_ref(&request.device).to_string(),
             id: request.device.to_string(),
             handle: request.handle.clone(),
@@ -126,7 +137,7 @@ impl AskingRow {
             invitation: names::invitation_ref(&kept.id).to_string(),
             role: kept.role.clone(),
             since: time::rfc3339(request.seen),
-        }
+        })
     }
 
     fn cells(&self) -> Vec<String> {
