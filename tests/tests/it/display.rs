@@ -138,7 +138,7 @@ fn rename_all(home: &Home, name: &str, handles: &[String]) {
     let opened = Vault::open(VaultHome::new(home.vault()), &PASSPHRASE.to_owned().into());
     let (mut vault, _) =
         opened.unwrap_or_else(|error| panic!("the vault of our own home: {error}"));
-    let known = vault.read(|read| read.committees()).expect("reads").remove(0);
+    let known = vault.read(sealpost::vault::Read::committees).expect("reads").remove(0);
     let mut label: Label = {
         let bytes = known.label.expect("it was opened");
         sealpost_protocol::codec::decode(&bytes, bytes.len()).expect("a label")
