@@ -2,12 +2,12 @@
 //! passphrase.
 //!
 //! ```text
-//! unlock ──stdin──> agent (hidden command): one locked page, a clock, a socket in the vault's folder
+//! unlock ──stdin──> agent (hidden command): a locked page, a clock, a socket in the vault's folder
 //! every other command ──ask──> agent ──secrets──> Vault::open_with
 //! lockup ──end──> agent, and waits until the process is gone
 //! ```
 //!
-//! It never opens the vault: it hands out what the passphrase would have opened, to this user alone.
+//! It never opens the vault: it hands out what the passphrase would have opened, to this user only.
 //! Both sides ask the kernel who the other one is, and the folder lets nobody else in. Whoever has
 //! this user's rights can ask it too: that is what unlocked means.
 
@@ -67,7 +67,7 @@ pub enum AgentError {
 }
 
 /// What the agent of `home` holds; nothing when none answers as it should, for the passphrase opens
-/// the vault all the same. Only another user's socket is an error: somebody waits there to be asked.
+/// the vault all the same. Only another user's socket is an error: somebody may wait to be asked.
 pub fn secrets(home: &Home) -> Result<Option<Secrets>, AgentError> {
     let Ok(identity) = home.identity_hash() else { return Ok(None) };
     let asked = line::Line::reach(home).and_then(|line| match line {

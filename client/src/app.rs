@@ -34,8 +34,8 @@ pub struct App {
 }
 
 impl Session {
-    /// Opens the vault: by its agent, else with the passphrase. One that was given by a flag is used
-    /// whether or not there is an agent: whoever gives one depends on nothing else.
+    /// Opens the vault: by its agent, else with the passphrase. One that was given by a flag is
+    /// used whether or not there is an agent: whoever gives one depends on nothing else.
     pub fn open(&self) -> Result<App, Failure> {
         // Before the passphrase is asked for: without a vault there is nothing to type it for.
         self.home.must_hold_a_vault()?;

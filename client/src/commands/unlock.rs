@@ -11,11 +11,11 @@ use crate::error::{Failure, Kind};
 use crate::ui::time::{self, parse_duration};
 use crate::vault::Vault;
 
-/// Asks for the passphrase once, for a while: an agent then opens the vault for every command of this
-/// user, until the time is over, `lockup` ends it, or nothing was asked of it for long.
+/// Asks for the passphrase once, for a while: an agent then opens the vault for this user's
+/// commands, until the time is over, `lockup` ends it, or nothing was asked of it for long.
 ///
-/// Whoever gets at this user's account meanwhile reads all that the vault holds. Typed again it asks for the
-/// passphrase again and the time begins anew. A command with --passphrase-file or
+/// Whoever gets at this user's account meanwhile reads all that the vault holds. Typed again it
+/// asks for the passphrase again, and the time begins anew. A command with --passphrase-file or
 /// --passphrase-fd does not ask the agent.
 #[derive(Debug, clap::Args)]
 pub struct Unlock {
