@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use sealpost::vault::Vault;
 use sealpost::vault::home::Home as VaultHome;
+use sealpost::vault::{Read, Vault};
 use sealpost_protocol::entry::Kind;
 use sealpost_protocol::limits;
 use sealpost_protocol::seal::Label;
@@ -138,7 +138,7 @@ fn rename_all(home: &Home, name: &str, handles: &[String]) {
     let opened = Vault::open(VaultHome::new(home.vault()), &PASSPHRASE.to_owned().into());
     let (mut vault, _) =
         opened.unwrap_or_else(|error| panic!("the vault of our own home: {error}"));
-    let known = vault.read(sealpost::vault::Read::committees).expect("reads").remove(0);
+    let known = vault.read(Read::committees).expect("reads").remove(0);
     let mut label: Label = {
         let bytes = known.label.expect("it was opened");
         sealpost_protocol::codec::decode(&bytes, bytes.len()).expect("a label")
