@@ -78,11 +78,7 @@ pub fn grammar() -> clap::Command {
 
 impl Globals {
     fn session(&self) -> Result<(Home, PassphraseSource), Failure> {
-        let passphrase = match (&self.passphrase_file, self.passphrase_fd) {
-            (Some(path), _) => PassphraseSource::File(path.clone()),
-            (None, Some(number)) => PassphraseSource::Descriptor(number),
-            (None, None) => PassphraseSource::Prompt,
-        };
+        let passphrase = PassphraseSource::of(self.passphrase_file.clone(), self.passphrase_fd);
         let home = self.home.clone().map(Home::new).or_else(|| {
             let folder = |name| std::env::var_os(name).map(PathBuf::from);
             Home::default_of(folder("XDG_DATA_HOME"), folder("HOME"))

@@ -22,6 +22,7 @@ pub mod join;
 pub mod lockup;
 pub mod man;
 pub mod member;
+pub mod passphrase;
 pub mod record;
 pub mod status;
 pub mod sync;
@@ -34,6 +35,7 @@ pub mod who;
 pub enum Command {
     Init(init::Init),
     Status(status::Status),
+    Passphrase(passphrase::Passphrase),
     Sync(sync::Sync),
     Unlock(unlock::Unlock),
     Lockup(lockup::Lockup),
@@ -63,6 +65,7 @@ impl Command {
         match self {
             Self::Init(command) => command.run(session),
             Self::Status(command) => command.run(session),
+            Self::Passphrase(command) => command.run(session),
             Self::Sync(command) => command.run(session),
             Self::Unlock(command) => command.run(session),
             Self::Lockup(command) => command.run(session),

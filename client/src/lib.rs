@@ -27,6 +27,7 @@ pub mod error;
 pub mod exposure;
 pub mod guard;
 pub mod handover;
+pub mod hardness;
 pub mod hygiene;
 pub mod invitations;
 pub mod join;

@@ -171,6 +171,48 @@ impl Vault {
         Ok(Self { home, connection })
     }
 
+    /// Seals this vault's secrets under another passphrase. They stay the same: an older copy of
+    /// `identity.age` still opens with the older passphrase.
+    ///
+    /// The new file is put in place when it is on disk and was read back and opened: whenever this ends,
+    /// the old one or the new one is there, and whole.
+    pub fn change_passphrase(
+        &self,
+        _alone: &SyncLock,
+        secrets: &Secrets,
+        passphrase: &secrecy::SecretString,
+        work_factor: u8,
+    ) -> Result<(), VaultError> {
+        let (unfinished, identity) = (self.home.unfinished_identity(), self.home.identity());
+        // What a killed change left.
+        disk::remove_if_there(&unfinished)?;
+        let sealed = identity_file::seal(secrets, passphrase, work_factor)?;
+        let written = disk::write_synced(&unfinished, &sealed).and_then(|()| {
+            let bytes = disk::read(&unfinished, identity_file::IDENTITY_FILE_BYTES_MAX)?;
+            identity_file::open(&bytes, passphrase).map(drop)
+        });
+        if let Err(error) = written {
+            disk::remove_if_there(&unfinished)?;
+            return Err(error);
+        }
+        disk::rename_synced(&unfinished, &identity)
+    }
+
+    /// Makes one wrong guess at the passphrase of the vault in `home`, with all the work that takes, and
+    /// returns the file's work factor.
+    pub fn guess(home: &Home) -> Result<u8, VaultError> {
+        home.must_hold_a_vault()?;
+        let sealed = disk::read(&home.identity(), identity_file::IDENTITY_FILE_BYTES_MAX)?;
+        let odd = || VaultError::Damaged("identity.age has no work factor".to_owned());
+        let work_factor = identity_file::work_factor(&sealed).ok_or_else(odd)?;
+        let wrong = data_encoding::HEXLOWER.encode(&*crate::random::secret::<32>()?);
+        match identity_file::open(&sealed, &wrong.into()) {
+            Err(VaultError::WrongPassphrase) => Ok(work_factor),
+            Err(error) => Err(error),
+            Ok(_) => Err(VaultError::Damaged("identity.age opens with any passphrase".to_owned())),
+        }
+    }
+
     /// The folder.
     pub fn home(&self) -> &Home {
         &self.home

@@ -38,7 +38,7 @@ impl Init {
     /// Makes the vault.
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let handle = names::handle(&self.handle)?;
-        let work_factor = self.work_factor()?;
+        let work_factor = work_factor(self.danger_work_factor)?;
         session.home.must_be_free()?;
         let passphrase = session.passphrase.read_new()?;
         let secrets = Secrets::generate()?;
@@ -52,26 +52,32 @@ impl Init {
         let reference = names::device_ref(&id);
         let words = format!("{reference}  {}", Untrusted::line(&handle));
         let made = Made { reference: reference.to_string(), id: id.to_string(), handle };
-        if work_factor < DEFAULT_WORK_FACTOR {
-            session.ui.warn(&format!(
-                "Danger: work factor {work_factor} instead of {DEFAULT_WORK_FACTOR}. For tests only."
-            ));
-        }
+        warn_of(session, work_factor);
         session.ui.talk("The vault is made. Nobody can reset its passphrase.");
         session
             .ui
             .talk("Next: sealpost join, or sealpost committee found --relay ADDRESS --permit CODE");
         Ok(session.ui.result(&made, &words)?)
     }
+}
 
-    fn work_factor(&self) -> Result<u8, Failure> {
-        match self.danger_work_factor {
-            None => Ok(DEFAULT_WORK_FACTOR),
-            Some(chosen) if (1..=WORK_FACTOR_MAX).contains(&chosen) => Ok(chosen),
-            Some(_) => {
-                let what = format!("The work factor is not 1 to {WORK_FACTOR_MAX}");
-                Err(Failure::new(Kind::Usage, what))
-            }
+/// The work factor to seal with.
+pub(super) fn work_factor(chosen: Option<u8>) -> Result<u8, Failure> {
+    match chosen {
+        None => Ok(DEFAULT_WORK_FACTOR),
+        Some(chosen) if (1..=WORK_FACTOR_MAX).contains(&chosen) => Ok(chosen),
+        Some(_) => {
+            let what = format!("The work factor is not 1 to {WORK_FACTOR_MAX}");
+            Err(Failure::new(Kind::Usage, what))
         }
+    }
+}
+
+/// Says so when it is not the usual one.
+pub(super) fn warn_of(session: &mut Session, work_factor: u8) {
+    if work_factor < DEFAULT_WORK_FACTOR {
+        session.ui.warn(&format!(
+            "Danger: work factor {work_factor} instead of {DEFAULT_WORK_FACTOR}. For tests only."
+        ));
     }
 }

@@ -7,6 +7,7 @@ use super::unlock::Unlocked;
 use crate::agent;
 use crate::app::Session;
 use crate::error::Failure;
+use crate::hardness::Hardness;
 use crate::hygiene::{self, Item};
 use crate::invitations;
 use crate::names;
@@ -20,7 +21,11 @@ use crate::vault::outbox::Draft;
 /// Shows this device, its committees, what is not sent yet and since when, and what waits for a
 /// second person, with the command to type; and until when the vault is unlocked.
 #[derive(Debug, clap::Args)]
-pub struct Status {}
+pub struct Status {
+    /// Measure instead what a guess at the passphrase costs on this machine.
+    #[arg(long)]
+    security: bool,
+}
 
 #[derive(Serialize)]
 struct Shown {
@@ -63,6 +68,10 @@ struct Unsent {
 impl Status {
     /// Shows it.
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        if self.security {
+            let hardness = Hardness::measure(&session.home)?;
+            return Ok(session.ui.result(&hardness, &hardness.words())?);
+        }
         let app = session.open()?;
         let device = app.device_ref().to_string();
         let own = app.device.device_id();

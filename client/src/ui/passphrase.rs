@@ -25,6 +25,15 @@ pub enum PassphraseSource {
 }
 
 impl PassphraseSource {
+    /// What two flags of a command say: a file, a descriptor, or neither and so the prompt.
+    pub fn of(file: Option<PathBuf>, descriptor: Option<u32>) -> Self {
+        match (file, descriptor) {
+            (Some(path), _) => Self::File(path),
+            (None, Some(number)) => Self::Descriptor(number),
+            (None, None) => Self::Prompt,
+        }
+    }
+
     /// Reads the passphrase of an existing vault.
     pub fn read(&self) -> Result<SecretString, InputError> {
         match self {

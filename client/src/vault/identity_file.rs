@@ -123,6 +123,14 @@ pub(super) fn open(sealed: &[u8], passphrase: &SecretString) -> Result<Secrets, 
         .ok_or_else(|| VaultError::Damaged("identity.age holds something else".to_owned()))
 }
 
+/// The work factor that a file asks for: the last word of its only stanza. Not verified, like all that
+/// stands before the passphrase is known.
+pub(super) fn work_factor(sealed: &[u8]) -> Option<u8> {
+    let stanza = sealed.split(|byte| *byte == b'\n').nth(1)?;
+    let stanza = std::str::from_utf8(stanza).ok()?.strip_prefix("-> scrypt ")?;
+    stanza.rsplit(' ').next()?.parse().ok()
+}
+
 fn refused(error: &DecryptError) -> VaultError {
     match error {
         DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {

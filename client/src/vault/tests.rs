@@ -478,3 +478,50 @@ fn a_vault_of_the_version_before_is_brought_up() {
         assert!(unopened.contains("record_unopened"), "{unopened}");
     }
 }
+
+fn opens(home: &Home, passphrase: &str) -> bool {
+    match Vault::open(home.clone(), &passphrase.to_owned().into()) {
+        Ok(_) => true,
+        Err(VaultError::WrongPassphrase) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_changed_passphrase_opens_the_same_vault_and_the_old_one_nothing() {
+    let (_dir, home) = fixture::home();
+    let (mut vault, secrets) = fixture::create(&home).expect("made");
+    let no = fixture::add_committee(&mut vault, 7);
+    // A change that was killed before its end left this.
+    fs::write(home.unfinished_identity(), b"age-encryption.org/v1\nhalf").expect("ours");
+    let alone = SyncLock::take(&home).expect("alone");
+    let new = "winter light".to_owned().into();
+    vault.change_passphrase(&alone, &secrets, &new, 2).expect("changed");
+    drop((vault, alone));
+    assert!(!opens(&home, "reed heron") && opens(&home, "winter light"));
+    let (vault, again) = Vault::open(home.clone(), &new).expect("opens");
+    assert_eq!(again.device.device_id(), secrets.device.device_id());
+    assert_eq!(again.vault_key, secrets.vault_key);
+    assert_eq!(vault.read(Read::committees).expect("reads")[0].no, no);
+    assert_eq!(Vault::guess(&home).expect("guessed"), 2);
+    let mut names: Vec<_> = fs::read_dir(home.path())
+        .expect("listed")
+        .map(|entry| entry.expect("listed").file_name().into_string().expect("text"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["identity.age", "lock", "vault.db", "vault.db-journal"]);
+}
+
+#[test]
+fn a_change_that_cannot_be_finished_leaves_the_old_passphrase() {
+    let (_dir, home) = fixture::home();
+    let (vault, secrets) = fixture::create(&home).expect("made");
+    let alone = SyncLock::take(&home).expect("alone");
+    // Nothing can be put where a folder with something in it stands.
+    fs::create_dir(home.unfinished_identity()).expect("ours");
+    fs::write(home.unfinished_identity().join("file"), b"").expect("ours");
+    let new = "winter light".to_owned().into();
+    let error = vault.change_passphrase(&alone, &secrets, &new, 1).expect_err("in the way");
+    assert!(matches!(error, VaultError::NotWritable { .. }), "{error}");
+    assert!(opens(&home, "reed heron") && !opens(&home, "winter light"));
+}

@@ -22,6 +22,7 @@ mod lives;
 mod members;
 mod offline;
 mod operator;
+mod passphrase;
 mod power;
 mod secrecy;
 mod spec;
