@@ -215,6 +215,26 @@ pub fn show(app: &App, typed: &str) -> Result<Shown, Failure> {
     app.vault.read(|vault| find(vault, typed)?.shown(vault))
 }
 
+/// All records of a committee that could be opened, and those not sent yet, each with its author's name.
+pub fn readable(vault: &Read<'_>, committee: &Committee) -> Result<Vec<(String, Shown)>, Failure> {
+    let people = People::load(vault, committee.no)?;
+    let mut all = Vec::new();
+    for record in vault.records(committee.no)? {
+        if matches!(record.content, Content::Opened(_)) {
+            all.push((people.name(&record.author), Found::Logged(record)));
+        }
+    }
+    let own = vault.own()?.handle;
+    let drafts = vault.drafts()?.into_iter();
+    let of_it = drafts
+        .filter(|draft| draft.new.committee == committee.no && draft.new.what == What::Record);
+    all.extend(of_it.map(|draft| (own.clone(), Found::Unsent(draft))));
+    let shown = |(author, found): (String, Found)| {
+        found.shown_by(author.clone()).map(|shown| (author, shown))
+    };
+    all.into_iter().map(shown).collect()
+}
+
 /// The sealed payload of the record that `typed` names: the age file in the log.
 pub fn sealed(app: &App, typed: &str) -> Result<Vec<u8>, Failure> {
     app.vault.read(|vault| match find(vault, typed)? {
@@ -280,6 +300,15 @@ impl Found {
     }
 
     fn shown(self, vault: &Read<'_>) -> Result<Shown, Failure> {
+        let author = match &self {
+            Self::Logged(record) => People::load(vault, record.committee)?.name(&record.author),
+            Self::Unsent(_) => String::new(),
+        };
+        self.shown_by(author)
+    }
+
+    /// `author` is how the author of one in the log is called.
+    fn shown_by(self, author: String) -> Result<Shown, Failure> {
         match self {
             Self::Unsent(draft) => Ok(Shown {
                 reference: draft.new.reference,
@@ -288,7 +317,6 @@ impl Found {
                 entry: None,
             }),
             Self::Logged(record) => {
-                let author = People::load(vault, record.committee)?.name(&record.author);
                 let json = match &record.content {
                     Content::Opened(json) => json,
                     Content::Unopened(why) => return Err(unopened(&record, &author, why)),

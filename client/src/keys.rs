@@ -46,11 +46,7 @@ impl<'a> Keys<'a> {
     /// The keys of an epoch, if this device holds it.
     pub fn of(&mut self, vault: &Read<'_>, epoch: Epoch) -> Result<Option<&EpochKeys>, Failure> {
         if !self.ready.contains_key(&epoch) {
-            let Some(identity) = vault.epoch_secret(self.no, epoch)? else { return Ok(None) };
-            let identity: Identity = identity.expose_secret().parse().map_err(|_| {
-                VaultError::Damaged("the secret of a lock does not read".to_owned())
-            })?;
-            let secret = EpochSecret::generate(identity.seed());
+            let Some(secret) = secret_of(vault, self.no, epoch)? else { return Ok(None) };
             self.ready.insert(epoch, EpochKeys::new(secret));
         }
         Ok(self.ready.get(&epoch))
@@ -251,6 +247,20 @@ impl<'a> Keys<'a> {
         }
         Ok(())
     }
+}
+
+/// The secret of an epoch, if this device holds it.
+pub fn secret_of(
+    vault: &Read<'_>,
+    no: CommitteeNo,
+    epoch: Epoch,
+) -> Result<Option<EpochSecret>, VaultError> {
+    let Some(identity) = vault.epoch_secret(no, epoch)? else { return Ok(None) };
+    let identity: Identity = identity
+        .expose_secret()
+        .parse()
+        .map_err(|_| VaultError::Damaged("the secret of a lock does not read".to_owned()))?;
+    Ok(Some(EpochSecret::generate(identity.seed())))
 }
 
 /// The verified entry at `index`.

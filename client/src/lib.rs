@@ -13,6 +13,7 @@ use std::process::ExitCode;
 pub mod agent;
 pub mod app;
 pub mod audit;
+pub mod backup;
 pub mod catalog;
 pub mod changes;
 pub mod cli;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER, HEXUPPER};
+use data_encoding::{
+    BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER, HEXUPPER, Specification,
+};
 
 /// A text that stands nowhere by chance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,12 @@ impl Marker {
     pub fn of(text: &str) -> Self {
         assert!(text.len() >= 16, "{text:?} may stand somewhere by chance");
         Self { text: text.to_owned(), forms: forms(text) }
+    }
+
+    /// Bytes that are there by no chance, a key's say; `name` is how to call them.
+    pub fn of_bytes(name: &str, bytes: &[u8]) -> Self {
+        assert!(bytes.len() >= 16, "{name} may stand somewhere by chance");
+        Self { text: name.to_owned(), forms: forms_of_bytes(bytes) }
     }
 
     /// The text, to be put where it must not be found.
@@ -115,15 +123,26 @@ fn pair(bytes: &[u8]) -> usize {
 fn forms(text: &str) -> BTreeMap<Vec<u8>, &'static str> {
     let bytes = text.as_bytes();
     let utf16 = |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect();
-    let mut forms = BTreeMap::from([
-        (bytes.to_vec(), "plain"),
+    let mut forms = forms_of_bytes(bytes);
+    forms.extend([
         (text.to_uppercase().into_bytes(), "upper case"),
-        (bytes.iter().rev().copied().collect(), "reversed"),
-        (HEXLOWER.encode(bytes).into_bytes(), "hex"),
-        (HEXUPPER.encode(bytes).into_bytes(), "hex"),
         (utf16(u16::to_le_bytes), "UTF-16, little endian"),
         (utf16(u16::to_be_bytes), "UTF-16, big endian"),
     ]);
+    forms
+}
+
+fn forms_of_bytes(bytes: &[u8]) -> BTreeMap<Vec<u8>, &'static str> {
+    let decimal: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    let mut forms = BTreeMap::from([
+        (bytes.to_vec(), "plain"),
+        (bytes.iter().rev().copied().collect(), "reversed"),
+        (HEXLOWER.encode(bytes).into_bytes(), "hex"),
+        (HEXUPPER.encode(bytes).into_bytes(), "hex"),
+        (decimal.join(",").into_bytes(), "numbers"),
+        (decimal.join(", ").into_bytes(), "numbers"),
+    ]);
+    let bech32 = bech32_symbols();
     for before in 0..3 {
         forms.insert(inside(&BASE64_NOPAD, bytes, before).into_bytes(), "base64");
         forms.insert(inside(&BASE64URL_NOPAD, bytes, before).into_bytes(), "base64");
@@ -132,8 +151,18 @@ fn forms(text: &str) -> BTreeMap<Vec<u8>, &'static str> {
         let symbols = inside(&BASE32_NOPAD, bytes, before);
         forms.insert(symbols.to_lowercase().into_bytes(), "base32");
         forms.insert(symbols.into_bytes(), "base32");
+        let symbols = inside(&bech32, bytes, before);
+        forms.insert(symbols.to_uppercase().into_bytes(), "bech32");
+        forms.insert(symbols.into_bytes(), "bech32");
     }
     forms
+}
+
+/// How age writes keys.
+fn bech32_symbols() -> Encoding {
+    let mut alphabet = Specification::new();
+    alphabet.symbols.push_str("qpzry9x8gf2tvdw0s3jn54khce6mua7l");
+    alphabet.encoding().expect("32 symbols, each once")
 }
 
 /// The symbols that depend on `bytes` alone when so many others come before them in the encoded

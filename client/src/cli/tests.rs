@@ -43,6 +43,7 @@ fn the_spellings_that_scripts_rely_on_are_accepted() {
         "sealpost passphrase",
         "sealpost passphrase --new-passphrase-file new",
         "sealpost passphrase --new-passphrase-fd 4",
+        "sealpost device backup --out backup.age",
         "sealpost sync --watch",
         "sealpost demo",
         "sealpost completions bash",

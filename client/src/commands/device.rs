@@ -5,6 +5,7 @@ use crate::error::Failure;
 
 pub mod add;
 pub mod retire;
+pub mod backup;
 pub mod show;
 
 /// This device, and others of your own.
@@ -14,6 +15,7 @@ pub enum Device {
     Show(show::Show),
     Add(add::Add),
     Retire(retire::Retire),
+    Backup(backup::Backup),
 }
 
 impl Device {
@@ -22,6 +24,7 @@ impl Device {
             Self::Show(command) => command.run(session),
             Self::Add(command) => command.run(session),
             Self::Retire(command) => command.run(session),
+            Self::Backup(command) => command.run(session),
         }
     }
 }

@@ -50,6 +50,11 @@ fn make(folder: &Path) {
     let text = "Visit refused at the gate, 14:20. Ask again on Monday.";
     let record = home.record_new("note", &committee, &json!({ "text": text })).reference;
     let sealed = home.sealed(&record);
+    // At its own work factor: this is what a person would have to open one day.
+    let backup = folder.join("backup.age");
+    let arguments = ["device", "backup", "--out", backup.to_str().expect("text")];
+    let words = home.run(&arguments).exits(0).field("passphrase");
+    write(folder, "backup.passphrase", words.as_bytes());
     let first = exported(&home, &committee);
     let _ = home.run(&["committee", "lock", &committee, "--yes"]).exits(0);
     let second = exported(&home, &committee);
@@ -124,7 +129,12 @@ fn debian(folder: &Path) {
     let identity = text(folder, "device.identity");
     let opened = text(folder, "identity.out");
     assert!(opened.lines().any(|line| line == identity.trim()), "identity.age holds another");
-    println!("Debian's age opened a record and identity.age, exactly");
+    age_at_a_terminal(folder, "backup");
+    let backup: Value = serde_json::from_slice(&read(folder, "backup.out")).expect("JSON");
+    let committee = &backup["committees"][0];
+    assert_eq!(committee["locks"][0]["record_passphrase"], text(folder, "record.passphrase"));
+    must_hold(&read(folder, "record.plain"), &committee["records"][0]["record"]);
+    println!("Debian's age opened a record, identity.age and a backup, exactly");
 }
 
 fn age_at_a_terminal(folder: &Path, name: &str) {

@@ -281,6 +281,10 @@ fn what_was_typed_or_pasted_comes_back_harmless() {
     }
     let hostile = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}";
     looks_harmless(&home.command(&["man", "--out", &format!("/dev/null/{hostile}")]), 1);
+    looks_harmless(&home.command(&["passphrase", "--new-passphrase-file", hostile]), 4);
+    let there = home.file(hostile, b"there already");
+    let there = there.to_str().expect("UTF-8");
+    both_look_harmless(&home, &["device", "backup", "--out", there], 1);
     looks_harmless(&home.command(&["record", "new", hostile, "--from", "-"]), 2);
     looks_harmless(&home.command(&["device", "show", "--json", hostile]), 2);
     let mut elsewhere = home.bare();

@@ -9,6 +9,7 @@ mod backups;
 mod cut_off;
 mod damage;
 mod demo;
+mod device_backup;
 mod devices;
 mod display;
 mod faults;
