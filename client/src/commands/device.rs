@@ -4,8 +4,8 @@ use crate::app::Session;
 use crate::error::Failure;
 
 pub mod add;
-pub mod retire;
 pub mod backup;
+pub mod retire;
 pub mod show;
 
 /// This device, and others of your own.
