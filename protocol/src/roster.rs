@@ -247,10 +247,10 @@ impl Roster {
         self.devices().filter(move |(_, device)| device.member == member)
     }
 
-    /// The coordinator members who may act: active, with an active device other than a spare.
+    /// The coordinator members who may act: active, with an active device. A spare is one: who has lost
+    /// all others may come back, and must not void by that what waits, again and again.
     pub fn active_coordinators(&self) -> BTreeSet<MemberNumber> {
-        let in_hand = self.active_devices().filter(|id| !self.is_spare(*id));
-        let members = in_hand.filter_map(|id| self.device(id)).map(|d| d.member);
+        let members = self.active_devices().filter_map(|id| self.device(id)).map(|d| d.member);
         members.filter(|number| self.is_coordinator(*number)).collect()
     }
 

@@ -125,7 +125,8 @@ impl Roster {
         if self.active_devices().count() > limits::ACTIVE_DEVICES_MAX {
             return Err(PeerRosterError::TooManyActiveDevices);
         }
-        if self.active_coordinators().is_empty() {
+        let mut in_hand = self.active_devices().filter(|id| !self.is_spare(*id));
+        if !in_hand.any(|id| self.role_of(id) == Some(Role::Coordinator)) {
             return Err(PeerRosterError::LastCoordinator);
         }
         let coordinators = self.members.keys().filter(|m| self.is_lasting_coordinator(**m)).count();

@@ -169,6 +169,21 @@ fn a_coordinators_last_device_voids_what_waits() {
 }
 
 #[test]
+fn a_coordinator_who_goes_and_comes_back_by_a_spare_voids_nothing() {
+    let mut trial = Trial::of_two();
+    trial.adds_device(C, S);
+    let shared = shares(&trial, S, &[A, B]);
+    trial.does(C, shared);
+    let waiting = trial.does(A, remove(number(M)));
+    trial.does(C, retire(trial.id(C)));
+    assert_eq!(trial.waiting(), [waiting]);
+    trial.adds_device(S, O);
+    assert_eq!(trial.waiting(), [waiting]);
+    trial.approves(O, waiting);
+    assert!(matches!(trial.roster().member(number(M)).unwrap().standing, Standing::Ended(_)));
+}
+
+#[test]
 fn a_suspended_device_that_is_retired_is_decided() {
     let mut trial = Trial::of_two();
     trial.adds_device(B, N);
