@@ -63,7 +63,11 @@ impl Join {
         let joining = |invitation| Joining { invitation, handle: handle.clone(), country };
         let (mut asked, mut failed) = (Vec::new(), None);
         for text in texts {
-            let (one, failure) = ask(&mut app, &joining(text))?;
+            // One that cannot be used keeps no other from being.
+            let (one, failure) = match ask(&mut app, &joining(text)) {
+                Ok(asked) => asked,
+                Err(failure) => (None, Some(failure)),
+            };
             asked.extend(one);
             failed = failed.or(failure);
         }

@@ -197,6 +197,29 @@ fn one_voice_call_adds_a_device_in_every_committee() {
 }
 
 #[test]
+fn what_fails_in_one_committee_stops_a_device_in_no_other() {
+    let relay = Relay::start(&programs());
+    let village = village(&relay);
+    let laptop = village.home("baran");
+    let second = laptop.found(relay.address(), &relay.permit(), "Two lawyers");
+    let phone = Home::in_country(&programs(), "baran", "TR");
+    let _ = adds(laptop, &phone);
+    phone.sync();
+    // In the second one the laptop would leave nobody who can change the roster.
+    let alone = phone.run(&["device", "retire", "--yes"]).exits(0).json();
+    assert_eq!(alone.as_array().map(Vec::len), Some(2), "{alone}");
+    laptop.sync();
+    let last = laptop.run(&["device", "retire", "--yes"]);
+    let last = last.fails(8, "second-person").json();
+    let state = |committee: &str| {
+        let rows = last.as_array().expect("one a committee");
+        rows.iter().find(|row| row["committee"] == committee).expect("it is there")["state"].clone()
+    };
+    assert_eq!(state(&second), "failed");
+    assert_eq!(state(&village.committee), "done");
+}
+
+#[test]
 fn another_safety_number_adds_nothing() {
     let relay = Relay::start(&programs());
     let village = village(&relay);

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Rows;
 use crate::app::{App, Session};
-use crate::commands::{CHANGE_PATIENCE, settled, state_of};
+use crate::commands::CHANGE_PATIENCE;
 use crate::decide;
 use crate::error::{Failure, Kind};
 use crate::invitations::{self, For, Wish};
 use crate::names;
 use crate::relay;
+use crate::ui::input;
 use crate::ui::time::{self, parse_duration};
-use crate::ui::{input, table};
 use crate::vault::committees::{Committee, Standing};
 use crate::vault::invitations::{Invitation, JoinRequest};
 
@@ -46,17 +47,6 @@ struct Invited {
     committee: String,
     invitation: String,
     expires: String,
-}
-
-/// What `device add DEVICE_REF` prints with `--json`, one for each committee.
-#[derive(Serialize)]
-struct Added {
-    #[serde(rename = "ref")]
-    reference: String,
-    committee: String,
-    state: &'static str,
-    /// With `waiting`: what a coordinator approves.
-    approve: Option<String>,
 }
 
 impl Add {
@@ -112,28 +102,14 @@ impl Add {
         // It tells that this is the card which the new device has, and so it is everywhere.
         let (_, compared) = invitations::with_number(&requests, &number)?;
         let same = |(_, request): &&(Invitation, JoinRequest)| request.device == compared.device;
-        let (mut rows, mut failed) = (Vec::new(), None);
+        let mut rows = Rows::of(compared.device, "The device");
         for (kept, request) in requests.iter().filter(same) {
             let known = app.vault.read(|vault| vault.committee_no(kept.committee))?;
-            let intent = invitations::admission(app, kept, request)?;
-            let outcome = decide::make(app, kept.committee, intent, CHANGE_PATIENCE)?;
-            rows.push(Added {
-                reference: names::device_ref(&request.device).to_string(),
-                committee: reference(&known),
-                state: state_of(&outcome),
-                approve: match &outcome {
-                    decide::Outcome::Waits { reference, .. } => Some(reference.to_string()),
-                    _ => None,
-                },
-            });
-            failed = failed.or(settled(outcome, "The device").err());
+            let outcome = invitations::admission(app, kept, request)
+                .and_then(|intent| decide::make(app, kept.committee, intent, CHANGE_PATIENCE));
+            rows.add(&known, outcome);
         }
-        let cells: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| vec![row.reference.clone(), row.committee.clone(), row.state.to_owned()])
-            .collect();
-        session.ui.result(&rows, &table(&["DEVICE", "COMMITTEE", "STATE"], &cells))?;
-        failed.map_or(Ok(()), Err)
+        rows.tell(session)
     }
 }
 

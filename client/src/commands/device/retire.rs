@@ -2,11 +2,11 @@
 
 use sealpost_protocol::change::Target;
 use sealpost_protocol::id::DeviceId;
-use serde::Serialize;
 
+use super::Rows;
 use crate::app::{App, Session};
 use crate::changes::{self, Intent};
-use crate::commands::{CHANGE_PATIENCE, settled, state_of};
+use crate::commands::CHANGE_PATIENCE;
 use crate::decide;
 use crate::devices;
 use crate::error::Failure;
@@ -14,7 +14,7 @@ use crate::log::Log;
 use crate::names;
 use crate::relay;
 use crate::sync::{self, Scope};
-use crate::ui::{input, table};
+use crate::ui::input;
 use crate::vault::Read;
 use crate::vault::committees::Committee;
 
@@ -32,15 +32,6 @@ pub struct Retire {
     yes: bool,
 }
 
-/// What `device retire` prints with `--json`, one for each committee.
-#[derive(Serialize)]
-struct Retired {
-    #[serde(rename = "ref")]
-    reference: String,
-    committee: String,
-    state: &'static str,
-}
-
 impl Retire {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
@@ -54,23 +45,12 @@ impl Retire {
             let what = format!("This ends {reference} for good, and it never comes back.");
             input::confirm(&what, &reference)?;
         }
-        let (mut rows, mut failed) = (Vec::new(), None);
+        let mut rows = Rows::of(device, "The end of the device");
         for known in &committees {
-            let outcome = end(&mut app, known, device)?;
-            let committee = names::committee_ref(&known.id).to_string();
-            rows.push(Retired {
-                reference: reference.clone(),
-                committee,
-                state: state_of(&outcome),
-            });
-            failed = failed.or(settled(outcome, "The end of the device").err());
+            let outcome = end(&mut app, known, device);
+            rows.add(known, outcome);
         }
-        let cells: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| vec![row.reference.clone(), row.committee.clone(), row.state.to_owned()])
-            .collect();
-        session.ui.result(&rows, &table(&["DEVICE", "COMMITTEE", "STATE"], &cells))?;
-        failed.map_or(Ok(()), Err)
+        rows.tell(session)
     }
 }
 
