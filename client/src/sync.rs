@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use sealpost_protocol::checkpoint::{Cosignature, Cosigner};
+use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, Reply, Request};
 use sealpost_protocol::limits;
 
@@ -74,7 +75,7 @@ pub struct Report {
 pub struct Asked {
     /// Its address.
     pub address: String,
-    /// Whether it answered.
+    /// Whether it answered, for each of the committees asked for.
     pub answered: bool,
 }
 
@@ -201,14 +202,15 @@ fn is_refused_change(draft: &Draft, scope: Scope) -> bool {
         && scope.holds(draft.new.committee)
 }
 
-pub(crate) fn note_answer(
+pub(crate) fn note_answer<'a>(
     app: &mut App,
-    committees: &[Committee],
+    committees: impl IntoIterator<Item = &'a Committee>,
     answered: bool,
 ) -> Result<(), Failure> {
     let now = app.clock.now();
+    let mut committees = committees.into_iter();
     app.vault.write(|vault| {
-        committees.iter().try_for_each(|known| vault.set_answered(known.no, answered, now))
+        committees.try_for_each(|known| vault.set_answered(known.no, answered, now))
     })?;
     Ok(())
 }
@@ -243,7 +245,7 @@ pub(crate) async fn with_relay(
     }
     for known in committees.iter().filter(|known| known.standing != Standing::Active) {
         let opened = open(app, connection, known, &mut report.brought).await;
-        report_failure(app, known, opened, report);
+        report_failure(app, known, opened, report)?;
     }
     let active = cut_off_first(app, connection, committees, report).await?;
     let active: Vec<&Committee> = active.iter().collect();
@@ -251,13 +253,13 @@ pub(crate) async fn with_relay(
         let states = match heads(connection, some).await {
             Ok(states) => states,
             Err(error) => {
-                report.failures.push(error.into());
+                note_failure(app, some, error.into(), report)?;
                 continue;
             }
         };
         for (known, state) in some.iter().zip(states) {
             let done = one(app, connection, known, state, &mut report.brought).await;
-            report_failure(app, known, done, report);
+            report_failure(app, known, done, report)?;
         }
     }
     Ok(())
@@ -275,7 +277,7 @@ async fn cut_off_first(
     for known in committees.iter().filter(|known| known.standing == Standing::Active) {
         let sent = push::send_cut_offs(app, connection, known.no, &mut report.brought).await;
         if let Err(FollowError::Caught(caught)) = sent {
-            report_failure(app, known, Err(caught.into()), report);
+            report_failure(app, known, Err(caught.into()), report)?;
         }
         // Whatever else kept it back is met again where the log is followed.
         active.push(app.vault.read(|vault| vault.committee_no(known.no))?);
@@ -283,16 +285,33 @@ async fn cut_off_first(
     Ok(active)
 }
 
-pub(crate) fn report_failure(
+fn report_failure(
     app: &mut App,
     known: &Committee,
     done: Result<(), FollowError>,
     report: &mut Report,
-) {
-    if let Err(error) = done {
-        let failure = error.told(app, known);
-        report.failures.push(failure);
+) -> Result<(), Failure> {
+    let Err(error) = done else { return Ok(()) };
+    let failure = error.told(app, known);
+    note_failure(app, &[known], failure, report)
+}
+
+/// Keeps a failure with these committees. A relay that does not serve a log has not answered for it,
+/// however well it took the connection.
+fn note_failure(
+    app: &mut App,
+    committees: &[&Committee],
+    failure: Failure,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    if failure.kind == Error::Unreachable {
+        note_answer(app, committees.iter().copied(), false)?;
+        for asked in &mut report.relays {
+            asked.answered &= committees.iter().all(|known| known.relay != asked.address);
+        }
     }
+    report.failures.push(failure);
+    Ok(())
 }
 
 /// Founds or joins what is not open yet. The caller holds the sync lock.
@@ -442,7 +461,12 @@ async fn vouch(app: &mut App, connection: &Connection, no: CommitteeNo) -> Resul
         root: checkpoint.root,
         cosignature: cosignature.text().to_owned(),
     });
-    relay::ask(connection, &request).await?;
+    match relay::ask(connection, &request).await {
+        Ok(_) => {}
+        // It is given again at the next sync; nothing that this device needs hangs on it.
+        Err(AskError::Refused(Code::Full | Code::Busy | Code::TooMany)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
     let mark = Cosigned {
         signer: own.to_string(),
         size: checkpoint.size,

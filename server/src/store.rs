@@ -111,7 +111,8 @@ pub enum StoreError {
     /// The disk is (nearly) full. Nothing was written; the same write may succeed later.
     #[error("the disk is full: nothing was written")]
     StoreFull,
-    /// More waits for the disk than memory allows. Nothing was queued; `room` says when to retry.
+    /// More waits for the disk than memory allows, or the index is being made anew. Nothing was queued;
+    /// `room` says when to retry.
     #[error("too much is waiting for the disk: nothing was queued")]
     StoreBusy,
     /// An earlier write failed half-way, so nothing more is written until a restart has looked at
@@ -147,8 +148,8 @@ pub enum StoreError {
         /// What it said.
         error: Arc<io::Error>,
     },
-    /// The index, a cache, does not answer. A restart rebuilds it.
-    #[error("the index does not answer ({0}): restart the relay")]
+    /// The index, a cache, does not answer. It is made anew from the journal as soon as there is room.
+    #[error("the index does not answer ({0}): it is made anew when there is room on the disk")]
     StoreIndex(String),
 }
 
@@ -272,7 +273,7 @@ pub trait LogStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<(TreeSize, Bytes)>, StoreError>> + Send;
 
     /// Keeps a device's newest cosignature in place of its older one. **Not durable by promise**:
-    /// devices post a lost one again.
+    /// devices post a lost one again. [`StoreError::StoreFull`] while the disk is.
     fn put_cosignature(
         &self,
         committee: CommitteeId,

@@ -38,6 +38,28 @@ fn a_log_that_is_gone_is_a_lie_shown_by_the_note_that_is_held() {
     not_let_in(&isla.app, other).expect("nothing was");
 }
 
+#[test]
+fn a_relay_that_does_not_serve_a_log_has_not_answered() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let known = isla.app.vault.read(|vault| vault.committee_no(isla.no)).expect("known");
+    let asked = |address: &str| Asked { address: address.to_owned(), answered: true };
+    let relays = vec![asked("another"), asked(&known.relay)];
+    let mut report = Report { relays, ..Report::default() };
+    note_answer(&mut isla.app, [&known], true).expect("noted");
+    let error = |code| FollowError::from(AskError::Refused(code));
+    report_failure(&mut isla.app, &known, Err(error(Code::NotFound)), &mut report).expect("noted");
+    let answered = |report: &Report| [0, 1].map(|at| report.relays[at].answered);
+    assert_eq!(answered(&report), [true, true]);
+    report_failure(&mut isla.app, &known, Err(error(Code::Stopped)), &mut report).expect("noted");
+    assert_eq!(answered(&report), [true, false]);
+    let known = isla.app.vault.read(|vault| vault.committee_no(isla.no)).expect("known");
+    assert_eq!(known.answered, Some(false));
+    report.relays.remove(0);
+    report.failures.remove(0);
+    assert_eq!(report.into_result().expect_err("nobody answered").kind.exit(), 11);
+}
+
 fn exit_of(unsent: u64, answered: &[bool], kinds: &[Error]) -> u8 {
     let asked = |answered: &bool| Asked { address: String::new(), answered: *answered };
     let report = Report {

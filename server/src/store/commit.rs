@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sealpost_protocol::id::{CommitteeId, TreeSize};
 use tokio::sync::{Notify, oneshot};
@@ -22,6 +23,10 @@ use super::{
 
 /// A frame stops growing here; one larger item still gets a frame of its own.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
+/// How long to wait before the index is made anew once more: twice as long each time, up to a minute.
+/// Without room it is not even tried, and whether there is some is looked at as often as at first.
+const MEND_AGAIN_MIN: Duration = Duration::from_secs(1);
+const MEND_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// Answers when what was queued is durable.
 pub(super) type Ticket = oneshot::Receiver<Result<(), StoreError>>;
@@ -49,7 +54,23 @@ struct State {
     full: Option<u64>,
     /// The operator was told that the disk is full.
     said_full: bool,
+    mending: Mending,
     closing: bool,
+}
+
+/// Whether the index has failed, and when it is to be made anew.
+#[derive(Debug, Default)]
+struct Mending {
+    due: Option<Instant>,
+    not_before: Option<Instant>,
+    tried: u32,
+}
+
+/// What the commit thread is to do.
+enum Next {
+    Write(Vec<Job>),
+    MendIndex,
+    End,
 }
 
 impl State {
@@ -126,7 +147,10 @@ impl Queue {
     /// Whether a write would be taken now. After one that found no room, only when there is more
     /// than then.
     pub(super) fn ready(&self, disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
-        drop(self.open_for(1)?);
+        let open = self.open_for(1).map(drop);
+        if let Err(StoreError::StoreStopped) = open {
+            return open;
+        }
         let looking = StoreError::io("asking how full the disk is");
         let free = disk.free_bytes(folder).map_err(looking)?;
         let mut state = self.state();
@@ -139,10 +163,38 @@ impl Queue {
         if state.full.is_none() {
             state.say_room();
         }
-        Ok(())
+        open
     }
 
-    /// Waits until half of the queue is free.
+    /// The index failed: has it made anew, and nothing written until then.
+    pub(super) fn mend_index(&self) {
+        let mut state = self.state();
+        let not_before = state.mending.not_before;
+        state.mending.due.get_or_insert_with(|| {
+            let now = Instant::now();
+            not_before.map_or(now, |then| then.max(now))
+        });
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// The index was made anew, or could not be: then once more, later.
+    fn mended(&self, done: &Result<(), StoreError>) {
+        let mut state = self.state();
+        let mending = &mut state.mending;
+        if !matches!(done, Err(StoreError::StoreFull)) {
+            mending.tried = mending.tried.saturating_add(1);
+        }
+        // One that fails as soon as it is made must not keep the disk busy.
+        let pause = MEND_AGAIN_MIN.saturating_mul(2_u32.saturating_pow(mending.tried));
+        let then = Instant::now() + pause.min(MEND_AGAIN_MAX);
+        mending.not_before = Some(then);
+        mending.due = done.is_err().then_some(then);
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    /// Waits until half of the queue is free, and the index whole.
     pub(super) async fn room(&self) {
         loop {
             let mut freed = std::pin::pin!(self.room.notified());
@@ -162,7 +214,8 @@ impl Queue {
 
     fn has_room(&self) -> bool {
         let state = self.state();
-        state.stopped || state.bytes <= QUEUE_BYTES_MAX / 2
+        let whole = state.mending.due.is_none();
+        state.stopped || (whole && state.bytes <= QUEUE_BYTES_MAX / 2)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -174,7 +227,7 @@ impl Queue {
         if state.stopped || state.closing {
             return Err(StoreError::StoreStopped);
         }
-        if state.bytes + bytes > QUEUE_BYTES_MAX {
+        if state.bytes + bytes > QUEUE_BYTES_MAX || state.mending.due.is_some() {
             return Err(StoreError::StoreBusy);
         }
         Ok(state)
@@ -188,14 +241,22 @@ impl Queue {
         ticket
     }
 
-    /// Waits for work and takes as much as one frame should hold; `None` when all is done.
-    fn take_group(&self) -> Option<Vec<Job>> {
+    /// Waits for work, and takes as much as one frame should hold.
+    fn next(&self) -> Next {
         let mut state = self.state();
         while state.jobs.is_empty() {
             if state.closing {
-                return None;
+                return Next::End;
             }
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = state.mending.due.map(|due| due.saturating_duration_since(Instant::now()));
+            state = match left {
+                Some(Duration::ZERO) => return Next::MendIndex,
+                Some(left) => {
+                    let waited = self.wake.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
         let limit = GROUP_BYTES.min(self.item_bytes_max);
         let mut bytes = 0;
@@ -207,7 +268,7 @@ impl Queue {
             bytes += job.bytes;
             group.extend(state.jobs.pop_front());
         }
-        Some(group)
+        Next::Write(group)
     }
 
     /// The group is durable: makes it visible, then answers.
@@ -281,15 +342,19 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
     let queue = inner.queue();
     let _stop = StopOnDrop(queue);
     let mut buffer = Vec::new();
-    while let Some(group) = queue.take_group() {
+    loop {
+        let group = match queue.next() {
+            Next::Write(group) => group,
+            Next::MendIndex => {
+                queue.mended(&inner.mend_index(journal.free_bytes()));
+                continue;
+            }
+            Next::End => break,
+        };
         match journal.append(assemble(buffer, &group)) {
             Ok((place, batch, used)) => {
-                let (planned, indexed) = inner.index(place, &batch);
+                let planned = inner.index(place, &batch);
                 queue.done(group, || inner.publish(planned, &batch));
-                if let Err(error) = indexed {
-                    tracing::error!(%error, "the index does not take writes: writing stops");
-                    queue.stop();
-                }
                 journal.prepare();
                 buffer = used;
                 buffer.shrink_to(GROUP_BYTES);

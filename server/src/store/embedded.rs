@@ -83,6 +83,8 @@ pub(super) struct Inner {
     durable: AtomicU64,
     /// The index is marked as doubtful, and that was said.
     doubted: AtomicBool,
+    /// How much room must be left for an index to be made.
+    reserve_bytes: u64,
 }
 
 /// What is durable, and is held in memory.
@@ -243,18 +245,15 @@ impl Inner {
     }
 
     /// Makes a durable frame findable, in index and tree nodes; `publish` then shows it.
-    pub(super) fn index(
-        &self,
-        place: FramePlace,
-        batch: &Batch,
-    ) -> (Planned, Result<(), StoreError>) {
+    pub(super) fn index(&self, place: FramePlace, batch: &Batch) -> Planned {
         let mut index = IndexBatch::default();
         let planned = self.view(|view| view.plan(place, batch, &mut index));
         let planned = planned.expect("the queue lets in only what continues the log");
         let mark = Mark { place, sequence: batch.sequence };
         self.durable.store(batch.sequence, Ordering::Relaxed);
-        if let Err(error) = self.doubting(self.index.apply(index, &mark)) {
-            return (planned, Err(error));
+        if self.doubting(self.index.apply(index, &mark)).is_err() {
+            // It is made anew from the journal, this frame included.
+            return planned;
         }
         for item in &batch.items {
             if let Item::Append(appended) = item {
@@ -264,7 +263,23 @@ impl Inner {
                 self.tiles.append(appended.committee, appended.first, &leaves, &earlier);
             }
         }
-        (planned, Ok(()))
+        planned
+    }
+
+    /// Makes an index that failed anew, if so much room is enough for it; for the thread that writes the
+    /// journal, which therefore stands still.
+    pub(super) fn mend_index(&self, free_bytes: u64) -> Result<(), StoreError> {
+        if free_bytes < self.reserve_bytes {
+            return Err(StoreError::StoreFull);
+        }
+        let durable = self.durable.load(Ordering::Relaxed);
+        self.index.give_up();
+        let index = opening::index_anew(&self.root, &self.segments, durable)
+            .inspect_err(|error| tracing::warn!(%error, "the index could not be made anew yet"))?;
+        self.index.replace(index);
+        self.doubted.store(false, Ordering::Relaxed);
+        tracing::info!("the index was made anew: all is served again");
+        Ok(())
     }
 
     pub(super) fn publish(&self, planned: Planned, batch: &Batch) {
@@ -340,10 +355,11 @@ impl Inner {
         StoreError::StoreDamaged { segment: place.segment, offset: place.offset.into() }
     }
 
-    /// An index that fails once is not asked again after the next start.
+    /// An index that fails once is made anew: now, or at the next start if this process ends before.
     fn doubting<T>(&self, asked: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::StoreIndex(_)) = &asked {
             self.distrust_index();
+            self.queue.mend_index();
         }
         asked
     }
@@ -353,7 +369,9 @@ impl Inner {
         if self.doubted.swap(true, Ordering::Relaxed) {
             return;
         }
-        tracing::error!("an entry is not where the index says: the next start makes it anew");
+        tracing::error!(
+            "the index failed, or an entry is not where it says: it is to be made anew"
+        );
         let durable = self.durable.load(Ordering::Relaxed);
         if let Err(error) = Opening::begin(self.segments.disk(), &self.root, durable) {
             tracing::warn!(%error, "the index could not be marked as doubtful");
@@ -471,6 +489,10 @@ impl LogStore for Store {
         if bytes.len() > COSIGNATURE_BYTES_MAX {
             let error = std::io::ErrorKind::InvalidInput.into();
             return Err(StoreError::io("keeping a cosignature")(error));
+        }
+        // The index is nearly all that still takes room while reads go on. Without any it fails.
+        if let Err(StoreError::StoreFull) = self.inner.ready() {
+            return Err(StoreError::StoreFull);
         }
         self.inner.doubting(self.inner.index.put_cosignature(committee, device, &bytes))
     }

@@ -66,13 +66,21 @@ pub(super) struct Indexed {
     pub(super) size: TreeSize,
 }
 
-/// The database, until it is closed, and what it has not been given yet.
+/// The database, and what it has not been given yet.
 ///
 /// Whatever is read here is brought up to date first.
 #[derive(Debug)]
 pub(super) struct Index {
-    database: RwLock<Option<sled::Db>>,
+    database: RwLock<Database>,
     waiting: Mutex<IndexBatch>,
+}
+
+#[derive(Debug)]
+enum Database {
+    Open(sled::Db),
+    /// It failed, and another one is to take its place.
+    GivenUp,
+    Closed,
 }
 
 /// What the index knows when it is opened.
@@ -160,7 +168,7 @@ impl Index {
                 opened => break opened.map_err(|error| failed(&error))?,
             }
         };
-        Ok(Self { database: RwLock::new(Some(database)), waiting: Mutex::default() })
+        Ok(Self { database: RwLock::new(Database::Open(database)), waiting: Mutex::default() })
     }
 
     /// Reads everything that is held in memory. `None`: no index of this version, or one that
@@ -291,11 +299,34 @@ impl Index {
         if let Err(error) = self.hand_over(&mut self.waiting()) {
             tracing::warn!(%error, "the index is behind: it will be brought up to date");
         }
-        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Err(error)) = database.map(|database| database.flush()) {
+        if let Database::Open(database) = self.put(Database::Closed)
+            && let Err(error) = database.flush()
+        {
             let error = failed(&error);
             tracing::warn!(%error, "the index was not flushed: it will be brought up to date");
         }
+    }
+
+    /// Lets go of a database that failed; what waits for it is in the journal. Nothing is found until
+    /// [`Self::replace`].
+    pub(super) fn give_up(&self) {
+        *self.waiting() = IndexBatch::default();
+        let database = self.put(Database::GivenUp);
+        // It tries to write what it has once more, and on a full disk may do anything.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+
+    /// Puts a new database in place of one that was given up.
+    pub(super) fn replace(&self, new: Self) {
+        let database = new.database.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.waiting() = new.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.put(database);
+    }
+
+    /// Puts a database in place of the one there is, which is given back.
+    fn put(&self, database: Database) -> Database {
+        let mut held = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut held, database)
     }
 
     fn with<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
@@ -305,7 +336,11 @@ impl Index {
 
     fn ask<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or(StoreError::StoreStopped)?;
+        let database = match &*database {
+            Database::Open(database) => database,
+            Database::GivenUp => return Err(StoreError::StoreIndex("it failed".to_owned())),
+            Database::Closed => return Err(StoreError::StoreStopped),
+        };
         // sled panics on some damage, when it comes to it.
         match catch_unwind(AssertUnwindSafe(|| work(database))) {
             Ok(done) => done.map_err(|error| failed(&error)),

@@ -149,6 +149,7 @@ pub(super) fn open(
         view: RwLock::new(view),
         durable,
         doubted: AtomicBool::new(false),
+        reserve_bytes: options.reserve_bytes,
     };
     Ok((inner, journal, lock))
 }
@@ -226,6 +227,35 @@ fn open_index(
     let index = Index::open(host.as_ref())?;
     opening.end()?;
     Ok((index, Contents::default(), vouched))
+}
+
+/// Makes an index anew while the folder is served, up to the frame `durable`: what stands behind it was
+/// never answered for.
+pub(super) fn index_anew(
+    root: &Path,
+    segments: &Segments,
+    durable: u64,
+) -> Result<Index, StoreError> {
+    let disk = segments.disk();
+    let folder = root.join(INDEX);
+    let (opening, _) = Opening::begin(disk, root, durable)?;
+    disk.remove_host_folder(&folder).map_err(StoreError::io("removing the index"))?;
+    let index = try_open(|| Index::open(disk.host_folder(&folder).as_ref()))?;
+    let mut view = View::default();
+    let mut last = None;
+    let mut catch_up = CatchUp { view: &mut view, index: &index, batch: IndexBatch::default() };
+    journal::scan(segments, None, durable, &mut |place, batch| {
+        if batch.sequence > durable {
+            return Ok(());
+        }
+        last = Some(Mark { place, sequence: batch.sequence });
+        catch_up.take(place, batch)
+    })?;
+    if let Some(mark) = last {
+        catch_up.apply(&mark)?;
+    }
+    opening.end()?;
+    Ok(index)
 }
 
 /// sled panics on some damage. Where panics unwind that is caught here; where they end the

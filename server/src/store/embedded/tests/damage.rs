@@ -479,3 +479,31 @@ fn doubt_about_the_index_does_not_cost_what_it_witnessed() {
     let opened = Store::open(&shared, &root(), SMALL);
     assert!(matches!(opened, Err(StoreError::StoreDamaged { segment: 1, .. })), "{opened:?}");
 }
+
+#[test]
+fn an_index_that_fails_is_made_anew_while_the_relay_serves() {
+    let (_folder, disk, root) = filled();
+    let store = Store::open(&disk, &root, SMALL).unwrap();
+    runtime().block_on(async {
+        let id = committee("frames");
+        let before = store.read(id, LeafIndex(0), usize::MAX).await.unwrap();
+        store.inner.index.give_up();
+        let failed = store.read(id, LeafIndex(0), usize::MAX).await;
+        assert!(matches!(failed, Err(StoreError::StoreIndex(_))), "{failed:?}");
+        store.room().await;
+        assert_eq!(store.read(id, LeafIndex(0), usize::MAX).await.unwrap(), before);
+        push(&store, "later", 0, 10).await.unwrap();
+        let found = store.index_of(committee("later"), device("later"), AuthorSeq(0)).await;
+        assert_eq!(found.unwrap().unwrap().0, LeafIndex(0));
+        store.inner.index.give_up();
+        store.read(id, LeafIndex(0), 1).await.unwrap_err();
+        // Not at once again; and nothing is taken meanwhile that it would have to hold.
+        assert!(matches!(store.ready(), Err(StoreError::StoreBusy)));
+        let refused = push(&store, "later", 1, 10).await;
+        assert!(matches!(refused, Err(AppendError::Store(StoreError::StoreBusy))), "{refused:?}");
+        store.room().await;
+        store.ready().unwrap();
+    });
+    drop(store);
+    assert_whole(&disk, &root);
+}
