@@ -47,10 +47,27 @@ where
     if decoder.position() != bytes.len() {
         return Err(PeerCodecError::Trailing);
     }
-    if encode(&value) != bytes {
-        return Err(PeerCodecError::NotCanonical);
+    let mut expected = Expected(bytes);
+    match minicbor::encode(&value, &mut expected) {
+        Ok(()) if expected.0.is_empty() => Ok(value),
+        _ => Err(PeerCodecError::NotCanonical),
     }
-    Ok(value)
+}
+
+/// Compares what is written with the bytes that are to come. A value that is secret leaves no copy.
+struct Expected<'b>(&'b [u8]);
+
+/// What was written is not what had to come.
+#[derive(Debug)]
+struct Differs;
+
+impl minicbor::encode::Write for Expected<'_> {
+    type Error = Differs;
+
+    fn write_all(&mut self, written: &[u8]) -> Result<(), Differs> {
+        self.0 = self.0.strip_prefix(written).ok_or(Differs)?;
+        Ok(())
+    }
 }
 
 /// Decodes an array of at most `MAX` values. More are refused before any is read: the smallest value

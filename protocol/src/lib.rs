@@ -7,7 +7,7 @@
 //! signed word on what it keeps; a [`tree::Proof`] ties entries to it.
 //!
 //! Nothing here opens a socket or a file, reads a clock or draws randomness: times and random
-//! bytes are arguments. The one exception is `seal`, where the age crate draws its own file keys.
+//! bytes are arguments. The one exception is sealing, where the age crate draws its own file keys.
 
 pub mod address;
 pub mod age_header;
@@ -36,6 +36,8 @@ pub mod hybrid;
 pub mod identity;
 #[cfg(feature = "seal")]
 pub mod record;
+#[cfg(feature = "seal")]
+pub mod recovery;
 #[cfg(feature = "seal")]
 pub mod seal;
 

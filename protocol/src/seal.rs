@@ -29,7 +29,7 @@ mod label;
 mod padded;
 
 pub use file::PeerOpenError;
-use file::{open_file, seal_file};
+pub(crate) use file::{open_file, seal_file};
 pub use join::{
     OpenedJoinRequest, PeerJoinError, open_join_request, safety_number, seal_join_request,
 };

@@ -32,7 +32,7 @@ pub enum PeerOpenError {
 }
 
 /// Seals `plaintext` to `recipients`: at least one, and all of one kind.
-pub(super) fn seal_file<'a>(
+pub(crate) fn seal_file<'a>(
     recipients: impl IntoIterator<Item = &'a dyn age::Recipient>,
     plaintext: &[u8],
 ) -> Vec<u8> {
@@ -49,7 +49,7 @@ pub(super) fn seal_file<'a>(
 }
 
 /// Opens `file`, whose header has been checked.
-pub(super) fn open_file(
+pub(crate) fn open_file(
     file: &[u8],
     header: &AgeHeader<'_>,
     identity: &dyn age::Identity,

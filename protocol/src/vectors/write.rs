@@ -1,6 +1,6 @@
-//! Writes the vectors of cards, entries, changes, frames and logs. Run by hand after a change of
-//! format: `cargo test -p sealpost-protocol -- --ignored write_the_vectors`, then read the
-//! difference.
+//! Writes the vectors of cards, entries, changes, frames, logs and shares. Run by hand after a
+//! change of format: `cargo test -p sealpost-protocol --all-features -- --ignored
+//! write_the_vectors`, then read the difference.
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +13,8 @@ mod frames;
 mod lives;
 mod logs;
 mod replies;
+#[cfg(feature = "seal")]
+mod shares;
 
 const HEX_COLUMNS: usize = 96;
 
@@ -63,4 +65,6 @@ fn write_the_vectors() {
     logs::write_all();
     lives::write_all();
     devices::write_all();
+    #[cfg(feature = "seal")]
+    shares::write_all();
 }
