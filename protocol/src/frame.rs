@@ -4,7 +4,7 @@
 //! and the frames of its answer. Transports move frames and know nothing of their content.
 
 use minicbor::bytes::{ByteArray, ByteVec};
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode};
 
 use crate::code::Code;
 use crate::codec::{self, PeerCodecError, tagged};
@@ -38,7 +38,8 @@ tagged! {
         6 => Watch(HeadsRequest),
         /// This device vouches for a checkpoint. Answered by [`Reply::Done`].
         9 => Cosign(CosignRequest),
-        /// Ask to be let in with an invitation. Answered by [`Reply::Done`].
+        /// Ask to be let in with an invitation. Answered by [`Reply::Done`]; asked again, by
+        /// [`Reply::Answered`] once the invitation's maker has answered.
         10 => Join(SealedJoinRequest),
         /// Who asks with my invitations? Answered by [`Reply::Joins`].
         11 => Joins(CommitteeRequest),
@@ -46,6 +47,8 @@ tagged! {
         12 => Invite(InviteRequest),
         /// Who vouches for which size? Answered by [`Reply::Cosignatures`].
         13 => Cosignatures(CommitteeRequest),
+        /// Keep this for who asked with my invitation. Answered by [`Reply::Done`].
+        14 => Answer(AnswerRequest),
     }
 }
 
@@ -77,6 +80,8 @@ tagged! {
         12 => Invitations(Vec<OpenInvitation>),
         /// The last cosignature of each device that gave one.
         13 => Cosignatures(Vec<CosignatureOf>),
+        /// What the invitation's maker left for who asks.
+        14 => Answered(Answered),
     }
 }
 
@@ -335,6 +340,42 @@ pub struct JoinOf {
     /// The sealed request.
     #[n(1)]
     pub request: KeptJoinRequest,
+}
+
+/// Answers somebody who asked with an invitation of the sending device's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AnswerRequest {
+    /// To which committee the invitation leads.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// By which invitation they asked.
+    #[n(1)]
+    pub invitation: InvitationId,
+    /// Which request: its [`KeptJoinRequest::hash`].
+    #[n(2)]
+    pub request: Hash,
+    /// An age file for who asked, of at most [`limits::ANSWER_BYTES_MAX`] bytes.
+    #[cbor(n(3), decode_with = "decode_answer")]
+    pub file: ByteVec,
+}
+
+/// An answer to a join request.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Answered {
+    /// An age file, of at most [`limits::ANSWER_BYTES_MAX`] bytes.
+    #[cbor(n(0), decode_with = "decode_answer")]
+    pub file: ByteVec,
+}
+
+fn decode_answer<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<ByteVec, minicbor::decode::Error> {
+    let at = d.position();
+    let file = d.bytes()?;
+    if file.len() > limits::ANSWER_BYTES_MAX {
+        return Err(minicbor::decode::Error::message("an answer is too long").at(at));
+    }
+    Ok(file.to_vec().into())
 }
 
 /// A device's last cosignature.

@@ -82,6 +82,8 @@ pub const PROOF_HASHES_MAX: usize = 64;
 pub const JOIN_REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// Join requests waiting on one invitation.
 pub const JOIN_REQUESTS_MAX: usize = 16;
+/// The answer to a join request: a share of a spare's secret, sealed anew.
+pub const ANSWER_BYTES_MAX: usize = 8 * 1024;
 /// Invitations a committee may have open.
 pub const INVITATIONS_MAX: usize = 256;
 /// Persons one invitation may admit.

@@ -120,6 +120,7 @@ impl<S: LogStore + NoteStore> Service<S> {
             Request::Join(join) => self.join(join).await.map_err(Denied::from),
             Request::Joins(ask) => self.joins(peer, ask.committee).await,
             Request::Invite(invite) => self.invite(peer, invite).await,
+            Request::Answer(answer) => self.answer(peer, answer).await,
         };
         let reply = answer.unwrap_or_else(Reply::from);
         // A peer that went away needs no answer.

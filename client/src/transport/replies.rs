@@ -198,8 +198,11 @@ fn expected(request: &Request) -> (Shape, fn(&Reply) -> bool) {
             (Shape::UntilEnd, |reply| matches!(reply, Reply::Entries(_) | Reply::End(_)))
         }
         Request::Watch(_) => (Shape::Endless, |reply| matches!(reply, Reply::Grown(_))),
-        Request::Cosign(_) | Request::Join(_) => {
+        Request::Cosign(_) | Request::Answer(_) => {
             (Shape::One, |reply| matches!(reply, Reply::Done(_)))
+        }
+        Request::Join(_) => {
+            (Shape::One, |reply| matches!(reply, Reply::Done(_) | Reply::Answered(_)))
         }
         Request::Joins(_) => (Shape::One, |reply| matches!(reply, Reply::Joins(_))),
         Request::Invite(_) => (Shape::One, |reply| matches!(reply, Reply::Invitations(_))),

@@ -158,6 +158,11 @@ impl SealedJoinRequest {
 }
 
 impl KeptJoinRequest {
+    /// By which its maker and the relay mean this one: SHA-256 of the encoding.
+    pub fn hash(&self) -> Hash {
+        Hash::of(&codec::encode(self))
+    }
+
     /// The age file, once it is shown that a holder of `secret` made it.
     pub fn verified_file(&self, secret: &InvitationSecret) -> Result<&[u8], PeerBadMac> {
         secret.verify_mac(&self.file, &self.mac)?;

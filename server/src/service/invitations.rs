@@ -1,8 +1,10 @@
 //! Invitations and join requests, as notes.
 //!
 //! An invitation stands under `invite/<committee>/<id>`, its join requests under
-//! `join/<committee>/<id>/<hash of the request>`. The relay holds only the hash of what a joiner
-//! must show, and a dead invitation is answered like one that never was.
+//! `join/<committee>/<id>/<hash of the request>`, and what its maker answers to one of them under
+//! `answer/<committee>/<id>/<hash of the request>`, until all of it goes together. The relay holds
+//! only the hash of what a joiner must show, and a dead invitation is answered like one that never
+//! was.
 
 use std::time::Instant;
 
@@ -11,7 +13,9 @@ use minicbor::{Decode, Encode};
 use sealpost_protocol::change::Role;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
-use sealpost_protocol::frame::{Empty, InviteAction, InviteRequest, JoinOf, OpenInvitation, Reply};
+use sealpost_protocol::frame::{
+    AnswerRequest, Answered, Empty, InviteAction, InviteRequest, JoinOf, OpenInvitation, Reply,
+};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, DeviceId, InvitationId, UnixMillis};
 use sealpost_protocol::invitation::{KeptJoinRequest, SealedJoinRequest};
@@ -22,6 +26,9 @@ use super::log::Activity;
 use super::{Denied, Service, Standing, note, store_code};
 use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX, MEMBER_INVITATIONS_MAX};
 use crate::store::{Commit, CommitError, LogStore, NoteStore};
+
+const JOINS: &[u8] = b"join/";
+const ANSWERS: &[u8] = b"answer/";
 
 /// An invitation as it stands in the notes.
 #[derive(Clone, Copy, Debug, Encode, Decode)]
@@ -121,10 +128,10 @@ impl<S: LogStore + NoteStore> Service<S> {
         }
         let bytes = codec::encode(&request.into_kept());
         let prefix = joins_prefix(committee, id);
-        let request_key = [prefix.as_slice(), Hash::of(&bytes).as_bytes()].concat();
+        let request_key = join_key(committee, id, Hash::of(&bytes));
         let asked_before: Option<KeptJoinRequest> = self.get(&request_key).await?;
         if asked_before.is_some() {
-            return Ok(Reply::Done(Empty {}));
+            return self.answered(&request_key).await;
         }
         // Whoever was cut off may be in others' hands, with the secret that opens the request.
         let maker = self.live_log(committee).await?.activity(invitation.maker).await?;
@@ -145,6 +152,46 @@ impl<S: LogStore + NoteStore> Service<S> {
         self.commit(Commit {
             require: vec![(key.clone(), Some(held))],
             put: vec![(key, note(&invitation)), (request_key, Bytes::from(bytes))],
+            delete: Vec::new(),
+        })
+        .await?;
+        Ok(Reply::Done(Empty {}))
+    }
+
+    /// What a joiner who asks again is told.
+    async fn answered(&self, join_key: &[u8]) -> Result<Reply, Code> {
+        let key = answer_to(join_key);
+        let held = self.store.get(&key).await.map_err(|error| store_code(&error))?;
+        Ok(match held {
+            Some(file) => Reply::Answered(Answered { file: file.to_vec().into() }),
+            None => Reply::Done(Empty {}),
+        })
+    }
+
+    /// Keeps what an invitation's maker answers to somebody who asked with it, in the place of what
+    /// it answered before.
+    pub(super) async fn answer(
+        &self,
+        peer: PublicKey,
+        request: AnswerRequest,
+    ) -> Result<Reply, Denied> {
+        let Standing { committee, device, .. } = self.standing(peer, request.committee).await?;
+        if request.file.len() > limits::ANSWER_BYTES_MAX {
+            return Err(Code::TooLarge.into());
+        }
+        let id = request.invitation;
+        let invitation: Option<Invitation> = self.get(&invitation_key(committee, id)).await?;
+        let asked = join_key(committee, id, request.request);
+        let held = self.store.get(&asked).await.map_err(|error| store_code(&error))?;
+        if held.is_none() || invitation.is_none_or(|invitation| invitation.maker != device) {
+            return Err(Code::NotFound.into());
+        }
+        self.pace.note(peer, Instant::now())?;
+        let file = Bytes::from(Vec::from(request.file));
+        self.commit(Commit {
+            put: vec![(answer_to(&asked), file)],
+            // Or the invitation ended meanwhile, and nothing would take the answer away.
+            require: vec![(asked, held)],
             delete: Vec::new(),
         })
         .await?;
@@ -183,8 +230,11 @@ impl<S: LogStore + NoteStore> Service<S> {
             let Invitation { committee, open, .. } = invitation;
             delete.push(invitation_key(*committee, open.id));
             delete.push(id_key(open.id));
-            let joins = self.scan(&joins_prefix(*committee, open.id)).await?;
-            delete.extend(joins.into_iter().map(|(key, _)| key));
+            for (join, _) in self.scan(&joins_prefix(*committee, open.id)).await? {
+                // Whether there is one or not: one that is on its way would be left behind.
+                delete.push(answer_to(&join));
+                delete.push(join);
+            }
         }
         if delete.is_empty() {
             return Ok(());
@@ -250,8 +300,17 @@ fn joins_prefix(committee: CommitteeId, id: InvitationId) -> Vec<u8> {
     [committee_joins_prefix(committee).as_slice(), id.as_bytes(), b"/"].concat()
 }
 
+fn join_key(committee: CommitteeId, id: InvitationId, request: Hash) -> Vec<u8> {
+    [joins_prefix(committee, id).as_slice(), request.as_bytes()].concat()
+}
+
+/// Where the answer to a join request stands: as the request does.
+fn answer_to(join_key: &[u8]) -> Vec<u8> {
+    [ANSWERS, &join_key[JOINS.len()..]].concat()
+}
+
 fn committee_joins_prefix(committee: CommitteeId) -> Vec<u8> {
-    [b"join/".as_slice(), committee.as_bytes(), b"/"].concat()
+    [JOINS, committee.as_bytes(), b"/"].concat()
 }
 
 fn decode<T>(bytes: &[u8]) -> Result<T, Code>

@@ -19,6 +19,7 @@ use crate::store::disk::faulty::FaultyDisk;
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::{Options, Store};
 
+pub(crate) mod answers;
 mod changes;
 mod cut_off;
 pub(crate) mod invitations;

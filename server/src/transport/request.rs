@@ -255,5 +255,6 @@ fn request_kind(request: &Request) -> &'static str {
         Request::Joins(_) => "joins",
         Request::Invite(_) => "invite",
         Request::Cosignatures(_) => "cosignatures",
+        Request::Answer(_) => "answer",
     }
 }

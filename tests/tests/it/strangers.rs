@@ -3,11 +3,12 @@
 
 use minicbor::bytes::ByteVec;
 use sealpost_protocol::frame::{
-    CommitteeRequest, CosignRequest, Empty, HeadAsk, HeadsRequest, InviteAction, InviteRequest,
-    OpenInvitation, PullRequest, PushRequest, Reply, Request,
+    AnswerRequest, CommitteeRequest, CosignRequest, Empty, HeadAsk, HeadsRequest, InviteAction,
+    InviteRequest, OpenInvitation, PullRequest, PushRequest, Reply, Request,
 };
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, InvitationId, TreeSize, UnixMillis};
+use sealpost_protocol::invitation::{InvitationSecret, SealedJoinRequest};
 use sealpost_protocol::world::record_file;
 use sealpost_tests::home::Home;
 use sealpost_tests::invented::{Invented, login};
@@ -17,6 +18,16 @@ use sealpost_tests::relay::Relay;
 use serde_json::json;
 
 use crate::programs;
+
+/// What a founder opens, and somebody asks with.
+fn opened() -> (OpenInvitation, SealedJoinRequest) {
+    let secret = InvitationSecret::new([8; 32].into());
+    let id = InvitationId(Hash([8; 32]));
+    let access_hash = secret.access_hash();
+    let open = OpenInvitation { id, access_hash, expires: UnixMillis(u64::MAX >> 12), uses: 1 };
+    let join = SealedJoinRequest::new(id, &secret, b"an age file".to_vec());
+    (open, join.expect("it is short"))
+}
 
 /// Every request that names a committee, asked about this one.
 fn requests(committee: CommitteeId) -> Vec<(&'static str, Request)> {
@@ -34,6 +45,9 @@ fn requests(committee: CommitteeId) -> Vec<(&'static str, Request)> {
     };
     let cosignature = "\u{2014} nobody AAAA".to_owned();
     let root = Hash::of(b"");
+    let (open, join) = opened();
+    let request = join.into_kept().hash();
+    let answer = AnswerRequest { committee, invitation: open.id, request, file: vec![7].into() };
     vec![
         ("heads", Request::Heads(heads.clone())),
         ("pull", Request::Pull(PullRequest { committee, from: size })),
@@ -43,6 +57,7 @@ fn requests(committee: CommitteeId) -> Vec<(&'static str, Request)> {
         ("cosign", Request::Cosign(CosignRequest { committee, size, root, cosignature })),
         ("cosignatures", Request::Cosignatures(CommitteeRequest { committee })),
         ("joins", Request::Joins(CommitteeRequest { committee })),
+        ("answer", Request::Answer(answer)),
         ("invite new", invite(InviteAction::New(invitation))),
         ("invite cancel", invite(InviteAction::Cancel(InvitationId(Hash([5; 32]))))),
         ("invite list", invite(InviteAction::List(Empty {}))),
@@ -63,6 +78,10 @@ fn a_foreign_committee_is_answered_byte_for_byte_as_one_that_does_not_exist() {
     let strangers =
         [("an unknown device", peer(login(3))), ("another committee's device", peer(login(2)))];
     let founder = peer(login(1));
+    let (open, join) = opened();
+    let (committee, action) = (theirs.committee, InviteAction::New(open));
+    founder.ask(&Request::Invite(InviteRequest { committee, action }));
+    founder.ask(&Request::Join(join));
 
     let pairs = requests(theirs.committee).into_iter().zip(requests(nowhere()));
     for ((kind, about_theirs), (_, about_nothing)) in pairs {

@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use super::write;
 use crate::frame::{
-    CommitteeRequest, CosignRequest, Empty, FoundRequest, HeadAsk, HeadsRequest, Hello,
-    InviteAction, InviteRequest, OpenInvitation, PullRequest, PushRequest, Request, encode,
+    AnswerRequest, CommitteeRequest, CosignRequest, Empty, FoundRequest, HeadAsk, HeadsRequest,
+    Hello, InviteAction, InviteRequest, OpenInvitation, PullRequest, PushRequest, Request, encode,
 };
 use crate::hash::Hash;
 use crate::id::{InvitationId, TreeSize, UnixMillis};
@@ -26,6 +26,15 @@ pub(super) fn write_all() {
     let permit = ByteArray::from([7; 16]);
     let secret = InvitationSecret::new(Zeroizing::new([0x5e; 32]));
     let join = SealedJoinRequest::new(open.id, &secret, b"an age file".to_vec()).unwrap();
+    let answer = |file: Vec<u8>| {
+        let request = join.clone().into_kept().hash();
+        Request::Answer(AnswerRequest {
+            committee,
+            invitation: open.id,
+            request,
+            file: file.into(),
+        })
+    };
     let requests = [
         ("hello", Request::Hello(Hello { versions: vec![1] })),
         ("found", Request::Found(FoundRequest { permit, entry: vec![1, 2, 3].into() })),
@@ -42,12 +51,13 @@ pub(super) fn write_all() {
                 cosignature: "— name signature\n".to_owned(),
             }),
         ),
-        ("join", Request::Join(join)),
+        ("join", Request::Join(join.clone())),
         ("joins", Request::Joins(CommitteeRequest { committee })),
         ("invite", invite(InviteAction::New(open))),
         ("invite_cancel", invite(InviteAction::Cancel(open.id))),
         ("invite_list", invite(InviteAction::List(Empty {}))),
         ("cosignatures", Request::Cosignatures(CommitteeRequest { committee })),
+        ("answer", answer(b"an age file".to_vec())),
     ];
     for (name, request) in &requests {
         let shown = format!("{request:?}");
@@ -73,6 +83,9 @@ pub(super) fn write_all() {
         let name = format!("request_{tag}");
         refuse(&name, "Codec(Malformed", "a request kept for attachments", frame);
     }
+    let long = encode(&answer(vec![0; crate::limits::ANSWER_BYTES_MAX + 1]));
+    let too_long = r#"Codec(Malformed("decode error at position 109: an answer is too long"#;
+    refuse("answer_long", too_long, "an answer of 8,193 bytes", long);
     let mut nested = vec![0, 0, 0x10, 0];
     nested.extend(vec![0x81; 0x1000]);
     refuse("deep", "Codec(Malformed", "4,096 nested arrays", nested);

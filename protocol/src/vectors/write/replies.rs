@@ -7,7 +7,7 @@ use super::{with, write};
 use crate::code::Code;
 use crate::codec;
 use crate::frame::{
-    Accepted, Checkpointed, CosignatureOf, Empty, HeadAsk, HeadState, HelloReply, JoinOf,
+    Accepted, Answered, Checkpointed, CosignatureOf, Empty, HeadAsk, HeadState, HelloReply, JoinOf,
     NotActive, OpenInvitation, PushResult, Pushed, Refused, Reply, encode,
 };
 use crate::hash::Hash;
@@ -80,6 +80,7 @@ pub(super) fn write_all() {
         ("joins", Reply::Joins(vec![JoinOf { invitation, request: kept() }])),
         ("invitations", Reply::Invitations(vec![open])),
         ("cosignatures", Reply::Cosignatures(vec![cosignature])),
+        ("answered", Reply::Answered(Answered { file: b"an age file".to_vec().into() })),
     ];
     for (name, reply) in &replies {
         let shown = format!("{reply:?}");
@@ -106,6 +107,13 @@ pub(super) fn write_all() {
         r#"Codec(Malformed("decode error at position 11: too many hashes"#,
         "a proof of 65 hashes",
         long,
+    );
+    let file = vec![0; crate::limits::ANSWER_BYTES_MAX + 1].into();
+    refuse(
+        "answered_long",
+        r#"Codec(Malformed("decode error at position 4: an answer is too long"#,
+        "an answer of 8,193 bytes",
+        codec::encode(&Reply::Answered(Answered { file })),
     );
     let file = vec![0; crate::limits::JOIN_REQUEST_BYTES_MAX + 1];
     let joins = codec::encode(&(11_u8, vec![WideJoin { invitation, kept: WideKept::new(file) }]));

@@ -11,7 +11,7 @@ use super::*;
 use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX};
 use crate::service::invitations::is_forgotten;
 
-fn secret(seed: u8) -> InvitationSecret {
+pub(super) fn secret(seed: u8) -> InvitationSecret {
     InvitationSecret::new([seed; 32].into())
 }
 
@@ -24,12 +24,12 @@ pub(crate) fn open_invitation(seed: u8, uses: u32) -> OpenInvitation {
     }
 }
 
-async fn invite(fixture: &Fixture, device: u8, action: InviteAction) -> Reply {
+pub(super) async fn invite(fixture: &Fixture, device: u8, action: InviteAction) -> Reply {
     let request = InviteRequest { committee: fixture.committee(), action };
     ask(&fixture.service, login(&TestDevice::new(device)), Request::Invite(request)).await
 }
 
-async fn join(fixture: &Fixture, open: &OpenInvitation, seed: u8, file: &[u8]) -> Reply {
+pub(super) async fn join(fixture: &Fixture, open: &OpenInvitation, seed: u8, file: &[u8]) -> Reply {
     let request = SealedJoinRequest::new(open.id, &secret(seed), file.to_vec()).unwrap();
     ask(&fixture.service, stranger(), Request::Join(request)).await
 }
@@ -122,7 +122,7 @@ fn who_asked_in_time_is_kept_for_the_maker_beyond_the_invitations_end() {
 }
 
 /// A relay two hours on, when the invitations so far have ended.
-async fn two_hours_on(fixture: Fixture) -> Fixture {
+pub(super) async fn two_hours_on(fixture: Fixture) -> Fixture {
     let Fixture { service, world, home } = fixture;
     drop(service);
     let store = Store::open(&home.disk, &home.path, home.options).unwrap();

@@ -5,6 +5,7 @@ use sealpost_protocol::frame::{CommitteeRequest, InviteAction, InviteRequest, Op
 use sealpost_protocol::invitation::SealedJoinRequest;
 use sealpost_protocol::world::suspend;
 
+use super::answers::{answer_to, somebody_asks};
 use super::invitations::open_invitation;
 use super::*;
 use crate::store::disk::faulty::Kind;
@@ -58,6 +59,8 @@ pub(crate) fn requests(committee: CommitteeId, entry: &[u8], open: OpenInvitatio
         Request::Cosign(cosign(u64::MAX, "no line")),
         Request::Cosignatures(about),
         Request::Joins(about),
+        answer_to(committee, &open, b"a share"),
+        answer_to(committee, &open, &[0; limits::ANSWER_BYTES_MAX + 1]),
         invite(InviteAction::New(open)),
         invite(InviteAction::Cancel(open.id)),
         invite(InviteAction::List(Empty {})),
@@ -71,7 +74,8 @@ pub(crate) fn requests(committee: CommitteeId, entry: &[u8], open: OpenInvitatio
             | Request::Cosign(_)
             | Request::Cosignatures(_)
             | Request::Joins(_)
-            | Request::Invite(_) => {}
+            | Request::Invite(_)
+            | Request::Answer(_) => {}
             // These name no committee.
             Request::Hello(_) | Request::Found(_) | Request::Join(_) => unreachable!(),
         }
@@ -94,9 +98,9 @@ async fn foreign_is_nonexistent() {
     let disk = FaultyDisk::new();
     let fixture = Fixture::at(Home::faulty(&disk)).await;
     let of_another = found_another(&fixture).await.map(|device| login(&device));
-    let founder = login(&TestDevice::new(FOUNDER));
+    let member = login(&TestDevice::new(MEMBER));
     let entry = fixture.world.log[1].clone();
-    let open = open_invitation(1, 1);
+    let open = somebody_asks(&fixture).await;
     let existing = requests(fixture.committee(), &entry, open);
     let absent = requests(CommitteeId(Hash::of(b"no such committee")), &entry, open);
     for (existing, absent) in existing.into_iter().zip(absent) {
@@ -113,8 +117,8 @@ async fn foreign_is_nonexistent() {
         // A watch of one's own log does not end.
         if !matches!(existing, Request::Watch(_)) {
             let reads = disk.count(Kind::Read);
-            let own = answer(&fixture, founder, existing.clone()).await;
-            let nothing = answer(&fixture, founder, absent).await;
+            let own = answer(&fixture, member, existing.clone()).await;
+            let nothing = answer(&fixture, member, absent).await;
             assert_ne!(own, nothing, "{}", told("the honest case shows nothing"));
             let pulls_all = matches!(&existing, Request::Pull(pull) if pull.from == TreeSize(0));
             assert!(!pulls_all || disk.count(Kind::Read) > reads, "{}", told("nobody reads"));
