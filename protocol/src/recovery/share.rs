@@ -101,8 +101,8 @@ impl Share {
         Ok(())
     }
 
-    /// What a helper reads out so that the owner, who kept the code and not the share, knows that it
-    /// opens: twenty decimal digits, from which nothing of the share follows.
+    /// What a helper reads out so that the owner, who kept the code and not the share, knows that
+    /// it opens: twenty decimal digits, from which nothing of the share follows.
     pub fn drill_code(&self) -> String {
         twenty_digits(&Hash::of_parts(&[DRILL_DOMAIN, &self.encode()]).0)
     }

@@ -149,6 +149,14 @@ fn libraries_stay_where_they_belong() {
         nobody_names(folder, &["tokio_postgres", "object_store"], |_| false);
     }
     nobody_names("server/src", &["age", "hpke", "ml_kem", "x25519_dalek"], |_| false);
+
+    // What it computes with is wiped in one place.
+    let sharing = |file: &str| file.starts_with("protocol/src/recovery/sharing");
+    nobody_names("protocol/src", &["vsss_rs", "chacha20"], sharing);
+    names_indeed("protocol/src/recovery/sharing.rs", "vsss_rs");
+    for folder in ["client/src", "server/src"] {
+        nobody_names(folder, &["vsss_rs", "curve25519_dalek"], |_| false);
+    }
 }
 
 /// What others wrote reaches a terminal by one way, which makes it harmless.
@@ -186,7 +194,9 @@ fn has_crate(tree: &str, name: &str) -> bool {
 fn the_relay_contains_no_code_that_decrypts() {
     let relay = tree("sealpost-relay", "normal");
     assert!(has_crate(&relay, "sealpost-protocol") && has_crate(&relay, "quinn"));
-    for name in ["age", "age-core", "hpke", "ml-kem", "x25519-dalek", "chacha20poly1305"] {
+    let opening =
+        ["age", "age-core", "hpke", "ml-kem", "x25519-dalek", "chacha20poly1305", "vsss-rs"];
+    for name in opening {
         assert!(!has_crate(&relay, name), "the relay contains {name}");
     }
     // The same question finds it where it is.

@@ -1,7 +1,9 @@
 //! Answers to join requests.
 
 use sealpost_protocol::change::Target;
-use sealpost_protocol::frame::{AnswerRequest, Answered, InviteAction, OpenInvitation};
+use sealpost_protocol::frame::{
+    AnswerRequest, Answered, InviteAction, InviteRequest, OpenInvitation,
+};
 use sealpost_protocol::id::InvitationId;
 use sealpost_protocol::invitation::SealedJoinRequest;
 use sealpost_protocol::world::suspend;
@@ -132,6 +134,28 @@ async fn an_answer_goes_with_its_invitation() {
     // The same invitation opened anew finds nothing of it.
     let again = somebody_asks(&fixture).await;
     assert_eq!(join(&fixture, &again, SEED, ASKED).await, done());
+}
+
+#[tokio::test]
+async fn an_answer_that_crosses_the_end_of_its_invitation_is_not_left_behind() {
+    let fixture = Fixture::new().await;
+    let member = login(&TestDevice::new(MEMBER));
+    for answer_first in [true, false] {
+        let open = somebody_asks(&fixture).await;
+        let committee = fixture.committee();
+        let action = InviteAction::Cancel(open.id);
+        let mut crossing = [
+            answer_to(committee, &open, b"a share"),
+            Request::Invite(InviteRequest { committee, action }),
+        ];
+        if !answer_first {
+            crossing.reverse();
+        }
+        for mut replies in crossing.map(|request| stream(&fixture.service, member, request)) {
+            replies.recv().await.expect("every request is answered");
+        }
+        assert_eq!(kept(&fixture).await, 0, "answer first: {answer_first}");
+    }
 }
 
 #[tokio::test]
