@@ -7,7 +7,7 @@
 use std::str::FromStr;
 
 use sealpost_protocol::card::Card;
-use sealpost_protocol::change::{Change, Policy, Role, Target};
+use sealpost_protocol::change::{Change, Policy, Role, Share, Target};
 use sealpost_protocol::committee::Committee;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, Epoch, MemberNumber, UnixMillis};
@@ -48,6 +48,15 @@ pub enum Intent {
     Device {
         /// Its card in hex, as it came with the join request.
         card: String,
+    },
+    /// A spare of one's own, shared out.
+    Recovery {
+        /// The spare, in hex.
+        spare: String,
+        /// How many shares make it.
+        threshold: u8,
+        /// The shares, sealed.
+        shares: Vec<ShareOf>,
     },
     /// The end of a device of one's own.
     Retire {
@@ -99,6 +108,30 @@ pub enum Intent {
         /// The later of the two.
         epoch: u32,
     },
+}
+
+/// A helper's sealed share, as an intent keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareOf {
+    /// The helper's device, in hex.
+    device: String,
+    /// The age file, in hex.
+    file: String,
+}
+
+impl From<&Share> for ShareOf {
+    fn from(share: &Share) -> Self {
+        let file = data_encoding::HEXLOWER.encode(&share.file);
+        Self { device: share.device.to_string(), file }
+    }
+}
+
+impl ShareOf {
+    pub(crate) fn share(&self) -> Result<Share, Failure> {
+        let file = data_encoding::HEXLOWER.decode(self.file.as_bytes());
+        let file = file.map_err(|_| damaged("a share"))?.into();
+        Ok(Share { device: parsed(&self.device, "a device")?, file })
+    }
 }
 
 /// A member or a device, as an intent keeps it.
@@ -192,6 +225,7 @@ impl Intent {
             Self::Lock { .. } => "lock",
             Self::Admit { .. } => "admit",
             Self::Device { .. } => "device",
+            Self::Recovery { .. } => "recovery",
             Self::Retire { .. } => "retire",
             Self::Role { .. } => "role",
             Self::Suspend { .. } => Self::SUSPEND,
@@ -212,6 +246,7 @@ impl Intent {
             Self::Admit { card, .. } | Self::Device { card } => {
                 roster.device(decode_card(card)?.device()).is_some()
             }
+            Self::Recovery { spare, .. } => roster.is_spare(parsed(spare, "a device")?),
             Self::Retire { device } => {
                 let ended = standing(roster, &Whom::Device(device.clone()))?;
                 matches!(ended, Some(Standing::Ended(_)))

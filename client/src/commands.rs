@@ -24,6 +24,7 @@ pub mod man;
 pub mod member;
 pub mod passphrase;
 pub mod record;
+pub mod recovery;
 pub mod status;
 pub mod sync;
 pub mod unlock;
@@ -53,6 +54,8 @@ pub enum Command {
     Member(member::Member),
     Approve(approve::Approve),
     #[command(subcommand)]
+    Recovery(recovery::Recovery),
+    #[command(subcommand)]
     Record(record::Record),
     Who(who::Who),
     Completions(completions::Completions),
@@ -77,6 +80,7 @@ impl Command {
             Self::Join(command) => command.run(session),
             Self::Member(command) => command.run(session),
             Self::Approve(command) => command.run(session),
+            Self::Recovery(command) => command.run(session),
             Self::Record(command) => command.run(session),
             Self::Who(command) => command.run(session),
             Self::Completions(command) => command.run(session),

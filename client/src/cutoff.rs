@@ -14,6 +14,7 @@ use sealpost_protocol::tree;
 
 use crate::app::App;
 use crate::error::{Failure, Kind as Error};
+use crate::join::Opening;
 use crate::keys;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::Log;
@@ -45,7 +46,7 @@ fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failu
     let change = keys::change_of(entry.payload()).ok_or_else(|| caught(Lie::CutOffEntry))?;
     let mut by = names::device_ref(&header.author).to_string();
     if let Some(roster) = log.fold().map(sealpost_protocol::committee::Committee::roster) {
-        if !is_about(&change, roster, own) {
+        if !is_about(&change, roster, own) && !ends_spare(&change, roster, own) {
             return Err(caught(Lie::CutOffEntry).into());
         }
         // It was let in again behind that entry, in what this relay showed itself.
@@ -67,9 +68,14 @@ fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failu
             false => Ok(()),
         }
     })?;
+    // Who comes back by a spare acts as it.
+    let claims = matches!(Opening::of(&log.known)?, Some(Opening::Claim(_)));
+    let (who, done) = match claims {
+        true => ("Your spare", "stopped"),
+        false => ("This device", done(&change)),
+    };
     let what = format!(
-        "This device was {} in {} by {by}, entry {}, {}",
-        done(&change),
+        "{who} was {done} in {} by {by}, entry {}, {}",
         names::committee_ref(&known.id),
         shown.index,
         time::rfc3339(header.made_at),
@@ -106,6 +112,14 @@ fn is_about(change: &Change, roster: &Roster, own: DeviceId) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a change can have ended a spare with one of its helpers, or put another in its place.
+fn ends_spare(change: &Change, roster: &Roster, own: DeviceId) -> bool {
+    let mut spares = roster.spares().map(|(_, spare)| spare);
+    let Some(spare) = spares.find(|spare| spare.device == own) else { return false };
+    let of_helper = |helper: &DeviceId| is_about(change, roster, *helper);
+    matches!(change, Change::Recovery(_)) || spare.helpers.iter().any(of_helper)
 }
 
 fn done(change: &Change) -> &'static str {

@@ -12,7 +12,7 @@ use sealpost_protocol::roster::{Proposed, Roster};
 use crate::app::App;
 use crate::changes::build::{Maker, build};
 use crate::changes::{self, Intent};
-use crate::deliver::{Delivery, deliver};
+use crate::deliver::{Delivery, deliver, deliver_all};
 use crate::error::Failure;
 use crate::keys::Keys;
 use crate::log::Log;
@@ -69,6 +69,30 @@ pub fn make_after(
         return Ok(Outcome::Saved(failure));
     }
     settled(app, no, &wanted, &change, &before)
+}
+
+/// Makes a change, and behind it one that can only be made once the first is in force. The outcome is
+/// that of both.
+pub fn make_both(
+    app: &mut App,
+    no: CommitteeNo,
+    [first, then]: [Intent; 2],
+    patience: Duration,
+) -> Result<Outcome, Failure> {
+    let change = rehearse(app, no, &first)?;
+    let ids = outbox::save_intents(app, &[(no, first.clone()), (no, then.clone())])?;
+    let delivery = deliver_all(app, no, &ids, patience);
+    let log = app.vault.read(|vault| Log::load(vault, no))?;
+    let fold = log.pulled()?;
+    if let Some((reference, missing)) = still_waits(app, fold.roster(), &first, &change) {
+        return Ok(Outcome::Waits { reference, missing });
+    }
+    Ok(match delivery {
+        Delivery::Waiting(failure) => Outcome::Saved(failure),
+        Delivery::Accepted if !then.is_done(fold)? => Outcome::Overtaken,
+        Delivery::Accepted if fold.roster().lock_pending() => Outcome::LockDue,
+        Delivery::Accepted => Outcome::InForce,
+    })
 }
 
 /// What became of a change that waits in the outbox no more.

@@ -11,6 +11,7 @@ use std::io;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::hybrid::PeerRecipientError;
 use sealpost_protocol::invitation::{InvitationError, PeerJoinRequestError};
+use sealpost_protocol::recovery::LocalShareError;
 use sealpost_protocol::reference::RefError;
 use sealpost_protocol::roster::PeerRosterError;
 use sealpost_protocol::seal::LocalSealError;
@@ -327,6 +328,14 @@ impl From<PeerRecipientError> for Failure {
     fn from(error: PeerRecipientError) -> Self {
         Self::new(Kind::Verification, format!("A card cannot be sealed to: {error}"))
             .next("Ask its owner to join anew.")
+    }
+}
+
+impl From<LocalShareError> for Failure {
+    fn from(error: LocalShareError) -> Self {
+        Self::new(Kind::Usage, error.to_string())
+            .safe("Nothing was changed.")
+            .next("sealpost recovery set --helpers HANDLE HANDLE HANDLE --threshold 2")
     }
 }
 

@@ -13,6 +13,7 @@ use crate::lease::Lease;
 use crate::log::Log;
 use crate::names::{self, People, alike};
 use crate::proposals;
+use crate::recovery;
 use crate::ui::time;
 use crate::vault::Read;
 use crate::vault::committees::{Committee, CommitteeNo};
@@ -62,6 +63,7 @@ pub fn board(
     looker.waiting(&mut items)?;
     looker.newcomers(&mut items)?;
     looker.handles(&mut items)?;
+    looker.recovery(&mut items)?;
     looker.relay(&mut items);
     Ok(items)
 }
@@ -258,6 +260,29 @@ impl Looker<'_> {
                     "see who it is by the REF of a device: sealpost member list",
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// A way back in that is none any more.
+    fn recovery(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        let roster = self.fold.roster();
+        let Some(own) = roster.device(self.own).filter(|_| roster.is_active(self.own)) else {
+            return Ok(());
+        };
+        if let Some(spare) =
+            recovery::ended_spare(self.vault, self.known.no, self.fold, own.member)?
+        {
+            let spare = names::device_ref(&spare);
+            items.push(item(
+                format!(
+                    "your spare {spare} has ended: should you lose every device, nobody can help"
+                ),
+                format!(
+                    "sealpost recovery set --helpers HANDLE HANDLE --threshold 2 --committee {}",
+                    self.reference()
+                ),
+            ));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Invitations this device makes, who asks on them, and letting them in.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use sealpost_protocol::card::Card;
@@ -10,7 +11,7 @@ use sealpost_protocol::frame::{
 };
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::hybrid::Recipient;
-use sealpost_protocol::id::{DeviceId, InvitationId, UnixMillis};
+use sealpost_protocol::id::{DeviceId, InvitationId, MemberNumber, UnixMillis};
 use sealpost_protocol::invitation::{Invitation, InvitationSecret};
 use sealpost_protocol::limits::{INVITATION_USES_MAX, JOIN_REQUESTS_MAX};
 use sealpost_protocol::seal::{self, OpenedJoinRequest};
@@ -23,6 +24,7 @@ use crate::log::Log;
 use crate::members;
 use crate::names::{self, Wanted, alike};
 use crate::random;
+use crate::recovery::help;
 use crate::relay::{self, AskError};
 use crate::transport::Connection;
 use crate::ui::digits;
@@ -41,21 +43,32 @@ pub enum For {
     Person(RoleName),
     /// The next device of whoever makes it.
     OwnDevice,
+    /// A member who lost every device, and of whose spare whoever makes it has a share.
+    Recovery(MemberNumber),
 }
 
-impl For {
-    /// The word for it, which the vault keeps.
-    pub fn as_str(self) -> &'static str {
+/// The word for it, which the vault keeps.
+impl fmt::Display for For {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Person(role) => role.as_str(),
-            Self::OwnDevice => "device",
+            Self::Person(role) => f.write_str(role.as_str()),
+            Self::OwnDevice => f.write_str(OWN_DEVICE),
+            Self::Recovery(member) => write!(f, "{RECOVERY}{member}"),
         }
     }
+}
 
+const OWN_DEVICE: &str = "device";
+const RECOVERY: &str = "recovery of ";
+
+impl For {
     /// What an invitation that was kept is for.
     pub fn of(kept: &Kept) -> Result<Self, Failure> {
-        if kept.role == Self::OwnDevice.as_str() {
+        if kept.role == OWN_DEVICE {
             return Ok(Self::OwnDevice);
+        }
+        if let Some(member) = kept.role.strip_prefix(RECOVERY).and_then(|it| it.parse().ok()) {
+            return Ok(Self::Recovery(MemberNumber(member)));
         }
         RoleName::of(&kept.role).map(Self::Person)
     }
@@ -133,7 +146,7 @@ fn make(
         id: invitation.id,
         committee: no,
         text: invitation.to_text().as_str().to_owned(),
-        role: wish.whom.as_str().to_owned(),
+        role: wish.whom.to_string(),
         uses: wish.uses,
         expires: invitation.expires,
         made: app.clock.now(),
@@ -147,6 +160,7 @@ pub fn may_invite(app: &App, log: &Log, whom: For) -> Result<(), Failure> {
     match whom {
         For::Person(_) => must_coordinate(app, log),
         For::OwnDevice => must_be_active(app, log).map(drop),
+        For::Recovery(owner) => help::must_help(app, &log.known, owner),
     }
 }
 
@@ -348,6 +362,7 @@ pub fn admission(app: &App, kept: &Kept, request: &JoinRequest) -> Result<Intent
         .map_err(|_| unusable_card())?;
     let card = data_encoding::HEXLOWER.encode(asked.card());
     Ok(match whom {
+        For::Recovery(_) => return Err(asks_for_help(request)),
         For::OwnDevice => Intent::Device { card },
         For::Person(role) => Intent::Admit {
             card,
@@ -377,6 +392,13 @@ fn free_handle(log: &Log, asked: &str) -> Result<String, Failure> {
         return Err(other(&what));
     }
     Ok(handle)
+}
+
+fn asks_for_help(request: &JoinRequest) -> Failure {
+    let device = names::device_ref(&request.device);
+    Failure::new(Error::Usage, format!("{device} asks for a share, and not to be let in"))
+        .safe("Nobody was admitted.")
+        .next(format!("sealpost recovery help {device}"))
 }
 
 fn unusable_card() -> Failure {

@@ -27,6 +27,7 @@ use crate::lie::{FollowError, Lie};
 use crate::log::Log;
 use crate::names;
 use crate::random;
+use crate::recovery::claim::ClaimOpening;
 use crate::relay::{self, AskError};
 use crate::transport::Connection;
 use crate::vault::VaultError;
@@ -41,6 +42,8 @@ pub enum Opening {
     Found(FoundOpening),
     /// The invitation, and the request made with it.
     Join(JoinOpening),
+    /// What is asked of helpers, by whoever comes back on a new device.
+    Claim(ClaimOpening),
 }
 
 /// See [`Opening::Found`].
@@ -74,8 +77,17 @@ impl Opening {
         Ok(Some(serde_json::from_str(json.expose_secret()).map_err(|_| damaged())?))
     }
 
-    fn to_json(&self) -> SecretString {
+    pub(crate) fn to_json(&self) -> SecretString {
         serde_json::to_string(self).expect("plain strings").into()
+    }
+
+    /// What whoever invited this device had verified: the log must come to it.
+    pub fn heads(&self) -> Result<Vec<(TreeSize, Hash)>, Failure> {
+        match self {
+            Self::Found(_) => Ok(Vec::new()),
+            Self::Join(joining) => Ok(vec![joining.invitation()?.head]),
+            Self::Claim(claim) => claim.heads(),
+        }
     }
 }
 
@@ -87,17 +99,12 @@ impl FoundOpening {
 }
 
 impl JoinOpening {
-    /// The size and root that whoever invited had verified.
-    pub fn head(&self) -> Result<(TreeSize, Hash), Failure> {
-        Ok(self.invitation()?.head)
-    }
-
     fn invitation(&self) -> Result<Invitation, Failure> {
         Invitation::from_text(&self.invitation).map_err(|_| damaged())
     }
 }
 
-fn damaged() -> Failure {
+pub(crate) fn damaged() -> Failure {
     VaultError::Damaged("what a committee is to be opened with does not read".to_owned()).into()
 }
 
@@ -214,7 +221,7 @@ pub async fn found(
 }
 
 /// Whether asking again with the same bytes can only bring the same answer.
-fn is_final(code: Code) -> bool {
+pub(crate) fn is_final(code: Code) -> bool {
     !matches!(code, Code::TooMany | Code::Busy | Code::Full | Code::Stopped)
 }
 
@@ -347,7 +354,7 @@ fn take_back(
     })
 }
 
-fn dead(code: Code) -> Failure {
+pub(crate) fn dead(code: Code) -> Failure {
     let (kind, what) = match code {
         Code::NotFound => (
             Error::NotFound,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_protocol::card::RecipientBytes;
-use sealpost_protocol::change::{Change, Grant};
+use sealpost_protocol::change::{Change, Grant, Recovery};
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee as Fold;
 use sealpost_protocol::entry::{Header, UnverifiedEntry};
@@ -17,6 +17,7 @@ use secrecy::ExposeSecret;
 
 use crate::error::Failure;
 use crate::names;
+use crate::recovery;
 use crate::vault::committees::CommitteeNo;
 use crate::vault::entries::ROSTER;
 use crate::vault::{Read, VaultError, Write};
@@ -94,6 +95,10 @@ impl<'a> Keys<'a> {
                 self.take_grant(vault, &grant.file, grant.epoch)
             }
             Change::Link(link) => self.check_link(vault, &link.file, link.epoch, header),
+            Change::Recovery(recovery) => {
+                self.check_share(recovery, header);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -204,6 +209,17 @@ impl<'a> Keys<'a> {
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// A helper says at once that its share is of no use, while the owner can still make a new one.
+    fn check_share(&mut self, recovery: &Recovery, header: &Header) {
+        if let Some(Err(error)) = recovery::given(self.device, self.fold.id(), recovery) {
+            let owner = names::device_ref(&header.author);
+            self.fault(format!(
+                "The share that {owner} gave this device is of no use: {error}. Tell them: \
+                 sealpost recovery set"
+            ));
         }
     }
 

@@ -46,6 +46,7 @@ pub mod proposals;
 pub mod pull;
 pub mod push;
 pub mod random;
+pub mod recovery;
 pub mod relay;
 pub mod suspend;
 pub mod sync;

@@ -77,6 +77,13 @@ impl Teller<'_> {
                 let role = RoleName::from(admit.role).as_str();
                 format!("admitted {} as {role}", self.people.name(&admit.card.device()))
             }
+            Change::Device(added) if self.before.is_spare(new.entry.header().author) => {
+                let device = names::device_ref(&added.card.device());
+                format!(
+                    "came back on device {device} by the shares of helpers. If no helper heard \
+                     them: sealpost member suspend {device}"
+                )
+            }
             Change::Device(added) => {
                 let (device, owner) = (added.card.device(), self.people.name(&added.card.device()));
                 format!("added device {} of {owner}", names::device_ref(&device))
@@ -84,7 +91,11 @@ impl Teller<'_> {
             Change::Retire(retire) => {
                 format!("retired {}", self.target(Target::Device(retire.device)))
             }
-            Change::Recovery(_) => "named helpers for the way back in".to_owned(),
+            Change::Recovery(recovery) => {
+                let helps = recovery.shares.iter().any(|share| share.device == self.own);
+                let whom = if helps { "this device among the" } else { "the" };
+                format!("named {whom} helpers for the way back in: sealpost recovery show")
+            }
             Change::Policy(_) => {
                 format!("changed the policy: sealpost committee policy {}", self.reference())
             }

@@ -84,6 +84,13 @@ pub fn named(
     Ok((no, one.leaf, one))
 }
 
+/// Under which entry the admission of a further device waits, if it does.
+pub fn of_device(roster: &Roster, device: DeviceId) -> Option<Hash> {
+    let is_it =
+        |change: &Proposed| matches!(change, Proposed::Device(new) if new.card.device() == device);
+    roster.proposals().find(|(_, proposal)| is_it(&proposal.change)).map(|(leaf, _)| leaf)
+}
+
 /// A change as what may have to wait for approvals, if it is of that kind.
 pub fn proposed(change: &Change) -> Option<Proposed> {
     Some(match change {

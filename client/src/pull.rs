@@ -150,7 +150,7 @@ fn marks(vault: &Read<'_>, log: &Log) -> Result<Vec<Mark>, FollowError> {
         let root = parsed.claimed().root;
         marks.push(Mark { size: ahead.size, root, by: MarkBy::Relay(ahead.note) });
     }
-    if let Some((size, root)) = inviter_head(log)? {
+    for (size, root) in inviters_heads(log)? {
         marks.push(Mark { size, root, by: MarkBy::Inviter });
     }
     Ok(marks)
@@ -285,19 +285,18 @@ fn store_position(vault: &Write<'_>, log: &Log, extension: &Extension) -> Result
     vault.set_position(no, &position)?;
     vault.drop_ahead(no, size)?;
     let opening = matches!(log.known.standing, Standing::Founding | Standing::Joining);
+    // A claim ends by itself: it follows the log before this device is in.
+    let claims = matches!(Opening::of(&log.known)?, Some(Opening::Claim(_)));
     // Before that, a newcomer's log is not yet held against what whoever invited had verified.
-    if opening && size >= inviter_head(log)?.map_or(TreeSize(0), |(size, _)| size) {
+    if opening && !claims && inviters_heads(log)?.iter().all(|(head, _)| size >= *head) {
         vault.set_standing(no, Standing::Active)?;
     }
     Ok(())
 }
 
 /// What whoever invited this device had verified, while it is being let in.
-fn inviter_head(log: &Log) -> Result<Option<(TreeSize, Hash)>, Failure> {
-    match Opening::of(&log.known)? {
-        Some(Opening::Join(join)) => Ok(Some(join.head()?)),
-        _ => Ok(None),
-    }
+fn inviters_heads(log: &Log) -> Result<Vec<(TreeSize, Hash)>, Failure> {
+    Opening::of(&log.known)?.map_or_else(|| Ok(Vec::new()), |opening| opening.heads())
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::lie::{Caught, FollowError, Lie};
 use crate::log::Log;
 use crate::pull::{self, Brought};
 use crate::push;
+use crate::recovery::claim;
 use crate::relay::{self, AskError};
 use crate::transport::Connection;
 use crate::vault::ahead::Ahead;
@@ -337,6 +338,10 @@ pub async fn open(
             }
             vouch(app, connection, known.no).await
         }
+        Some(Opening::Claim(claiming)) => {
+            claim::go_on(app, connection, known, claiming, brought).await?;
+            vouch(app, connection, known.no).await
+        }
         None => Ok(()),
     }
 }
@@ -351,7 +356,11 @@ fn is_not_found(error: &FollowError) -> bool {
     matches!(error, FollowError::Failed(failure) if failure.kind == Error::NotFound)
 }
 
-async fn heads(connection: &Connection, some: &[&Committee]) -> Result<Vec<HeadState>, AskError> {
+/// How far these logs are, by the relay's word.
+pub(crate) async fn heads(
+    connection: &Connection,
+    some: &[&Committee],
+) -> Result<Vec<HeadState>, AskError> {
     let committees =
         some.iter().map(|known| HeadAsk { committee: known.id, size: known.size }).collect();
     match relay::ask(connection, &Request::Heads(HeadsRequest { committees })).await? {

@@ -68,7 +68,9 @@ impl Duties<'_, '_> {
     fn owed(&self, waiting: &[Draft]) -> Result<Vec<Intent>, Failure> {
         let roster = self.fold.roster();
         let role = roster.role_of(self.device);
-        if role.is_none() || !self.holds(roster.epoch())? {
+        // A spare does what it was rebuilt for, and nothing besides.
+        let is_spare = roster.is_spare(self.device);
+        if role.is_none() || is_spare || !self.holds(roster.epoch())? {
             return Ok(Vec::new());
         }
         let coordinates = role == Some(Role::Coordinator);

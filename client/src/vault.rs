@@ -16,6 +16,7 @@ pub mod ahead;
 pub mod committees;
 mod database;
 mod disk;
+pub mod drills;
 pub mod entries;
 pub mod evidence;
 pub mod home;

@@ -102,8 +102,10 @@ pub const NOTES_AT_ONCE_MAX: u32 = 256;
 pub const NOTES_EVERY: Duration = Duration::from_millis(250);
 /// Roster changes that others sign against which one member who is no coordinator may make in
 /// [`ROSTER_CHANGES_WITHIN`]. Each makes a coordinator's suspension sign anew: nobody starves one. A
-/// member changes locks after a removal, and own devices, a few times a year.
-pub const ROSTER_CHANGES_MAX: usize = 5;
+/// member changes locks after a removal, and own devices, a few times a year. Who comes back from a loss
+/// makes the most of them: the new device in, four old ones and the spare out, a lock, and a new spare
+/// shared.
+pub const ROSTER_CHANGES_MAX: usize = 10;
 /// How long a change counts.
 pub const ROSTER_CHANGES_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Join requests waiting in one committee, over all its invitations: they fit one frame, and no

@@ -2,7 +2,8 @@
 
 use sealpost_protocol::card::Card;
 use sealpost_protocol::change::{
-    self, AddDevice, Change, Remove, RepairGrant, RepairLink, Restore, Retire, SetRole, Suspend,
+    self, AddDevice, Change, Recovery, Remove, RepairGrant, RepairLink, Restore, Retire, SetRole,
+    Suspend,
 };
 use sealpost_protocol::committee::Committee;
 use sealpost_protocol::entry::UnverifiedEntry;
@@ -14,11 +15,14 @@ use sealpost_protocol::seal::{EpochKeys, EpochSecret, Label, LabelMember, seal_g
 
 use crate::error::{Failure, Kind as Error};
 use crate::keys::{self, Keys};
+use crate::outbox::intent_of;
+use crate::proposals;
 use crate::random;
 use crate::vault::committees::CommitteeNo;
+use crate::vault::outbox::What;
 use crate::vault::{Read, VaultError};
 
-use super::{Intent, RoleName, damaged, decode_card, parsed};
+use super::{Intent, RoleName, ShareOf, damaged, decode_card, parsed};
 
 /// What changes are made from.
 pub struct Maker<'a, 'k> {
@@ -43,6 +47,12 @@ pub fn build(intent: &Intent, maker: &mut Maker<'_, '_>) -> Result<Change, Failu
             Change::Admit(Box::new(maker.admit(decode_card(card)?, *role, handle, country)?))
         }
         Intent::Device { card } => Change::Device(Box::new(maker.device(decode_card(card)?)?)),
+        Intent::Recovery { spare, threshold, shares } => {
+            let spare = parsed(spare, "a device")?;
+            maker.must_hold_spare(spare)?;
+            let shares = shares.iter().map(ShareOf::share).collect::<Result<_, _>>()?;
+            Change::Recovery(Recovery { spare, threshold: *threshold, shares })
+        }
         Intent::Retire { device } => Change::Retire(Retire { device: parsed(device, "a device")? }),
         Intent::Role { member, role } => {
             let (member, role) = (MemberNumber(*member), (*role).into());
@@ -97,6 +107,28 @@ impl Maker<'_, '_> {
         };
         let label = keys.seal_label(&label)?.into();
         Ok(change::Admit { member, role: admission.role, grants, label, card: admission.card })
+    }
+
+    /// An error unless the spare was let in. Its admission may wait for a coordinator, or to be sent.
+    fn must_hold_spare(&self, spare: DeviceId) -> Result<(), Failure> {
+        let roster = self.fold.roster();
+        if roster.device(spare).is_some() {
+            return Ok(());
+        }
+        let mut waits = proposals::of_device(roster, spare).is_some();
+        for draft in self.vault.unsent(self.no)? {
+            if draft.new.what == What::Roster
+                && let Intent::Device { card } = intent_of(&draft)?
+            {
+                waits |= decode_card(&card)?.device() == spare;
+            }
+        }
+        Err(match waits {
+            true => Failure::new(Error::NotDelivered, "The shares wait for the spare to be let in")
+                .safe("They are in the vault, sealed to the helpers.")
+                .next("sealpost status: a coordinator approves it"),
+            false => Failure::new(Error::Usage, "The spare was not let in"),
+        })
     }
 
     fn device(&mut self, card: Card) -> Result<AddDevice, Failure> {

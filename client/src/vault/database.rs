@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 use super::{VaultError, disk};
 
 /// The version of the tables, in `user_version`.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
-/// What versions 2 and 3 have more. Two commands may come to it at once.
+/// What versions 2 to 4 have more. Two commands may come to it at once.
 const FROM_EARLIER: &str = "BEGIN IMMEDIATE;
     CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (committee, kind, leaf_index);
     DROP INDEX IF EXISTS record_by_id;
@@ -25,7 +25,15 @@ const FROM_EARLIER: &str = "BEGIN IMMEDIATE;
         epoch INTEGER NOT NULL,
         PRIMARY KEY (committee, epoch)
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 3; COMMIT;";
+    CREATE TABLE IF NOT EXISTS drill (
+        committee INTEGER NOT NULL REFERENCES committee (no),
+        spare BLOB NOT NULL CHECK (length(spare) = 32),
+        helper BLOB NOT NULL CHECK (length(helper) = 32),
+        code TEXT NOT NULL,
+        passed_ms INTEGER,
+        PRIMARY KEY (committee, helper)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 4; COMMIT;";
 
 /// How long a command waits for another one's transaction. Most take milliseconds; a sync that
 /// stores a long pull takes seconds, and whoever writes meanwhile must not lose what was typed.
@@ -42,7 +50,7 @@ pub(super) fn create(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     connection.execute_batch(concat!(
         "BEGIN IMMEDIATE;",
         include_str!("schema.sql"),
-        "PRAGMA user_version = 3; COMMIT;"
+        "PRAGMA user_version = 4; COMMIT;"
     ))?;
     Ok(connection)
 }
@@ -53,7 +61,7 @@ pub(super) fn open(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         SCHEMA => Ok(connection),
-        1 | 2 => {
+        1..SCHEMA => {
             connection.execute_batch(FROM_EARLIER)?;
             Ok(connection)
         }

@@ -1,4 +1,4 @@
--- The tables of a vault, version 3. Ids and hashes are 32 raw bytes, times are milliseconds since
+-- The tables of a vault, version 4. Ids and hashes are 32 raw bytes, times are milliseconds since
 -- 1970 UTC, states are the words of the design.
 
 -- What this device says of itself. One row.
@@ -131,6 +131,16 @@ CREATE TABLE invitation (
     made_ms INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('making', 'open', 'cancelled'))
 ) STRICT;
+
+-- What helpers with a share of a spare are to say in a drill. Since version 4.
+CREATE TABLE drill (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    spare BLOB NOT NULL CHECK (length(spare) = 32),
+    helper BLOB NOT NULL CHECK (length(helper) = 32),
+    code TEXT NOT NULL,
+    passed_ms INTEGER,
+    PRIMARY KEY (committee, helper)
+) STRICT, WITHOUT ROWID;
 
 -- Join requests on them, as opened.
 CREATE TABLE join_request (

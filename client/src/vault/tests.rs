@@ -447,7 +447,7 @@ fn a_vault_of_the_version_before_is_brought_up() {
     let (_dir, home) = fixture::home();
     let (vault, _) = fixture::create(&home).expect("made");
     let old = "DROP INDEX entry_by_kind; DROP INDEX record_unopened; DROP INDEX record_by_id;
-        CREATE INDEX record_by_id ON record (committee, id); DROP TABLE broken_link;
+        CREATE INDEX record_by_id ON record (committee, id); DROP TABLE broken_link; DROP TABLE drill;
         PRAGMA user_version = 1;";
     vault.connection.execute_batch(old).expect("as it was");
     drop(vault);
@@ -460,6 +460,8 @@ fn a_vault_of_the_version_before_is_brought_up() {
         assert_eq!(version, SCHEMA);
         let no = CommitteeNo(1);
         assert_eq!(vault.read(|vault| vault.broken_links(no)).expect("a table"), []);
+        let spare = DeviceId(Hash([1; 32]));
+        assert_eq!(vault.read(|vault| vault.drills(no, spare)).expect("a table"), []);
         let plan = |query: &str| -> String {
             let query = format!("EXPLAIN QUERY PLAN {query}");
             vault.connection.query_row(&query, [], |row| row.get(3)).expect("a plan")

@@ -25,6 +25,7 @@ mod offline;
 mod operator;
 mod passphrase;
 mod power;
+mod recovery;
 mod secrecy;
 mod spec;
 mod storyboard;

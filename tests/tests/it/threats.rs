@@ -73,6 +73,9 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "a_spare_ends_with_the_first_of_its_helpers_and_does_not_come_back",
             "a_spare_falls_with_its_owner",
             "a_spare_brings_its_owner_back_and_does_nothing_else",
+            "fewer_helpers_than_it_takes_make_nothing_of_the_whole_log",
+            "a_suspended_owners_spare_is_dead",
+            "a_spare_ends_with_a_helper_and_the_shares_that_are_left_bring_nobody_back",
         ],
     ),
     (

@@ -40,6 +40,8 @@ struct AskingRow {
     committee: String,
     invitation: String,
     role: String,
+    #[serde(skip)]
+    whom: For,
     since: String,
     /// What is to be told of the handle: that it reads like a member's, or mixes scripts.
     warnings: Vec<String>,
@@ -98,10 +100,14 @@ impl List {
                 [only] => &only.reference,
                 _ => "DEVICE",
             };
-            let own = rows.iter().all(|row| row.role == For::OwnDevice.as_str());
-            session.ui.talk(&match own {
-                true => format!("sealpost device add {device} --safety-number DIGITS"),
-                false => format!("sealpost member admit {device} --safety-number DIGITS"),
+            let all = |fits: fn(&For) -> bool| rows.iter().all(|row| fits(&row.whom));
+            let number = "--safety-number DIGITS";
+            session.ui.talk(&if all(|whom| *whom == For::OwnDevice) {
+                format!("sealpost device add {device} {number}")
+            } else if all(|whom| matches!(whom, For::Recovery(_))) {
+                format!("sealpost recovery help {device} {number}")
+            } else {
+                format!("sealpost member admit {device} {number}")
             });
         }
         Ok(())
@@ -127,8 +133,15 @@ async fn news(app: &mut App, known: &Committee) -> Result<(), Failure> {
 impl AskingRow {
     fn of(known: &Committee, kept: &Invitation, request: &JoinRequest) -> Result<Self, Failure> {
         let label = names::label(known)?;
+        let whom = For::of(kept)?;
+        // A further device of somebody's, or one that they come back on, is called as they are.
+        let warnings = match whom {
+            For::Person(_) => alike::warnings(&request.handle, members::handles(label.as_ref())),
+            For::OwnDevice | For::Recovery(_) => Vec::new(),
+        };
         Ok(Self {
-            warnings: alike::warnings(&request.handle, members::handles(label.as_ref())),
+            warnings,
+            whom,
             reference: names::device_ref(&request.device).to_string(),
             id: request.device.to_string(),
             handle: request.handle.clone(),

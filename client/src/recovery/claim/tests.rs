@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use super::*;
+use crate::clock::Clock;
+use crate::invitations::{For, Wish};
+use crate::vault::{Secrets, Vault, fixture};
+use crate::village::{MemoryRelay, Person};
+use sealpost_protocol::id::{InvitationId, UnixMillis};
+use sealpost_protocol::invitation::InvitationSecret;
+
+/// A new device, and the codes of two helpers who had verified so much of one log.
+fn scene() -> (tempfile::TempDir, App, [String; 2]) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let code = |isla: &Person, id: u8| {
+        let log = isla.log();
+        let fold = log.pulled().expect("pulled");
+        let invitation = Invitation {
+            address: log.address().clone(),
+            committee: fold.id(),
+            head: (fold.size(), fold.root()),
+            id: InvitationId(Hash([id; 32])),
+            secret: InvitationSecret::new(random::secret().expect("random")),
+            expires: UnixMillis(1),
+            uses: 1,
+        };
+        invitation.to_text().as_str().to_owned()
+    };
+    let first = code(&isla, 1);
+    isla.writes("one more");
+    isla.sends(&mut relay).expect("sent");
+    let second = code(&isla, 2);
+    let (dir, home) = fixture::home();
+    let secrets = Secrets::generate().expect("randomness");
+    let own = crate::vault::own::Own {
+        handle: "baran".into(),
+        country: "TR".into(),
+        made: UnixMillis(1),
+    };
+    let vault = Vault::create(home, &fixture::passphrase(), 1, &secrets, &own).expect("a vault");
+    let clock = Clock::Stopped(UnixMillis(1_773_220_440_007));
+    (dir, App { vault, device: secrets.device, clock }, [first, second])
+}
+
+fn saves(app: &mut App, code: &str) -> (Committee, ClaimOpening) {
+    let known = save(app, code, "baran", "TR".parse().expect("a country")).expect("saved");
+    match Opening::of(&known) {
+        Ok(Some(Opening::Claim(claim))) => (known, claim),
+        _ => panic!("no claim"),
+    }
+}
+
+#[test]
+fn every_helper_hears_the_same_number_and_the_log_must_come_to_what_each_had_verified() {
+    let (_dir, mut app, [first, second]) = scene();
+    let (known, one) = saves(&mut app, &first);
+    assert_eq!(known.standing, Known::Joining);
+    let (same, again) = saves(&mut app, &first);
+    assert_eq!((same.no, again.helpers.len()), (known.no, 1), "the same code is one helper");
+    let (_, two) = saves(&mut app, &second);
+    assert_eq!(two.safety_number, one.safety_number);
+    let sizes: Vec<u64> = two.heads().expect("heads").iter().map(|(size, _)| size.0).collect();
+    assert_eq!(sizes, [1, 2]);
+    assert_ne!(two.helpers[0].request, two.helpers[1].request);
+    let progress = two.progress(&app.device).expect("counted");
+    assert_eq!(progress, Progress { asked: 2, shares: 0, threshold: None });
+}
+
+#[test]
+fn a_device_that_is_in_claims_nothing() {
+    let (_dir, mut app, [first, second]) = scene();
+    let (known, _) = saves(&mut app, &first);
+    app.vault.write(|vault| vault.set_standing(known.no, Known::Active)).expect("set");
+    let country = "TR".parse().expect("a country");
+    let refused = save(&mut app, &second, "baran", country).map(drop).expect_err("refused");
+    assert!(refused.what.contains("in C-"), "{}", refused.what);
+    save(&mut app, "no code", "baran", country).map(drop).expect_err("no invitation");
+}
+
+#[test]
+fn what_acts_as_the_spare_is_itself_again_whatever_happens() {
+    let (_dir, mut app, _) = scene();
+    let own = app.device.device_id();
+    let spare = Secrets::generate().expect("randomness").device;
+    let other = spare.device_id();
+    let acting = Acting::begin(&mut app, spare);
+    assert_eq!(acting.app.device.device_id(), other);
+    drop(acting);
+    assert_eq!(app.device.device_id(), own);
+}
+
+#[test]
+fn what_an_invitation_is_for_reads_back() {
+    let (mut relay, wish) = (MemoryRelay::new(9), For::Recovery(MemberNumber(7)));
+    let isla = Person::founds("isla", &mut relay);
+    let wish = Wish { whom: wish, uses: 1, lives: Duration::from_secs(60) };
+    let log = isla.log();
+    // She has no share of anybody's.
+    let refused = crate::invitations::may_invite(&isla.app, &log, wish.whom);
+    assert_eq!(refused.expect_err("no helper").kind, Error::NotFound);
+    assert_eq!(wish.whom.to_string(), "recovery of 7");
+}
