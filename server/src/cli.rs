@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use serde::Serialize;
 
 use crate::commands::Command;
+use crate::display;
 use crate::error::{Failure, Kind};
 use crate::logs::{self, Level, LogFormat};
 use crate::store::disk::Disk;
@@ -114,18 +115,19 @@ impl Session {
     pub fn result<T: Serialize>(&self, json: &T, words: &str) -> Result<(), Failure> {
         if self.json {
             let line = serde_json::to_string(json).map_err(io::Error::other);
-            self.line(&line.map_err(|error| Failure::io("writing the result", &error))?)
+            let line = line.map_err(|error| Failure::io("writing the result", &error))?;
+            self.bytes(format!("{}\n", display::json(&line)).as_bytes())
         } else {
-            self.line(words)
+            self.bytes(format!("{}\n", display::text(words)).as_bytes())
         }
     }
 
     /// A line on stdout, at once.
     pub fn line(&self, line: &str) -> Result<(), Failure> {
-        self.bytes(format!("{line}\n").as_bytes())
+        self.bytes(format!("{}\n", display::line(line)).as_bytes())
     }
 
-    /// Bytes on stdout, at once.
+    /// Bytes on stdout, at once and as they are.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -142,22 +144,25 @@ fn tell(failure: &Failure, json: bool) {
     let mut err = io::stderr().lock();
     let _ = if json {
         let line = serde_json::to_string(&failure.to_json()).unwrap_or_default();
-        writeln!(err, "{line}")
+        writeln!(err, "{}", display::json(&line))
     } else {
-        let Failure { what, safe, next, .. } = failure;
+        let [what, safe, next] =
+            [&failure.what, &failure.safe, &failure.next].map(|words| display::line(words));
         writeln!(err, "sealpost-relay: {}.\n  {safe}\n  {next}", what.trim_end_matches('.'))
     };
 }
 
 /// Help and version go to stdout with exit 0; the rest is a usage error.
 fn refuse(error: &clap::Error, json: bool) -> u8 {
+    // Not by clap's own hand: it repeats what was typed, or pasted, as it came. A reader that went away
+    // has seen enough.
+    let rendered = error.render().to_string();
+    let shown = display::text(&rendered);
     if !error.use_stderr() {
-        // A reader that went away has seen enough.
-        let _ = error.print();
+        let _ = io::stdout().lock().write_all(shown.as_bytes());
         return 0;
     }
     if json {
-        let rendered = error.to_string();
         let what: Vec<&str> = rendered
             .lines()
             .map(|line| line.trim().trim_start_matches("error: "))
@@ -165,7 +170,7 @@ fn refuse(error: &clap::Error, json: bool) -> u8 {
             .collect();
         tell(&Failure::new(Kind::Usage, what.join(" ")), true);
     } else {
-        let _ = error.print();
+        let _ = io::stderr().lock().write_all(shown.as_bytes());
     }
     Kind::Usage.exit()
 }

@@ -21,6 +21,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod control;
+pub mod display;
 pub mod error;
 pub mod hub;
 pub mod key;

@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use sealpost::ui::display::is_deceptive;
 use sealpost::vault::home::Home as VaultHome;
 use sealpost::vault::{Read, Vault};
 use sealpost_protocol::entry::Kind;
@@ -10,6 +11,7 @@ use sealpost_protocol::limits;
 use sealpost_protocol::seal::Label;
 use sealpost_tests::home::{Home, PASSPHRASE};
 use sealpost_tests::pty::Pty;
+use sealpost_tests::relay::Relay;
 use sealpost_tests::rogue::Rogue;
 use sealpost_tests::scene::Scene;
 use serde_json::{Map, Value, json};
@@ -291,6 +293,44 @@ fn what_was_typed_or_pasted_comes_back_harmless() {
     elsewhere.args(["status", "--home", &format!("{hostile} nowhere")]);
     looks_harmless(&elsewhere, 10);
     looks_harmless(&home.command(&["--help"]), 0);
+}
+
+#[test]
+fn what_the_operator_typed_or_pasted_comes_back_harmless() {
+    for text in corpus().into_iter().filter(|text| !text.contains('\0')).step_by(2) {
+        let elsewhere = format!("/dev/null/{text}");
+        for arguments in [
+            &[text.as_str()][..],
+            &["run", "--listen", &text],
+            &["--data", &elsewhere, "check"],
+            &["--data", &elsewhere, "check", "--json"],
+            &["--json", "permit", &text],
+        ] {
+            let mut relay = programs().relay();
+            relay.args(arguments);
+            let (status, bytes) = Pty::spawn(&relay).finish_bytes();
+            assert!(!status.success(), "{arguments:?}");
+            let terminal = Terminal::gets(&bytes);
+            assert!(terminal.beyond(&LAYOUT).is_empty(), "{arguments:?}: {:?}", terminal.actions);
+            assert!(!terminal.printed.chars().any(deceives), "{arguments:?}");
+        }
+    }
+    let relay = Relay::start(&programs());
+    // Controls are not taken for a label.
+    let hostile = "\u{202e}lawyers\u{200b}";
+    let _ = relay.run(&["permit", "new", "--label", hostile]).exits(0);
+    let listed = looks_harmless(&relay.command(&["permit", "list"]), 0);
+    assert!(listed.contains("<U+202E>lawyers<U+200B>"), "{listed}");
+    looks_harmless(&relay.command(&["permit", "list", "--json"]), 0);
+}
+
+#[test]
+fn what_the_client_makes_visible_the_relay_does_too() {
+    for char in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+        let shown = sealpost_relay::display::line(&char.to_string());
+        let visible = format!("<U+{:04X}>", u32::from(char));
+        assert!(!is_deceptive(char) || shown == visible, "{visible}");
+    }
 }
 
 #[test]

@@ -173,6 +173,18 @@ fn the_clients_ui_alone_writes_to_the_streams_of_the_process() {
     names_indeed("client/src/commands/record/show.rs", "ui.bytes");
 }
 
+/// What is pasted into the relay's command line reaches the operator's terminal by one way too; logs have
+/// their own.
+#[test]
+fn the_relays_command_line_alone_writes_to_the_streams_of_the_process() {
+    let ways =
+        ["println!", "eprintln!", "print!", "dbg!", "io::stdout", "io::stderr", "error.print"];
+    let place = |file: &str| file == "server/src/cli.rs" || file == "server/src/logs.rs";
+    nobody_names("server/src", &ways, |file| place(file) || is_test(file));
+    nobody_names("server/src", &["error.print"], |_| false);
+    names_indeed("server/src/cli.rs", "io::stdout");
+}
+
 /// What `cargo tree` says of a package as it ships, a crate a line.
 fn tree(package: &str, edges: &str) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
