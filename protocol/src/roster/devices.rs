@@ -138,7 +138,7 @@ impl Roster {
         if threshold < limits::SHARES_MIN || threshold > shares.len() {
             return Err(PeerRosterError::Threshold);
         }
-        if shares.len() > limits::SHARES_MAX || !shares.is_sorted_by(|a, b| a.device < b.device) {
+        if shares.len() > limits::SHARES_MAX || !shares.is_sorted_by_key(|share| share.device) {
             return Err(PeerRosterError::Shares);
         }
         let mut members = BTreeSet::from([owner]);
@@ -165,8 +165,9 @@ impl Roster {
         let ended: Vec<MemberNumber> =
             self.spares.iter().filter(|one| !stands(self, *one)).map(|(owner, _)| *owner).collect();
         for owner in ended {
+            // One that was retired ended in this same entry.
             let spare = self.spares.remove(&owner).and_then(|it| self.devices.get_mut(&it.device));
-            if let Some(spare) = spare.filter(|it| !matches!(it.standing, Standing::Ended(_))) {
+            if let Some(spare) = spare {
                 spare.standing = Standing::Ended(at);
             }
         }

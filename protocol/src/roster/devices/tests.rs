@@ -30,6 +30,16 @@ fn standing(trial: &Trial, who: usize) -> Standing {
     trial.roster().device(trial.id(who)).unwrap().standing
 }
 
+/// The place of the entry that was admitted last.
+fn last(trial: &Trial) -> LeafIndex {
+    LeafIndex(trial.world.log.len() as u64 - 1)
+}
+
+/// Ended by that entry.
+fn ended_now(trial: &Trial) -> Standing {
+    Standing::Ended(last(trial))
+}
+
 fn needs_coordinator(trial: &mut Trial) {
     let policy = *trial.roster().policy();
     let change = Change::Policy(Policy { device_needs_coordinator: true, ..policy });
@@ -43,7 +53,8 @@ fn needs_coordinator(trial: &mut Trial) {
 fn a_members_further_device_acts_as_the_first_does() {
     let mut trial = Trial::of_one();
     trial.adds_device(M, N);
-    assert_eq!(trial.roster().device(trial.id(N)).unwrap().member, number(M));
+    let added = trial.roster().device(trial.id(N)).unwrap();
+    assert_eq!((added.member, added.since), (number(M), last(&trial)));
     assert!(trial.roster().holds(trial.id(N), trial.roster().epoch()));
     trial.records(N).unwrap();
     trial.records(M).unwrap();
@@ -127,7 +138,7 @@ fn a_device_is_retired_by_its_member_alone_and_for_good() {
     let stranger = retire(trial.id(P));
     assert_eq!(trial.refuses(M, stranger), PeerRosterError::NoSuchDevice);
     trial.does(M, theirs.clone());
-    assert!(matches!(standing(&trial, N), Standing::Ended(_)));
+    assert_eq!(standing(&trial, N), ended_now(&trial));
     assert!(trial.roster().lock_pending());
     assert_eq!(trial.attempt(N, retire(trial.id(M)), None), Err(Refusal::NotActive));
     assert_eq!(trial.refuses(M, theirs), PeerRosterError::Ended);
@@ -195,6 +206,49 @@ fn a_suspended_device_that_is_retired_is_decided() {
 }
 
 #[test]
+fn of_a_device_and_its_member_the_end_comes_first_and_then_the_members_standing() {
+    let mut trial = Trial::of_one();
+    trial.adds_device(M, N);
+    let of_it = |trial: &Trial| trial.roster().standing_of(trial.id(N));
+    trial.does(A, suspend(trial.device(N)));
+    trial.does(A, suspend(member(M)));
+    assert_eq!(of_it(&trial), Some(Standing::Suspended(last(&trial))));
+    trial.does(A, restore(member(M)));
+    trial.does(M, retire(trial.id(N)));
+    let retired = ended_now(&trial);
+    trial.does(A, suspend(member(M)));
+    assert_eq!(of_it(&trial), Some(retired));
+    trial.does(A, remove(number(M)));
+    assert_eq!(of_it(&trial), Some(ended_now(&trial)));
+}
+
+#[test]
+fn what_waits_for_a_suspended_device_is_void_once_it_is_retired() {
+    let mut trial = Trial::of_two();
+    trial.adds_device(M, N);
+    trial.does(A, suspend(trial.device(N)));
+    let returns = trial.does(A, restore(trial.device(N)));
+    let other = trial.does(A, remove(number(M)));
+    assert_eq!(trial.waiting(), [returns, other]);
+    trial.does(M, retire(trial.id(N)));
+    assert_eq!(trial.waiting(), [other]);
+}
+
+#[test]
+fn a_suspended_spare_that_another_takes_the_place_of_is_decided() {
+    let mut trial = Trial::of_two();
+    trial.adds_device(B, S);
+    let shared = shares(&trial, S, &[A, C]);
+    trial.does(B, shared);
+    trial.does(A, suspend(trial.device(S)));
+    assert_eq!(trial.undecided().len(), 1);
+    trial.adds_device(B, O);
+    let shared = shares(&trial, O, &[A, C]);
+    trial.does(B, shared);
+    assert_eq!(trial.undecided(), []);
+}
+
+#[test]
 fn shares_are_for_active_devices_of_others_each_of_another_member() {
     let mut trial = Trial::of_one();
     trial.adds_device(M, S);
@@ -221,6 +275,31 @@ fn shares_are_for_active_devices_of_others_each_of_another_member() {
     shapeless.shares[1].file = vec![0].into();
     let refused = trial.refuses(M, Change::Recovery(shapeless));
     assert!(matches!(refused, PeerRosterError::Sealed { part: "share", .. }), "{refused:?}");
+    let mut long = recovery(trial.id(S), 2, &ids);
+    long.shares[0].file = vec![0; limits::SHARE_BYTES_MAX + 1].into();
+    let refused = trial.refuses(M, Change::Recovery(long));
+    assert!(matches!(refused, PeerRosterError::TooLarge { part: "share", .. }), "{refused:?}");
+}
+
+#[test]
+fn a_spare_has_at_most_sixteen_helpers() {
+    let mut trial = Trial::of_one();
+    trial.adds_device(M, S);
+    let mut helpers = vec![trial.id(A)];
+    for seed in 20..36 {
+        let helper = TestDevice::new(seed);
+        trial.world.admit(&trial.people[A], &helper, Role::Member).unwrap();
+        helpers.push(helper.id());
+    }
+    assert_eq!(helpers.len(), limits::SHARES_MAX + 1);
+    let shared = Change::Recovery(recovery(trial.id(S), 3, &helpers));
+    assert_eq!(trial.refuses(M, shared), PeerRosterError::Shares);
+    helpers.pop();
+    let shared = Change::Recovery(recovery(trial.id(S), 3, &helpers));
+    trial.does(M, shared);
+    let (device, helpers) = (trial.id(S), helpers.into_iter().collect());
+    let spare = Spare { device, threshold: 3, helpers, at: last(&trial) };
+    assert_eq!(trial.roster().spare_of(number(M)), Some(&spare));
 }
 
 #[test]
@@ -230,6 +309,13 @@ fn a_spare_is_another_device_of_ones_own_that_helps_nobody() {
         let shared = shares(&trial, spare, &[B, C]);
         assert_eq!(trial.refuses(M, shared), PeerRosterError::NotASpare, "{spare}");
     }
+    // Nor is one that may not act.
+    trial.adds_device(M, P);
+    trial.does(A, suspend(trial.device(P)));
+    let shared = shares(&trial, P, &[B, C]);
+    assert_eq!(trial.refuses(M, shared.clone()), PeerRosterError::NotASpare);
+    trial.does(M, retire(trial.id(P)));
+    assert_eq!(trial.refuses(M, shared), PeerRosterError::NotASpare);
     trial.adds_device(A, O);
     let helper = shares(&trial, A, &[B, M]);
     assert_eq!(trial.refuses(O, helper), PeerRosterError::NotASpare);
@@ -245,7 +331,7 @@ fn a_new_spare_ends_the_one_before_and_none_is_shared_twice() {
     trial.adds_device(M, O);
     let next = shares(&trial, O, &[A, B]);
     trial.does(M, next);
-    assert!(matches!(standing(&trial, S), Standing::Ended(_)));
+    assert_eq!(standing(&trial, S), ended_now(&trial));
     assert_eq!(trial.roster().spare_of(number(M)).unwrap().device, trial.id(O));
     assert!(trial.roster().lock_pending(), "it held the lock");
 }
@@ -291,7 +377,7 @@ fn a_spare_ends_with_the_first_of_its_helpers_and_does_not_come_back() {
         let mut trial = with_spare();
         assert!(trial.roster().is_active(trial.id(S)), "{way}");
         end(&mut trial);
-        assert!(matches!(standing(&trial, S), Standing::Ended(_)), "{way}");
+        assert_eq!(standing(&trial, S), ended_now(&trial), "{way}");
         assert_eq!(trial.roster().spare_of(number(M)), None, "{way}");
         assert_eq!(trial.attempt(S, retire(trial.id(M)), None), Err(Refusal::NotActive), "{way}");
     }
@@ -306,6 +392,13 @@ fn a_spare_falls_with_its_owner() {
     let mut trial = with_spare();
     trial.does(A, suspend(member(M)));
     assert_eq!(trial.attempt(S, add_device(&trial.people[O]), None), Err(Refusal::NotActive));
+    // And comes back with them; so does one that was suspended alone.
+    trial.does(A, restore(member(M)));
+    trial.does(A, suspend(trial.device(S)));
+    trial.does(A, restore(trial.device(S)));
+    trial.adds_device(S, P);
+    assert!(trial.roster().is_spare(trial.id(S)));
+    trial.does(A, suspend(member(M)));
     trial.does(A, remove(number(M)));
     assert_eq!(trial.roster().spare_of(number(M)), None);
     assert_eq!(trial.attempt(S, add_device(&trial.people[O]), None), Err(Refusal::NotActive));
