@@ -2,7 +2,8 @@
 //!
 //! `identity.age` is sealed under the passphrase and holds the device's secrets and the database
 //! key; `vault.db` is one SQLCipher database under that key; `lock` is what a sync holds. Nothing
-//! else is ever written there, and no name, title or count shows from outside.
+//! else is ever written there, and no name, title or count shows from outside: [`steps`] says in which
+//! sizes the database comes, and its journal is empty but while something is written.
 //!
 //! The database is reached through [`Vault::read`] and [`Vault::write`] only, each one transaction
 //! that no network call can stand in: so a verified position and what was verified are stored
@@ -27,6 +28,7 @@ pub mod own;
 pub mod records;
 pub mod secrets;
 mod sql;
+pub mod steps;
 mod sync_lock;
 
 pub use database::SCHEMA;
@@ -242,6 +244,7 @@ impl Vault {
         let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let write = Write(Read { transaction: begun.map_err(VaultError::from)? });
         let value = work(&write)?;
+        steps::fill(&write.0.transaction).map_err(VaultError::from)?;
         write.0.transaction.commit().map_err(VaultError::from)?;
         Ok(value)
     }

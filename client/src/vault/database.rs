@@ -93,5 +93,8 @@ fn connect(path: &Path, key: &Key) -> Result<Connection, VaultError> {
         connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten; and pages that were never used are written too (steps.rs).
+    let _: bool =
+        connection.pragma_update_and_check(None, "secure_delete", true, |row| row.get(0))?;
     Ok(connection)
 }

@@ -192,7 +192,8 @@ fn a_full_disk_is_named_and_loses_nothing() {
         vault.connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a count");
     vault.connection.pragma_update(None, "max_page_count", pages).expect("a pragma");
     let mut large = new_draft(no, "2");
-    large.draft = vec![b'x'; 1 << 20];
+    // More than what is left of the step.
+    large.draft = vec![b'x'; 8 << 20];
     let refused = vault.write(|write| write.save_draft(&large));
     assert!(matches!(refused, Err(VaultError::DiskFull)), "{refused:?}");
     assert_eq!(vault.read(Read::drafts).expect("readable").len(), 1);
@@ -247,6 +248,7 @@ fn the_database_syncs_every_commit_and_keeps_temporary_data_in_memory() {
     assert_eq!(number("synchronous"), 2, "FULL");
     assert_eq!(number("temp_store"), 2, "MEMORY");
     assert_eq!(number("foreign_keys"), 1);
+    assert_eq!(number("secure_delete"), 1);
     assert_eq!(text("cipher_memory_security"), "1");
     vault
         .connection

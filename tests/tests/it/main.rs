@@ -27,6 +27,7 @@ mod passphrase;
 mod power;
 mod recovery;
 mod secrecy;
+mod sizes;
 mod spec;
 mod storyboard;
 mod strangers;
