@@ -161,6 +161,31 @@ fn a_device_that_retires_itself_leaves_the_lock_to_the_others() {
 }
 
 #[test]
+fn a_device_is_added_while_a_lock_is_due_and_the_lock_is_changed_with_it() {
+    let relay = Relay::start(&programs());
+    let village = village(&relay);
+    let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
+    let phone = Home::in_country(&programs(), "baran", "TR");
+    let _ = adds(laptop, &phone);
+    phone.sync();
+    // No coordinator is there to change the lock after it.
+    let _ = phone.run(&["device", "retire", "--yes"]).exits(0);
+    laptop.sync();
+    let lock = |home: &Home| {
+        let shown = home.run(&["committee", "show", committee]).exits(0).json();
+        (shown["epoch"].clone(), shown["lock_pending"].clone())
+    };
+    assert_eq!(lock(laptop), (json!(1), json!(true)));
+    let tablet = Home::in_country(&programs(), "baran", "TR");
+    assert_eq!(adds(laptop, &tablet)[0]["state"], "done");
+    assert_eq!(lock(laptop), (json!(2), json!(false)));
+    tablet.sync();
+    let _ = tablet.record_new("note", committee, &json!({ "text": "from the tablet" }));
+    village.home("olga").sync();
+    assert_eq!(texts(village.home("olga")), ["from the tablet"]);
+}
+
+#[test]
 fn where_the_policy_says_so_a_coordinator_sees_to_a_further_device() {
     let relay = Relay::start(&programs());
     let village = village(&relay);

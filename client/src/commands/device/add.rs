@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Rows;
+use super::{Rows, relocked};
 use crate::app::{App, Session};
 use crate::commands::CHANGE_PATIENCE;
 use crate::decide;
@@ -106,7 +106,8 @@ impl Add {
         for (kept, request) in requests.iter().filter(same) {
             let known = app.vault.read(|vault| vault.committee_no(kept.committee))?;
             let outcome = invitations::admission(app, kept, request)
-                .and_then(|intent| decide::make(app, kept.committee, intent, CHANGE_PATIENCE));
+                .and_then(|intent| decide::make(app, kept.committee, intent, CHANGE_PATIENCE))
+                .and_then(|outcome| relocked(app, &known, outcome));
             rows.add(&known, outcome);
         }
         rows.tell(session)

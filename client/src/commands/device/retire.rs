@@ -1,16 +1,14 @@
 //! `sealpost device retire`
 
-use sealpost_protocol::change::Target;
 use sealpost_protocol::id::DeviceId;
 
-use super::Rows;
+use super::{Rows, relocked};
 use crate::app::{App, Session};
-use crate::changes::{self, Intent};
+use crate::changes::Intent;
 use crate::commands::CHANGE_PATIENCE;
 use crate::decide;
 use crate::devices;
 use crate::error::Failure;
-use crate::log::Log;
 use crate::names;
 use crate::relay;
 use crate::sync::{self, Scope};
@@ -60,19 +58,10 @@ fn end(app: &mut App, known: &Committee, device: DeviceId) -> Result<decide::Out
     let retire = Intent::Retire { device: device.to_string() };
     let name = retire.name();
     let outcome = decide::make(app, known.no, retire, CHANGE_PATIENCE)?;
-    match outcome {
-        outcome if device == app.device.device_id() => return own_end(app, known, name, outcome),
-        decide::Outcome::LockDue => {}
-        outcome => return Ok(outcome),
+    if device == app.device.device_id() {
+        return own_end(app, known, name, outcome);
     }
-    let lock = Intent::Lock { withhold: false, if_pending: true };
-    match decide::make(app, known.no, lock, CHANGE_PATIENCE)? {
-        // Whoever changed it, it is.
-        decide::Outcome::Overtaken if !is_pending(app, known, device)? => {
-            Ok(decide::Outcome::InForce)
-        }
-        outcome => Ok(outcome),
-    }
+    relocked(app, known, outcome)
 }
 
 /// The relay cuts this device off with the entry it has just taken: that it did, it shows when asked.
@@ -94,11 +83,4 @@ fn own_end(
     let drafts = app.vault.read(Read::drafts)?;
     let waits = drafts.iter().any(|it| it.new.committee == known.no && it.new.kind == name);
     Ok(if waits { outcome } else { decide::Outcome::InForce })
-}
-
-fn is_pending(app: &App, known: &Committee, device: DeviceId) -> Result<bool, Failure> {
-    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
-    let roster = log.pulled()?.roster();
-    let ended = changes::standing(roster, &Target::Device(device).into())?;
-    Ok(ended.is_none() || roster.lock_pending())
 }
