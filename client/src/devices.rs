@@ -76,3 +76,6 @@ pub fn committees_of(
     };
     Ok(devices(vault, this)?.into_iter().filter(lasts).map(|one| one.known).collect())
 }
+
+#[cfg(test)]
+mod tests;
