@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Home (a person's machine) ──datagrams──> Proxy (weather, records) ──> Relay (a real process)
-//!   └ Pty (a person at a terminal)                        or Tap (a relay whose frames are seen,
+//!   └ Pty (a person at a terminal; Terminal obeys it)     or Tap (a relay whose frames are seen,
 //! Peer (any client one can think of) ─────────────────────>          and which can be made to lie)
 //!   ├ Invented (a founder)   └ Rogue (a member who misbehaves)
 //! Scene (where most scenarios begin)   Scan (is this marker anywhere?)
@@ -13,7 +13,7 @@
 //! in one binary. A scenario shows the honest case beside the refused one, and asserts exit codes,
 //! JSON and words; [`ran::Ran`] shows both streams of a command that did something else.
 //!
-//! Longer campaigns of kills and power cuts are commands of their own: [`campaign`].
+//! Longer campaigns of kills, power cuts and hostile strings are commands of their own: [`campaign`].
 
 pub mod campaign;
 pub mod home;
@@ -32,4 +32,5 @@ pub mod scan;
 pub mod scene;
 pub mod seed;
 pub mod tap;
+pub mod terminal;
 pub mod village;

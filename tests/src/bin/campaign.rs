@@ -1,4 +1,4 @@
-//! Long campaigns: `campaign power|kills [--seed S] [--rounds N]`.
+//! Long campaigns: `campaign power|kills|display [--seed S] [--rounds N]`.
 //!
 //! Each prints its seed first, ends by itself after its rounds and fails if anything was amiss.
 //! Without a seed it draws one. Under the names of the two programs it is those programs, so that
@@ -9,11 +9,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sealpost_tests::campaign::disk::mortal_relay;
+use sealpost_tests::campaign::display::Stage;
 use sealpost_tests::campaign::kills::Office;
 use sealpost_tests::campaign::power::{Scene, Syncs};
 use sealpost_tests::programs::Programs;
+use tempfile::TempDir;
 
-const USAGE: &str = "usage: campaign power|kills [--seed S] [--rounds N]";
+const USAGE: &str = "usage: campaign power|kills|display [--seed S] [--rounds N]";
 const ROUNDS: u64 = 1_000;
 const CLIENT: &str = "sealpost";
 const RELAY: &str = "sealpost-relay";
@@ -42,6 +44,7 @@ fn campaign() -> ExitCode {
     let amiss = match asked.what.as_str() {
         "power" => power(&asked),
         "kills" => kills(&asked),
+        "display" => display(&asked),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -79,8 +82,8 @@ fn power(asked: &Asked) -> Vec<String> {
     told.amiss
 }
 
-/// So many kills of relays and so many of clients. What is amiss ends it with a panic.
-fn kills(asked: &Asked) -> Vec<String> {
+/// This program under the names of the two, in a folder that vanishes.
+fn programs() -> (TempDir, Programs) {
     let here = std::env::current_exe().expect("Linux knows what runs");
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let named = |name: &str| {
@@ -89,6 +92,19 @@ fn kills(asked: &Asked) -> Vec<String> {
         path
     };
     let programs = Programs { client: named(CLIENT), relay: named(RELAY) };
+    (folder, programs)
+}
+
+fn display(asked: &Asked) -> Vec<String> {
+    let (_folder, programs) = programs();
+    let told = Stage::new(&programs, asked.seed).rounds(asked.rounds);
+    println!("{} strings, {} of them harmful as they come", told.shown, told.harmful);
+    told.amiss
+}
+
+/// So many kills of relays and so many of clients. What is amiss ends it with a panic.
+fn kills(asked: &Asked) -> Vec<String> {
+    let (_folder, programs) = programs();
     let mut office = Office::open(&programs, asked.seed);
     let relays = office.kill_relays(asked.rounds);
     println!("{relays:?} of relays");

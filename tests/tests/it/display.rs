@@ -1,82 +1,31 @@
 //! What others wrote, shown by real commands at a terminal: the bytes that arrive there make it print
-//! and end lines, and do nothing else.
+//! and end lines, and do nothing else. The longer campaign:
+//! `cargo run --release -p sealpost-tests --bin campaign -- display --seed S --rounds N`.
 
 use std::process::Command;
 
 use sealpost::ui::display::is_deceptive;
-use sealpost::vault::home::Home as VaultHome;
-use sealpost::vault::{Read, Vault};
 use sealpost_protocol::entry::Kind;
 use sealpost_protocol::limits;
-use sealpost_protocol::seal::Label;
-use sealpost_tests::home::{Home, PASSPHRASE};
+use sealpost_tests::campaign::display::{Stage, rename_all};
+use sealpost_tests::home::Home;
 use sealpost_tests::pty::Pty;
 use sealpost_tests::relay::Relay;
 use sealpost_tests::rogue::Rogue;
 use sealpost_tests::scene::Scene;
+use sealpost_tests::terminal::{LAYOUT, Terminal, deceives};
 use serde_json::{Map, Value, json};
-use vte::{Params, Parser, Perform};
 
 use crate::programs;
 
+const SEED: u64 = 0x5ea1_0003;
+const ROUNDS: u64 = 4;
 const ULID: &str = "01M886ZTD9EZMS7DJE1HX92456";
 /// So many entries to pull that a bar is drawn.
 const ENTRIES_FOR_A_BAR: u32 = 520;
 
-/// What a terminal may be told, beside printing: line feed, carriage return, tab.
-const LAYOUT: [&str; 3] = ["execute 0x0a", "execute 0x0d", "execute 0x09"];
 /// What a progress bar draws itself with: up by lines, erase the line.
 const BAR: [&str; 2] = ["CSI A", "CSI K"];
-
-/// A terminal that writes down what it is told.
-#[derive(Default)]
-struct Terminal {
-    printed: String,
-    actions: Vec<String>,
-}
-
-impl Terminal {
-    fn gets(bytes: &[u8]) -> Self {
-        let mut terminal = Self::default();
-        Parser::new().advance(&mut terminal, bytes);
-        terminal
-    }
-
-    /// The actions that are not among the allowed.
-    fn beyond(&self, allowed: &[&str]) -> Vec<&String> {
-        self.actions.iter().filter(|action| !allowed.contains(&action.as_str())).collect()
-    }
-}
-
-impl Perform for Terminal {
-    fn print(&mut self, char: char) {
-        self.printed.push(char);
-    }
-    fn execute(&mut self, byte: u8) {
-        self.actions.push(format!("execute {byte:#04x}"));
-    }
-    fn hook(&mut self, _: &Params, _: &[u8], _: bool, action: char) {
-        self.actions.push(format!("DCS {action}"));
-    }
-    fn osc_dispatch(&mut self, _: &[&[u8]], _: bool) {
-        self.actions.push("OSC".to_owned());
-    }
-    fn csi_dispatch(&mut self, _: &Params, intermediates: &[u8], _: bool, action: char) {
-        let private = String::from_utf8_lossy(intermediates);
-        self.actions.push(format!("CSI {private}{action}"));
-    }
-    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
-        self.actions.push(format!("ESC {byte:#04x}"));
-    }
-}
-
-/// Characters that print nothing of themselves and change how others are read. A list of this test's own.
-fn deceives(char: char) -> bool {
-    matches!(char,
-        '\u{ad}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{200b}' | '\u{200e}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
-}
 
 /// The strings of the corpus.
 fn corpus() -> Vec<String> {
@@ -133,24 +82,6 @@ fn rogue_in(founder: &Home, committee: &str, handle: &str) -> Rogue {
     let _ = founder.admit(rogue.among(&founder.asking())).exits(0);
     rogue.follow();
     rogue
-}
-
-/// Has this home believe that the committee and its members are called such.
-fn rename_all(home: &Home, name: &str, handles: &[String]) {
-    let opened = Vault::open(VaultHome::new(home.vault()), &PASSPHRASE.to_owned().into());
-    let (mut vault, _) =
-        opened.unwrap_or_else(|error| panic!("the vault of our own home: {error}"));
-    let known = vault.read(Read::committees).expect("reads").remove(0);
-    let mut label: Label = {
-        let bytes = known.label.expect("it was opened");
-        sealpost_protocol::codec::decode(&bytes, bytes.len()).expect("a label")
-    };
-    label.name = name.to_owned();
-    for (member, handle) in label.members.values_mut().zip(handles) {
-        member.handle.clone_from(handle);
-    }
-    let label = sealpost_protocol::codec::encode(&label);
-    vault.write(|write| write.set_label(known.no, &label)).expect("writes");
 }
 
 #[test]
@@ -359,4 +290,12 @@ fn a_progress_bar_draws_itself_with_what_is_listed_and_no_more() {
         "no bar was drawn"
     );
     assert!(!terminal.printed.chars().any(deceives));
+}
+
+#[test]
+fn random_strings_move_no_terminal_by_any_way() {
+    let told = Stage::new(&programs(), SEED).rounds(ROUNDS);
+    println!("seed {SEED}: {} of {} strings are harmful as they come", told.harmful, told.shown);
+    assert!(told.amiss.is_empty(), "{:#?}", told.amiss);
+    assert!(told.shown >= ROUNDS * 200 && told.harmful > told.shown / 2, "{told:?}");
 }
