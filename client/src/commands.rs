@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::app::Session;
-use crate::decide::Outcome;
+use crate::app::{App, Session};
+use crate::changes::Intent;
+use crate::decide::{self, Outcome};
 use crate::deliver::Delivery;
 use crate::error::{Failure, Kind};
+use crate::log::Log;
+use crate::vault::committees::CommitteeNo;
 
 pub mod agent;
 pub mod approve;
@@ -125,6 +128,22 @@ fn settled(outcome: Outcome, what: &str) -> Result<(), Failure> {
         }
         Outcome::Saved(failure) => Err(not_sent(failure, what)),
     }
+}
+
+/// Changes a lock that is due once a change is in force: this change's own, or one that others left
+/// behind. Any member may, and with it a new device can write at once.
+fn relocked(app: &mut App, no: CommitteeNo, outcome: Outcome) -> Result<Outcome, Failure> {
+    if !matches!(outcome, Outcome::LockDue) {
+        return Ok(outcome);
+    }
+    let lock = Intent::Lock { withhold: false, if_pending: true };
+    let outcome = decide::make(app, no, lock, CHANGE_PATIENCE)?;
+    let log = app.vault.read(|vault| Log::load(vault, no))?;
+    Ok(match outcome {
+        // Whoever changed it, it is.
+        Outcome::Overtaken if !log.pulled()?.roster().lock_pending() => Outcome::InForce,
+        outcome => outcome,
+    })
 }
 
 /// The word for an outcome in results.

@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::vault::Read;
 use crate::vault::committees::{Committee, CommitteeNo, Standing as Known};
 
+mod act;
 pub mod claim;
 pub mod help;
 pub mod set;

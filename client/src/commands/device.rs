@@ -3,12 +3,10 @@
 use sealpost_protocol::id::DeviceId;
 use serde::Serialize;
 
-use crate::app::{App, Session};
-use crate::changes::Intent;
-use crate::commands::{CHANGE_PATIENCE, settled, state_of};
-use crate::decide::{self, Outcome};
+use crate::app::Session;
+use crate::commands::{settled, state_of};
+use crate::decide::Outcome;
 use crate::error::Failure;
-use crate::log::Log;
 use crate::names;
 use crate::ui::table;
 use crate::vault::committees::Committee;
@@ -74,22 +72,6 @@ impl Rows {
         session.ui.result(&self.rows, &table(&["DEVICE", "COMMITTEE", "STATE"], &cells))?;
         self.failed.map_or(Ok(()), Err)
     }
-}
-
-/// Changes a lock that is due once a change is in force: this change's own, or one that others left
-/// behind. Any member may, and with it a new device can write at once.
-fn relocked(app: &mut App, known: &Committee, outcome: Outcome) -> Result<Outcome, Failure> {
-    if !matches!(outcome, Outcome::LockDue) {
-        return Ok(outcome);
-    }
-    let lock = Intent::Lock { withhold: false, if_pending: true };
-    let outcome = decide::make(app, known.no, lock, CHANGE_PATIENCE)?;
-    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
-    Ok(match outcome {
-        // Whoever changed it, it is.
-        Outcome::Overtaken if !log.pulled()?.roster().lock_pending() => Outcome::InForce,
-        outcome => outcome,
-    })
 }
 
 impl Device {

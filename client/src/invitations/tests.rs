@@ -132,3 +132,19 @@ fn who_asked_in_time_is_asked_for_after_the_invitations_end_too() {
     let cancelled = Kept { state: InvitationState::Cancelled, ..kept };
     assert!(!is_remembered(&cancelled, UnixMillis(999)));
 }
+
+#[test]
+fn whom_an_invitation_is_for_reads_back_and_a_share_is_handed_over_by_holders_alone() {
+    let (isla, _, kept) = scene();
+    let roles = [RoleName::Coordinator, RoleName::Member, RoleName::Reader].map(For::Person);
+    let others = [For::OwnDevice, For::Recovery(MemberNumber(7))];
+    for whom in roles.into_iter().chain(others) {
+        let kept = Kept { role: whom.to_string(), ..kept.clone() };
+        assert_eq!(For::of(&kept).expect("reads"), whom);
+    }
+    for role in ["recovery of", "recovery of isla", "admin"] {
+        For::of(&Kept { role: role.to_owned(), ..kept.clone() }).expect_err(role);
+    }
+    let refused = may_invite(&isla.app, &isla.log(), For::Recovery(MemberNumber(7)));
+    assert_eq!(refused.expect_err("no share is held").kind, Error::NotFound);
+}

@@ -11,35 +11,32 @@ use data_encoding::HEXLOWER;
 use sealpost_protocol::change::Role;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
-use sealpost_protocol::frame::{HeadState, Reply, Request};
+use sealpost_protocol::frame::{Reply, Request};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{Country, DeviceId, MemberNumber, TreeSize};
+use sealpost_protocol::id::{Country, TreeSize};
 use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::invitation::{Invitation, JoinRequest, SealedJoinRequest};
-use sealpost_protocol::limits::MEMBER_DEVICES_MAX;
 use sealpost_protocol::recovery::{PeerShareError, Share, combine, open_share};
-use sealpost_protocol::roster::{Roster, Standing};
+use sealpost_protocol::roster::Roster;
 use sealpost_protocol::seal;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::changes::Intent;
-use crate::cutoff;
 use crate::error::{Failure, Kind as Error};
 use crate::join::{self, Opening};
 use crate::lie::FollowError;
 use crate::log::Log;
 use crate::names;
-use crate::outbox::{self, intent_of};
 use crate::proposals;
 use crate::pull::{self, Brought};
 use crate::push;
 use crate::random;
 use crate::relay::{self, AskError};
-use crate::sync;
 use crate::transport::Connection;
-use crate::vault::committees::{Committee, CommitteeNo, NewCommittee, Standing as Known};
-use crate::vault::outbox::What;
+use crate::vault::committees::{Committee, NewCommittee, Standing as Known};
+
+use super::act;
 
 /// A claim, while it is under way. In the vault as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -197,7 +194,7 @@ pub async fn go_on(
     if !is_in(app, connection, known, brought).await? {
         let claim = collect(app, connection, known, claim, brought).await?;
         let Some(spare) = rebuilt(app, known, &claim)? else { return Ok(()) };
-        let acted = act(app, known, spare, &claim.handle, brought).await;
+        let acted = act::act(app, known, spare, &claim.handle, brought).await;
         // The relay cuts the spare off with its own end: whether it did all, the log says.
         if !is_in(app, connection, known, brought).await? {
             acted?;
@@ -295,125 +292,6 @@ fn rebuilt(
     }
 }
 
-/// As the spare: lets this device in, and ends every older one and itself.
-async fn act(
-    app: &mut App,
-    known: &Committee,
-    spare: DeviceIdentity,
-    handle: &str,
-    brought: &mut Brought,
-) -> Result<(), FollowError> {
-    let card = app.device.card();
-    let card_hex = HEXLOWER.encode(card.as_bytes());
-    let new = NewDevice { id: card.device(), card: card_hex, handle };
-    let acting = Acting::begin(app, spare);
-    let connection = relay::connect(acting.app, &relay::address_of(&known.relay)?).await?;
-    let done = act_on(acting.app, &connection, known, &new, brought).await;
-    connection.close().await;
-    // In words while it is still the spare that they are about.
-    done.map_err(|error| error.told(acting.app, known).into())
-}
-
-struct NewDevice<'a> {
-    id: DeviceId,
-    /// Its card in hex.
-    card: String,
-    /// How its owner says to be called.
-    handle: &'a str,
-}
-
-async fn act_on(
-    app: &mut App,
-    connection: &Connection,
-    known: &Committee,
-    new: &NewDevice<'_>,
-    brought: &mut Brought,
-) -> Result<(), FollowError> {
-    for state in sync::heads(connection, &[known]).await? {
-        // The spare ended with a helper, or stands still with its owner.
-        if let HeadState::NotActive(shown) = state {
-            return Err(cutoff::told(app, known, &shown));
-        }
-    }
-    brought.add(pull::follow(app, connection, known.no).await?);
-    let spare = app.device.device_id();
-    let wanted = first_acts(app, known, spare, new)?;
-    save_new(app, known.no, wanted)?;
-    brought.add(push::send(app, connection, known.no).await?);
-    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
-    if log.pulled()?.roster().is_active(new.id) {
-        save_new(app, known.no, vec![Intent::Retire { device: spare.to_string() }])?;
-        brought.add(push::send(app, connection, known.no).await?);
-    }
-    Ok(())
-}
-
-/// The admission of the new device, and the end of every other one but the spare.
-fn first_acts(
-    app: &App,
-    known: &Committee,
-    spare: DeviceId,
-    new: &NewDevice<'_>,
-) -> Result<Vec<Intent>, Failure> {
-    let log = app.vault.read(|vault| Log::load(vault, known.no))?;
-    let roster = log.pulled()?.roster();
-    let Some(owner) = roster.device(spare).filter(|_| roster.is_spare(spare)) else {
-        return Err(no_spare(known));
-    };
-    must_be(&log.known, owner.member, new.handle)?;
-    let mut ends = ends(roster, owner.member, &[new.id, spare]);
-    let mut wanted = Vec::new();
-    // There must be a place for the new one, beside the spare.
-    if ends.len() + 2 > MEMBER_DEVICES_MAX {
-        wanted.extend(ends.pop());
-    }
-    if roster.device(new.id).is_none() && proposals::of_device(roster, new.id).is_none() {
-        wanted.push(Intent::Device { card: new.card.clone() });
-    }
-    wanted.extend(ends);
-    Ok(wanted)
-}
-
-/// Helpers who send shares of another's spare would have whoever comes back act as that other. Where the
-/// names do not open, nobody can tell.
-fn must_be(known: &Committee, owner: MemberNumber, handle: &str) -> Result<(), Failure> {
-    let label = names::label(known)?;
-    let Some(member) = label.as_ref().and_then(|label| label.members.get(&owner)) else {
-        return Ok(());
-    };
-    if names::is_same_handle(&member.handle, handle) {
-        return Ok(());
-    }
-    let called = &member.handle;
-    Err(Failure::new(Error::Verification, format!("The shares bring back {called}, not {handle}"))
-        .safe("Nothing was changed.")
-        .next("If that is you: sealpost recovery claim --handle NAME. If not, tell a coordinator."))
-}
-
-/// The end of each device of a member but these.
-fn ends(roster: &Roster, member: MemberNumber, but: &[DeviceId]) -> Vec<Intent> {
-    let lasts = |id: DeviceId| !matches!(roster.standing_of(id), Some(Standing::Ended(_)));
-    let others = roster.devices_of(member).map(|(id, _)| id);
-    others
-        .filter(|id| !but.contains(id) && lasts(*id))
-        .map(|id| Intent::Retire { device: id.to_string() })
-        .collect()
-}
-
-/// Saves what is not saved yet.
-fn save_new(app: &mut App, no: CommitteeNo, wanted: Vec<Intent>) -> Result<(), Failure> {
-    let saved: Vec<Intent> = app
-        .vault
-        .read(|vault| vault.unsent(no))?
-        .iter()
-        .filter(|draft| draft.new.what == What::Roster)
-        .map(intent_of)
-        .collect::<Result<_, _>>()?;
-    let new: Vec<_> =
-        wanted.into_iter().filter(|it| !saved.contains(it)).map(|it| (no, it)).collect();
-    outbox::save_intents(app, &new).map(drop)
-}
-
 /// As itself: ends what the spare could not, has the lock changed, and forgets the claim.
 async fn finish(
     app: &mut App,
@@ -431,12 +309,12 @@ async fn finish(
         vault.unsent(known.no)?.iter().try_for_each(|draft| vault.remove_draft(draft.no))
     })?;
     let before = roster(app)?;
-    let member = before.device(own).ok_or_else(|| no_spare(known))?.member;
-    save_new(app, known.no, ends(&before, member, &[own]))?;
+    let member = before.device(own).ok_or_else(|| act::no_spare(known))?.member;
+    act::save_new(app, known.no, act::ends(&before, member, &[own]))?;
     brought.add(push::send(app, connection, known.no).await?);
     let after = roster(app)?;
     if after.lock_pending() && after.role_of(own) != Some(Role::Coordinator) {
-        save_new(app, known.no, vec![Intent::Lock { withhold: false, if_pending: true }])?;
+        act::save_new(app, known.no, vec![Intent::Lock { withhold: false, if_pending: true }])?;
         brought.add(push::send(app, connection, known.no).await?);
     }
     Ok(app.vault.write(|vault| vault.set_standing(known.no, Known::Active))?)
@@ -455,34 +333,6 @@ fn waits(app: &App, known: &Committee) -> Result<Failure, Failure> {
     Ok(Failure::new(Error::SecondPerson, what)
         .safe("Your older devices are ended.")
         .next(format!("A coordinator types: sealpost approve {reference}; then: sealpost sync")))
-}
-
-fn no_spare(known: &Committee) -> Failure {
-    let reference = names::committee_ref(&known.id);
-    Failure::new(Error::NotAllowed, format!("The spare for {reference} has ended"))
-        .safe("Nothing was changed.")
-        .next("Ask a coordinator for an invitation, as somebody new: sealpost join")
-}
-
-/// The app as another device, until it is dropped.
-struct Acting<'a> {
-    app: &'a mut App,
-    own: Option<DeviceIdentity>,
-}
-
-impl<'a> Acting<'a> {
-    fn begin(app: &'a mut App, device: DeviceIdentity) -> Self {
-        let own = Some(std::mem::replace(&mut app.device, device));
-        Self { app, own }
-    }
-}
-
-impl Drop for Acting<'_> {
-    fn drop(&mut self) {
-        if let Some(own) = self.own.take() {
-            self.app.device = own;
-        }
-    }
 }
 
 #[cfg(test)]

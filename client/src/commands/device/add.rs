@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Rows, relocked};
+use super::Rows;
 use crate::app::{App, Session};
-use crate::commands::CHANGE_PATIENCE;
+use crate::commands::{CHANGE_PATIENCE, relocked};
 use crate::decide;
 use crate::error::{Failure, Kind};
 use crate::invitations::{self, For, Wish};
@@ -107,7 +107,7 @@ impl Add {
             let known = app.vault.read(|vault| vault.committee_no(kept.committee))?;
             let outcome = invitations::admission(app, kept, request)
                 .and_then(|intent| decide::make(app, kept.committee, intent, CHANGE_PATIENCE))
-                .and_then(|outcome| relocked(app, &known, outcome));
+                .and_then(|outcome| relocked(app, known.no, outcome));
             rows.add(&known, outcome);
         }
         rows.tell(session)

@@ -2,10 +2,10 @@
 
 use sealpost_protocol::id::DeviceId;
 
-use super::{Rows, relocked};
+use super::Rows;
 use crate::app::{App, Session};
 use crate::changes::Intent;
-use crate::commands::CHANGE_PATIENCE;
+use crate::commands::{CHANGE_PATIENCE, relocked};
 use crate::decide;
 use crate::devices;
 use crate::error::Failure;
@@ -61,7 +61,7 @@ fn end(app: &mut App, known: &Committee, device: DeviceId) -> Result<decide::Out
     if device == app.device.device_id() {
         return own_end(app, known, name, outcome);
     }
-    relocked(app, known, outcome)
+    relocked(app, known.no, outcome)
 }
 
 /// The relay cuts this device off with the entry it has just taken: that it did, it shows when asked.

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::app::Session;
-use crate::changes::Intent;
-use crate::commands::{CHANGE_PATIENCE, settled, state_of};
+use crate::commands::{CHANGE_PATIENCE, relocked, settled, state_of};
 use crate::decide::{self, Outcome};
 use crate::error::Failure;
 use crate::members;
@@ -61,15 +60,9 @@ impl Set {
             session.ui.talk(&format!("! {warning}"));
         }
         app.vault.write(|vault| vault.put_drills(known.no, made.spare, &made.drills))?;
-        let mut outcome = decide::make_both(&mut app, known.no, made.intents, CHANGE_PATIENCE)?;
+        let outcome = decide::make_both(&mut app, known.no, made.intents, CHANGE_PATIENCE)?;
         // The end of a spare before it asks for another lock, though nobody has had it.
-        if matches!(outcome, Outcome::LockDue) {
-            let lock = Intent::Lock { withhold: false, if_pending: true };
-            outcome = match decide::make(&mut app, known.no, lock, CHANGE_PATIENCE)? {
-                Outcome::Overtaken => Outcome::InForce,
-                outcome => outcome,
-            };
-        }
+        let outcome = relocked(&mut app, known.no, outcome)?;
         let approve = match &outcome {
             Outcome::Waits { reference, .. } => Some(reference.to_string()),
             _ => None,

@@ -1,8 +1,5 @@
-use std::time::Duration;
-
 use super::*;
 use crate::clock::Clock;
-use crate::invitations::{For, Wish};
 use crate::vault::{Secrets, Vault, fixture};
 use crate::village::{MemoryRelay, Person};
 use sealpost_protocol::id::{InvitationId, UnixMillis};
@@ -75,28 +72,4 @@ fn a_device_that_is_in_claims_nothing() {
     let refused = save(&mut app, &second, "baran", country).map(drop).expect_err("refused");
     assert!(refused.what.contains("in C-"), "{}", refused.what);
     save(&mut app, "no code", "baran", country).map(drop).expect_err("no invitation");
-}
-
-#[test]
-fn what_acts_as_the_spare_is_itself_again_whatever_happens() {
-    let (_dir, mut app, _) = scene();
-    let own = app.device.device_id();
-    let spare = Secrets::generate().expect("randomness").device;
-    let other = spare.device_id();
-    let acting = Acting::begin(&mut app, spare);
-    assert_eq!(acting.app.device.device_id(), other);
-    drop(acting);
-    assert_eq!(app.device.device_id(), own);
-}
-
-#[test]
-fn what_an_invitation_is_for_reads_back() {
-    let (mut relay, wish) = (MemoryRelay::new(9), For::Recovery(MemberNumber(7)));
-    let isla = Person::founds("isla", &mut relay);
-    let wish = Wish { whom: wish, uses: 1, lives: Duration::from_secs(60) };
-    let log = isla.log();
-    // She has no share of anybody's.
-    let refused = crate::invitations::may_invite(&isla.app, &log, wish.whom);
-    assert_eq!(refused.expect_err("no helper").kind, Error::NotFound);
-    assert_eq!(wish.whom.to_string(), "recovery of 7");
 }
