@@ -10,6 +10,7 @@ use crate::names;
 use crate::ui::Ui;
 use crate::ui::passphrase::PassphraseSource;
 use crate::vault::{Home, Vault};
+use crate::watch::Opened;
 
 /// A command's surroundings, before any vault is opened.
 pub struct Session {
@@ -37,17 +38,23 @@ impl Session {
     /// Opens the vault: by its agent, else with the passphrase. One that was given by a flag is
     /// used whether or not there is an agent: whoever gives one depends on nothing else.
     pub fn open(&self) -> Result<App, Failure> {
+        Ok(self.open_by()?.0)
+    }
+
+    /// As [`Self::open`], and says by what.
+    pub fn open_by(&self) -> Result<(App, Opened), Failure> {
         // Before the passphrase is asked for: without a vault there is nothing to type it for.
         self.home.must_hold_a_vault()?;
         if self.passphrase == PassphraseSource::Prompt
             && let Some(secrets) = agent::secrets(&self.home)?
         {
             let vault = Vault::open_with(self.home.clone(), &secrets)?;
-            return Ok(App { vault, device: secrets.device, clock: self.clock });
+            let app = App { vault, device: secrets.device, clock: self.clock };
+            return Ok((app, Opened::Agent));
         }
         let passphrase = self.passphrase.read()?;
         let (vault, secrets) = Vault::open(self.home.clone(), &passphrase)?;
-        Ok(App { vault, device: secrets.device, clock: self.clock })
+        Ok((App { vault, device: secrets.device, clock: self.clock }, Opened::Passphrase))
     }
 }
 

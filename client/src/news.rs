@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::keys;
 use crate::names::{self, People};
 use crate::proposals;
+use crate::recovery;
 use crate::vault::Read;
 use crate::vault::committees::{Committee, CommitteeNo};
 
@@ -77,7 +78,7 @@ impl Teller<'_> {
                 let role = RoleName::from(admit.role).as_str();
                 format!("admitted {} as {role}", self.people.name(&admit.card.device()))
             }
-            Change::Device(added) if self.before.is_spare(new.entry.header().author) => {
+            Change::Device(added) if self.by_spare(new)? => {
                 let device = names::device_ref(&added.card.device());
                 format!(
                     "came back on device {device} by the shares of helpers. If no helper heard \
@@ -137,6 +138,10 @@ impl Teller<'_> {
             true => format!("{committee}: {by} suspended a coordinator. To {}: {next}", one.what),
             false => format!("{committee}: {by} proposes to {}: {next}", one.what),
         })
+    }
+
+    fn by_spare(&self, new: &Admitted) -> Result<bool, Failure> {
+        recovery::was_shared(self.vault, self.known.no, new.entry.header().author)
     }
 
     fn is_undecided(&self, leaf: &Hash) -> bool {

@@ -1,5 +1,7 @@
 //! What waits for a second person, and for whom.
 
+use std::collections::BTreeSet;
+
 use sealpost_protocol::change::{Change, SetRole, Target};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, MemberNumber, UnixMillis};
@@ -10,8 +12,10 @@ use serde::Serialize;
 
 use crate::changes::RoleName;
 use crate::error::{Failure, Kind as Error};
+use crate::keys;
 use crate::log::Log;
 use crate::names::{self, People, Wanted};
+use crate::recovery;
 use crate::ui::time;
 use crate::vault::Read;
 use crate::vault::committees::{Committee, CommitteeNo, Standing as Known};
@@ -56,7 +60,16 @@ pub fn waiting(
     let people = People::load(vault, no)?;
     let roster = fold.roster();
     let member = roster.device(own).map(|device| device.member);
-    let shown = Shown { known: &log.known, roster, people: &people, own: member, now };
+    let mut by_spares = BTreeSet::new();
+    for (leaf, proposal) in roster.proposals() {
+        if let Proposed::Device(_) = proposal.change {
+            let author = keys::entry_at(vault, no, proposal.at)?.header().author;
+            if recovery::was_shared(vault, no, author)? {
+                by_spares.insert(leaf);
+            }
+        }
+    }
+    let shown = Shown { known: &log.known, roster, people: &people, by_spares, own: member, now };
     let suspensions = roster.undecided().map(|(leaf, one)| shown.suspension(leaf, one));
     let proposals = roster.proposals().map(|(leaf, one)| shown.proposal(leaf, one));
     Ok(suspensions.chain(proposals).collect())
@@ -198,6 +211,8 @@ struct Shown<'a> {
     known: &'a Committee,
     roster: &'a Roster,
     people: &'a People,
+    /// Further devices that a spare proposes.
+    by_spares: BTreeSet<Hash>,
     own: Option<MemberNumber>,
     now: UnixMillis,
 }
@@ -221,12 +236,24 @@ impl Shown<'_> {
             self.roster.active_coordinators().into_iter().filter(may).collect();
         Waiting {
             expired,
-            what: words(&proposal.change, self.roster, self.people),
+            what: self.words(leaf, &proposal.change),
             by: self.people.member(proposal.by),
             approved: self.names(&proposal.approved),
             missing: self.roster.missing_approvals(proposal),
             until: Some(time::rfc3339(until)),
             ..self.waiting(leaf, &may)
+        }
+    }
+
+    /// Whoever has enough shares can ask for this, and ends the older devices with it.
+    fn words(&self, leaf: Hash, change: &Proposed) -> String {
+        match change {
+            Proposed::Device(new) if self.by_spares.contains(&leaf) => format!(
+                "let {} come back on device {} by the shares of helpers (only if a helper heard them)",
+                self.people.member(new.member),
+                names::device_ref(&new.card.device())
+            ),
+            change => words(change, self.roster, self.people),
         }
     }
 

@@ -113,17 +113,27 @@ pub fn ended_spare(
     if !ended || roster.spare_of(owner).is_some() {
         return Ok(None);
     }
+    let is_theirs =
+        |spare: &DeviceId| roster.device(*spare).is_some_and(|device| device.member == owner);
+    Ok(spares_shared(vault, no)?.into_iter().find(is_theirs))
+}
+
+/// Whether a device is, or was, a spare.
+pub fn was_shared(vault: &Read<'_>, no: CommitteeNo, device: DeviceId) -> Result<bool, Failure> {
+    Ok(spares_shared(vault, no)?.contains(&device))
+}
+
+/// Every spare that the log shared, the last first.
+fn spares_shared(vault: &Read<'_>, no: CommitteeNo) -> Result<Vec<DeviceId>, Failure> {
+    let mut spares = Vec::new();
     let mut before = LeafIndex(u64::MAX);
     while let Some((index, entry)) = keys::last_roster_entry(vault, no, before)? {
         before = index;
         if let Some(Change::Recovery(recovery)) = keys::change_of(entry.payload()) {
-            let spare = recovery.spare;
-            if roster.device(spare).is_some_and(|device| device.member == owner) {
-                return Ok(Some(spare));
-            }
+            spares.push(recovery.spare);
         }
     }
-    Ok(None)
+    Ok(spares)
 }
 
 fn no_share() -> Failure {

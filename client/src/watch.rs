@@ -14,11 +14,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::agent;
 use crate::app::App;
 use crate::error::{Failure, Kind as Error};
 use crate::relay;
 use crate::sync::{self, Report, Scope};
 use crate::transport::{Connection, Deadlines, TransportError};
+use crate::vault::Home;
 use crate::vault::committees::Standing;
 
 /// How often the vault is looked at for what other commands wrote.
@@ -31,26 +33,34 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Who asks to join, and whether this device was let in somewhere, no watch tells.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
-/// Why a round is due, or none any more.
+/// By what a vault was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// By the passphrase: it stays open for as long as the process lives.
+    Passphrase,
+    /// By the agent: with its end nothing of this device may stay open.
+    Agent,
+}
+
+/// Why a round is due.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
     /// A log grew, or a relay was lost.
     News,
-    /// The person wants to stop.
-    Stop,
     /// It has been long.
     Time,
     /// Another command may have written.
     Look,
 }
 
-/// Follows all relays until SIGINT or SIGTERM. `tell` hears of the first round, and of each that
-/// brought, sent or failed something.
+/// Follows all relays until SIGINT or SIGTERM, or until the agent ends that opened the vault. `tell` hears
+/// of the first round, and of each that brought, sent or failed something.
 pub async fn watch(
     app: &mut App,
+    opened: Opened,
     mut tell: impl FnMut(Report) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut signals = Signals::new()?;
+    let mut stops = Stops::new(app.vault.home(), opened)?;
     let mut pause = PAUSE_MIN;
     let mut first = true;
     let mut due = Due::Time;
@@ -60,7 +70,7 @@ pub async fn watch(
         let round = tokio::select! {
             round = alone_round(app) => round,
             // Whatever it was at: nothing half-done is ever kept.
-            () = signals.caught() => return Ok(()),
+            stopped = stops.next() => return stopped,
         };
         let report = match round {
             // Another command is at it for long. Its turn, then ours.
@@ -71,7 +81,7 @@ pub async fn watch(
         };
         let failed = !report.failures.is_empty();
         let cut_off_everywhere = cut_off(&report) >= active(app)?;
-        let ends = |failure: &Failure| stops(failure, cut_off_everywhere);
+        let ends = |failure: &Failure| ends_watch(failure, cut_off_everywhere);
         if let Some(at) = report.failures.iter().position(ends) {
             let mut report = report;
             let failure = report.failures.swap_remove(at);
@@ -90,16 +100,17 @@ pub async fn watch(
         let (news, mut heard) = mpsc::channel(1);
         let mut watchers = watchers(app, &news, if vain { pause } else { Duration::ZERO })?;
         let again = Instant::now() + if failed { pause } else { ASK_AGAIN };
-        due = wait(app, before, &mut signals, &mut heard, again).await?;
+        let waited = tokio::select! {
+            stopped = stops.next() => return stopped,
+            waited = wait(app, before, &mut heard, again) => waited,
+        };
         watchers.abort_all();
-        if due == Due::Stop {
-            return Ok(());
-        }
+        due = waited?;
     }
 }
 
 /// A lie is told at once and ends the watch, as does having nowhere left to be; the rest may pass.
-fn stops(failure: &Failure, cut_off_everywhere: bool) -> bool {
+fn ends_watch(failure: &Failure, cut_off_everywhere: bool) -> bool {
     match failure.kind {
         Error::Verification | Error::TooOld | Error::Damaged | Error::DiskFull => true,
         Error::NotAllowed => cut_off_everywhere,
@@ -122,17 +133,15 @@ async fn alone_round(app: &mut App) -> Result<Report, Failure> {
     sync::round(app, Scope::All).await
 }
 
-/// Waits until a round is due, or the person wants to stop.
+/// Waits until a round is due.
 async fn wait(
     app: &App,
     before: i64,
-    signals: &mut Signals,
     heard: &mut mpsc::Receiver<()>,
     again: Instant,
 ) -> Result<Due, Failure> {
     loop {
         let due = tokio::select! {
-            () = signals.caught() => Due::Stop,
             Some(()) = heard.recv() => Due::News,
             () = sleep_until(again) => Due::Time,
             () = sleep(LOOK) => Due::Look,
@@ -182,24 +191,42 @@ async fn until_news(
     connection.request(&request).await?.next().await
 }
 
-struct Signals {
+/// What ends a watch.
+struct Stops {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// Where the agent stands that opened the vault.
+    agent: Option<Home>,
 }
 
-impl Signals {
-    fn new() -> Result<Self, Failure> {
+impl Stops {
+    fn new(home: &Home, opened: Opened) -> Result<Self, Failure> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            agent: (opened == Opened::Agent).then(|| home.clone()),
         })
     }
 
-    async fn caught(&mut self) {
+    /// Ends with how the command is to end.
+    async fn next(&mut self) -> Result<(), Failure> {
+        let agent = self.agent.as_ref();
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Ok(()),
+            _ = self.terminate.recv() => Ok(()),
+            () = agent_ends(agent) => Err(Failure::new(Error::Locked, "The agent has ended")
+                .safe("What was pulled is in the vault; nothing is open any more.")
+                .next("sealpost unlock, then sealpost sync --watch")),
         }
+    }
+}
+
+/// Looks whether the agent is there, which keeps it from no idleness.
+async fn agent_ends(home: Option<&Home>) {
+    let Some(home) = home else { return std::future::pending().await };
+    // One that does not answer as it should is none to rely on.
+    while let Ok(Some(_)) = agent::state(home) {
+        sleep(LOOK).await;
     }
 }
 

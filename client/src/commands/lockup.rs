@@ -7,7 +7,7 @@ use crate::app::Session;
 use crate::error::Failure;
 
 /// Ends what `unlock` began: when it returns, the process that held the keys is gone and the
-/// passphrase is needed again.
+/// passphrase is needed again. A `sync --watch` that was opened so ends within a second.
 #[derive(Debug, clap::Args)]
 pub struct Lockup {}
 

@@ -41,9 +41,9 @@ struct Relay {
 impl Sync {
     /// Syncs.
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let mut app = session.open()?;
+        let (mut app, opened) = session.open_by()?;
         if self.watch {
-            return relay::run(watch::watch(&mut app, |mut report| {
+            return relay::run(watch::watch(&mut app, opened, |mut report| {
                 // No end of the command says them.
                 report.brought.faults.append(&mut report.brought.refused);
                 tell(session, &report)

@@ -8,7 +8,7 @@ use sealpost_protocol::checkpoint::Cosigner;
 use sealpost_protocol::hybrid::Recipient;
 use sealpost_protocol::id::{Country, DeviceId, MemberNumber};
 use sealpost_protocol::limits::{SHARES_MAX, SHARES_MIN};
-use sealpost_protocol::recovery::{RecoverySecret, seal_share};
+use sealpost_protocol::recovery::{RecoverySecret, combine, seal_share};
 use sealpost_protocol::roster::Roster;
 
 use crate::app::App;
@@ -67,6 +67,13 @@ pub fn make(app: &App, no: CommitteeNo, wish: &Wish) -> Result<Made, Failure> {
     let secret = RecoverySecret::generate(&*random::secret()?);
     let card = secret.spare().card();
     let shares = secret.split(fold.id(), wish.threshold, &devices, &*random::secret()?)?;
+    // Helpers each see one share: that any of them together make this spare is seen here alone.
+    let together = combine(&shares).map(|secret| secret.spare().device_id());
+    if together != Ok(card.device()) {
+        return Err(Failure::new(Error::Failed, "The shares do not make the spare")
+            .safe("Nothing was changed.")
+            .next("Type it again."));
+    }
     let (mut sealed, mut drills) = (Vec::new(), Vec::new());
     for share in &shares {
         let helper = share.helper();

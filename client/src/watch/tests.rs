@@ -32,7 +32,7 @@ async fn a_watch_ends_when_it_is_told_to_even_while_a_relay_is_silent() {
     };
     let ended = async {
         tokio::select! {
-            ended = watch(&mut isla.app, |_| Ok(())) => ended,
+            ended = watch(&mut isla.app, Opened::Passphrase, |_| Ok(())) => ended,
             () = stop => unreachable!("it waits for ever"),
         }
     };
@@ -60,7 +60,7 @@ async fn a_relay_that_tells_of_news_it_does_not_have_is_heard_less_and_less() {
     let relay = Relay::honest(Script::Answer(cries_wolf));
     let moved = isla.app.vault.write(|vault| vault.set_relay(isla.no, &relay.address.to_string()));
     moved.expect("stored");
-    let watching = watch(&mut isla.app, |_| Ok(()));
+    let watching = watch(&mut isla.app, Opened::Passphrase, |_| Ok(()));
     timeout(Duration::from_secs(1), watching).await.expect_err("it stays");
     let dialled = relay.seen.logins.lock().expect("nobody panicked").len();
     assert!((1..=6).contains(&dialled), "dialled {dialled} times in a second");

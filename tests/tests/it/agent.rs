@@ -13,6 +13,7 @@ use sealpost::vault::{Home as VaultHome, Secrets, Vault};
 use sealpost_tests::home::{Home, PASSPHRASE};
 use sealpost_tests::process::{DEADLINE, Process, readable_within};
 use sealpost_tests::ran::Ran;
+use sealpost_tests::relay::Relay;
 use sealpost_tests::scan::Marker;
 use sealpost_tests::scene::Scene;
 use serde_json::{Value, json};
@@ -185,6 +186,28 @@ fn its_time_ends_it_and_so_does_idleness() {
         assert_eq!(processes(&home.vault()), []);
         assert!(!socket(&home).exists());
         is_locked(&home);
+    }
+}
+
+#[test]
+fn a_watch_that_the_agent_opened_ends_with_it() {
+    let relay = Relay::start(&programs());
+    let home = Home::of(&programs(), "isla");
+    home.found(relay.address(), &relay.permit(), "Harbour");
+    for ends_by in ["lockup", "its time"] {
+        let agent =
+            Running::unlock(&home, &["--for", if ends_by == "lockup" { "8h" } else { "8s" }]);
+        let mut watch = home.bare();
+        watch.arg("--home").arg(home.vault()).args(["--json", "sync", "--watch"]);
+        let mut watch = Process::spawn(&mut watch);
+        // It is in the midst of it, and has the keys.
+        let _ = watch.line_where(|line| line.contains("received"));
+        if ends_by == "lockup" {
+            let _ = home.run(&["lockup"]).exits(0);
+        }
+        agent.is_gone_within(DEADLINE);
+        let _ = watch.finish().fails(4, "locked");
+        assert_eq!(processes(&home.vault()), []);
     }
 }
 

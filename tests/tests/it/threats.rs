@@ -205,6 +205,54 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "forks their own chain from a backup",
         &["an_old_copy_of_a_vault_put_back_learns_what_it_wrote_and_forks_nothing"],
     ),
+    (
+        "L1",
+        "copies the disk while the device is locked",
+        &[
+            "nothing_written_is_in_datagrams_the_relays_folder_logs_metrics_or_a_home",
+            "homes_with_ten_and_with_a_thousand_records_differ_by_documented_steps_alone",
+            "nothing_written_shows_on_disk_and_the_names_are_fixed",
+            "a_guess_costs_what_was_promised_unless_a_test_asked_for_less",
+        ],
+    ),
+    (
+        "L2",
+        "looks into swap, core dumps, /proc, command lines and temporary files",
+        &[
+            "the_secrets_are_in_one_place_and_nowhere_after_lockup_and_expiry",
+            "others_on_the_machine_see_no_secret_and_no_name",
+            "a_home_holds_four_files_for_its_owner_alone_and_nothing_is_left_beside_it",
+            "the_database_syncs_every_commit_and_keeps_temporary_data_in_memory",
+            "a_watch_that_the_agent_opened_ends_with_it",
+        ],
+    ),
+    (
+        "L3",
+        "is another user or program on the machine",
+        &[
+            "another_user_is_refused_by_the_folder_by_the_socket_and_by_the_agent",
+            "a_socket_or_folder_of_another_user_is_told_and_asked_for_nothing",
+            "an_ordinary_users_agent_is_closed_to_that_user_too_and_locks_what_it_may",
+            "an_umask_that_lets_all_in_changes_nothing",
+        ],
+    ),
+    (
+        "L4",
+        "seizes it unlocked",
+        &[
+            "its_time_ends_it_and_so_does_idleness",
+            "who_could_read_a_record_and_what_a_suspended_device_holds_is_told_from_the_log",
+        ],
+    ),
+    (
+        "L5",
+        "puts an old backup of the vault back",
+        &[
+            "an_old_copy_of_a_vault_put_back_learns_what_it_wrote_and_forks_nothing",
+            "a_vault_put_back_from_a_backup_goes_on_from_the_log_and_says_so",
+            "a_relay_restored_from_a_backup_is_caught_and_both_notes_are_kept",
+        ],
+    ),
 ];
 
 #[test]
@@ -223,7 +271,7 @@ fn every_row_names_tests_that_are_there() {
 #[test]
 fn no_row_is_missing() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
-    let known =
-        "R8 R9 R10 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10";
+    let known = "R8 R9 R10 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10 \
+         L1 L2 L3 L4 L5";
     assert_eq!(rows, known.split(' ').collect());
 }

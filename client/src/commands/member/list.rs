@@ -96,19 +96,9 @@ impl List {
             session.ui.talk("Nobody asks to join.");
         } else {
             session.ui.talk("Read the safety number to each other by voice. The same? Then:");
-            let device = match rows.as_slice() {
-                [only] => &only.reference,
-                _ => "DEVICE",
-            };
-            let all = |fits: fn(&For) -> bool| rows.iter().all(|row| fits(&row.whom));
-            let number = "--safety-number DIGITS";
-            session.ui.talk(&if all(|whom| *whom == For::OwnDevice) {
-                format!("sealpost device add {device} {number}")
-            } else if all(|whom| matches!(whom, For::Recovery(_))) {
-                format!("sealpost recovery help {device} {number}")
-            } else {
-                format!("sealpost member admit {device} {number}")
-            });
+            let mut commands: Vec<String> = rows.iter().map(AskingRow::command).collect();
+            commands.dedup();
+            commands.iter().for_each(|command| session.ui.talk(command));
         }
         Ok(())
     }
@@ -131,6 +121,15 @@ async fn news(app: &mut App, known: &Committee) -> Result<(), Failure> {
 }
 
 impl AskingRow {
+    fn command(&self) -> String {
+        let device = &self.reference;
+        match self.whom {
+            For::Person(_) => format!("sealpost member admit {device} --safety-number DIGITS"),
+            For::OwnDevice => format!("sealpost device add {device} --safety-number DIGITS"),
+            For::Recovery(_) => format!("sealpost recovery help {device} --safety-number DIGITS"),
+        }
+    }
+
     fn of(known: &Committee, kept: &Invitation, request: &JoinRequest) -> Result<Self, Failure> {
         let label = names::label(known)?;
         let whom = For::of(kept)?;

@@ -21,7 +21,8 @@ const CODES_BYTES_MAX: usize = 64 * 1024;
 ///
 /// A helper's code is typed at a prompt or read from stdin; several with spaces or line ends between them.
 /// Without one, it looks whether more helpers have answered. When enough have, your older devices are
-/// ended and the lock is changed in the same act.
+/// ended and the lock is changed in the same act: in the committees that the codes are of. In others ask
+/// a coordinator: `member suspend`.
 #[derive(Debug, clap::Args)]
 pub struct Claim {
     /// How the committee calls you; without it, the handle given at init.

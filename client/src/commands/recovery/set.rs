@@ -13,9 +13,11 @@ use crate::recovery::set::{self, Wish};
 /// Shares a spare device of yours among helpers, so that enough of them can bring you back when all your
 /// devices are lost.
 ///
-/// Fewer of them than the threshold can do nothing, together with the relay neither. A spare falls with
-/// you: suspended, nobody comes back by it. When a helper is suspended or leaves, the spare ends, and
-/// `status` asks for a new one.
+/// Fewer of them than the threshold can do nothing, together with the relay neither; the relay sees who
+/// helps whom. It is for one committee: do it in each. A spare falls with you: suspended, nobody comes
+/// back by it. When a helper's device that holds a share ends, or the helper is suspended or leaves, the
+/// spare ends, and `status` asks for a new one. Where the policy has coordinators see to further devices,
+/// it waits for one.
 #[derive(Debug, clap::Args)]
 pub struct Set {
     /// Who is to help: handles, or REFs of their devices; in at least two countries.

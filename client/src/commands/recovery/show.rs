@@ -9,6 +9,7 @@ use crate::names::{self, People};
 use crate::recovery::{self, Shared};
 use crate::ui::{table, time};
 use crate::vault::Read;
+use crate::vault::committees::Standing;
 
 /// Shows your way back in, and whom you help: with the code that tells them that your share opens.
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,12 @@ impl Show {
             let shared = recovery::shared(vault, app.device.device_id())?;
             shared.iter().map(|one| Row::of(&app, vault, one)).collect::<Result<_, Failure>>()
         })?;
+        let committees = app.vault.read(Read::committees)?;
+        let without = committees
+            .iter()
+            .filter(|known| known.standing == Standing::Active)
+            .map(|known| names::committee_ref(&known.id).to_string())
+            .filter(|known| !rows.iter().any(|row| row.own && row.committee == *known));
         let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
         let words = table(&["SPARE", "COMMITTEE", "OWNER", "SHARES", "HELPERS", "CODE"], &cells);
         session.ui.result(&rows, &words)?;
@@ -56,10 +63,11 @@ impl Show {
                 .ui
                 .talk("Read the code to the owner when they call: it tells that your share opens.");
         }
-        if !rows.iter().any(|row| row.own) {
-            session.ui.talk(
-                "You have no way back in: sealpost recovery set --helpers HANDLE HANDLE HANDLE --threshold 2",
-            );
+        for known in without {
+            session.ui.talk(&format!(
+                "You have no way back into {known}: sealpost recovery set --helpers HANDLE HANDLE HANDLE \
+                 --threshold 2 --committee {known}",
+            ));
         }
         Ok(())
     }

@@ -296,7 +296,7 @@ async fn logs_name_no_id_key_or_address_above_debug_level() {
         trouble(&lived).await;
         let names = names(&lived);
         let (_, told) = lived.relay.end(Signal::TERM);
-        assert!(told.contains("an entry is not where the index says"), "{told}");
+        assert!(told.contains("an entry is not where it says"), "{told}");
         let found: Vec<&String> = names.iter().filter(|name| told.contains(*name)).collect();
         if log == "info" {
             assert!(found.is_empty(), "{found:?} in\n{told}");
