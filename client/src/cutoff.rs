@@ -45,6 +45,9 @@ fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failu
     }
     let change = keys::change_of(entry.payload()).ok_or_else(|| caught(Lie::CutOffEntry))?;
     let mut by = names::device_ref(&header.author).to_string();
+    if !cuts_off(&change) {
+        return Err(caught(Lie::CutOffEntry).into());
+    }
     if let Some(roster) = log.fold().map(sealpost_protocol::committee::Committee::roster) {
         if !is_about(&change, roster, own) && !ends_spare(&change, roster, own) {
             return Err(caught(Lie::CutOffEntry).into());
@@ -94,6 +97,18 @@ fn in_log(note: &SignedCheckpoint, shown: &NotActive) -> Result<UnverifiedEntry,
     tree::verify_inclusion(&entry.leaf(), index, tree.size, &shown.proof, &tree.root)
         .map_err(Lie::CutOffProof)?;
     Ok(entry)
+}
+
+/// Whether a change is of a kind that cuts anybody off.
+fn cuts_off(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::Suspend(_)
+            | Change::Retire(_)
+            | Change::Remove(_)
+            | Change::Approve(_)
+            | Change::Recovery(_)
+    )
 }
 
 /// Whether a change can have cut a device off.

@@ -154,7 +154,7 @@ fn rehearse(app: &App, no: CommitteeNo, intent: &Intent) -> Result<Change, Failu
         let fold = log.pulled()?;
         let label = names::label(&log.known)?;
         let mut keys = Keys::new(&app.device, no, fold);
-        let mut maker = Maker { vault, no, fold, keys: &mut keys, label: label.as_ref() };
+        let mut maker = Maker { vault, no, fold, keys: &mut keys, label: label.as_ref(), now };
         let change = build(intent, &mut maker)?;
         changes::tried(fold, own, change.clone(), now)?;
         Ok(change)

@@ -174,7 +174,8 @@ impl Looker<'_> {
     fn silent(&self, items: &mut Vec<Item>) {
         let roster = self.fold.roster();
         let days = u64::from(roster.policy().lease.days);
-        for device in roster.active_devices().filter(|device| *device != self.own) {
+        let in_hand = |device: &DeviceId| *device != self.own && !roster.is_spare(*device);
+        for device in roster.active_devices().filter(in_hand) {
             let signer = Cosigner::Device(device).to_string();
             let last = self.marks.iter().find(|mark| mark.signer == signer).map(|mark| mark.at);
             let is_lately = |at: UnixMillis| at.0.saturating_add(days * DAY_MILLIS) >= self.now.0;
@@ -270,14 +271,17 @@ impl Looker<'_> {
         let Some(own) = roster.device(self.own).filter(|_| roster.is_active(self.own)) else {
             return Ok(());
         };
-        if let Some(spare) =
-            recovery::ended_spare(self.vault, self.known.no, self.fold, own.member)?
-        {
+        let held = roster.spare_of(own.member).map(|spare| spare.device);
+        let useless = match held {
+            Some(spare) if roster.is_active(spare) => None,
+            Some(spare) => Some((spare, "is suspended")),
+            None => recovery::ended_spare(self.vault, self.known.no, self.fold, own.member)?
+                .map(|spare| (spare, "has ended")),
+        };
+        if let Some((spare, has)) = useless {
             let spare = names::device_ref(&spare);
             items.push(item(
-                format!(
-                    "your spare {spare} has ended: should you lose every device, nobody can help"
-                ),
+                format!("your spare {spare} {has}: should you lose every device, nobody can help"),
                 format!(
                     "sealpost recovery set --helpers HANDLE HANDLE --threshold 2 --committee {}",
                     self.reference()

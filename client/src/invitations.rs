@@ -261,7 +261,8 @@ fn new_on(
         // What does not open was not made with the invitation: nobody to be shown.
         let Some(opened) = open(kept, join) else { continue };
         let request = opened.request.encode();
-        if !seen_before.iter().chain(&new).any(|seen| seen.request == request) {
+        let is_it = |seen: &JoinRequest| seen.invitation == kept.id && seen.request == request;
+        if !seen_before.iter().chain(&new).any(is_it) {
             new.push(seen(app, known, kept.id, &opened));
         }
     }

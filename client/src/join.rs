@@ -260,7 +260,7 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
     let invitation = Invitation::from_text(joining.invitation)?;
     let known = app.vault.read(|vault| vault.committee(&invitation.committee))?;
     let earlier = match &known {
-        Some(known) => Some(earlier_request(known)?),
+        Some(known) => earlier_request(known)?,
         None => None,
     };
     let text = invitation.to_text();
@@ -291,6 +291,8 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
                 // What may be here of its log already stays, and the evidence too.
                 vault.set_relay(known.no, &relay)?;
                 vault.set_opening(known.no, &opening.to_json())?;
+                // What a rebuilt spare signed and could not send.
+                vault.unsent(known.no)?.iter().try_for_each(|it| vault.remove_draft(it.no))?;
                 known.no
             }
             None => vault.add_committee(&NewCommittee {
@@ -306,9 +308,12 @@ pub fn save_joining(app: &mut App, joining: &Joining<'_>) -> Result<Committee, F
 }
 
 /// The request made before, or an error when this device is in already.
-fn earlier_request(known: &Committee) -> Result<JoinOpening, Failure> {
-    if let Some(Opening::Join(earlier)) = Opening::of(known)? {
-        return Ok(earlier);
+fn earlier_request(known: &Committee) -> Result<Option<JoinOpening>, Failure> {
+    match Opening::of(known)? {
+        Some(Opening::Join(earlier)) => return Ok(Some(earlier)),
+        // Who could not come back as they were comes in as somebody new.
+        Some(Opening::Claim(_)) => return Ok(None),
+        _ => {}
     }
     let reference = names::committee_ref(&known.id);
     Err(Failure::new(Error::Failed, format!("This device is in {reference} already"))
@@ -348,7 +353,13 @@ fn take_back(
     earlier: Option<Box<JoinOpening>>,
 ) -> Result<(), Failure> {
     app.vault.write(|vault| {
-        let Some(earlier) = earlier else { return Ok(vault.remove_unopened(no)?) };
+        let Some(earlier) = earlier else {
+            return Ok(match vault.committee_no(no)?.size.0 {
+                0 => vault.remove_unopened(no)?,
+                // It followed a claim, which had followed the log.
+                _ => vault.set_opening(no, &Opening::Claim(ClaimOpening::default()).to_json())?,
+            });
+        };
         vault.set_relay(no, &earlier.invitation()?.address.to_string())?;
         Ok(vault.set_opening(no, &Opening::Join(*earlier).to_json())?)
     })

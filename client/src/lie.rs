@@ -62,7 +62,9 @@ pub enum Lie {
     #[error("the committee's home is another relay than the invitation names")]
     OtherHome,
     /// The newcomer's log does not contain what the inviter had verified.
-    #[error("its log does not contain what whoever invited had verified")]
+    #[error(
+        "its log does not contain what whoever invited says to have verified: one of them lies"
+    )]
     InvitationHead,
     /// The receipt of an accepted entry proves nothing.
     #[error("its receipt for an accepted entry does not hold: {0}")]

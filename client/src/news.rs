@@ -105,7 +105,12 @@ impl Teller<'_> {
             }
             Change::Approve(approve) => match self.before.proposal(approve.entry) {
                 Some(proposal) if self.after.proposal(approve.entry).is_none() => {
-                    let words = proposals::words(&proposal.change, self.before, self.people);
+                    let mut words = proposals::words(&proposal.change, self.before, self.people);
+                    let author =
+                        keys::entry_at(self.vault, self.known.no, proposal.at)?.header().author;
+                    if recovery::was_shared(self.vault, self.known.no, author)? {
+                        words.push_str(" by the shares of helpers");
+                    }
                     let state = match self.holds(&proposal.change) {
                         true => "it is in force",
                         false => "it is not so now",

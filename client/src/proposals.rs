@@ -97,11 +97,18 @@ pub fn named(
     Ok((no, one.leaf, one))
 }
 
-/// Under which entry the admission of a further device waits, if it does.
-pub fn of_device(roster: &Roster, device: DeviceId) -> Option<Hash> {
+/// When a proposal can be approved no longer.
+fn until(proposal: &Proposal) -> UnixMillis {
+    let age = PROPOSAL_DAYS_MAX * 24 * 60 * 60 * 1_000;
+    UnixMillis(proposal.made_at.0.saturating_add(age))
+}
+
+/// Under which entry the admission of a further device waits, if it does and can still be approved.
+pub fn of_device(roster: &Roster, device: DeviceId, now: UnixMillis) -> Option<Hash> {
     let is_it =
         |change: &Proposed| matches!(change, Proposed::Device(new) if new.card.device() == device);
-    roster.proposals().find(|(_, proposal)| is_it(&proposal.change)).map(|(leaf, _)| leaf)
+    let waits = |proposal: &Proposal| is_it(&proposal.change) && now <= until(proposal);
+    roster.proposals().find(|(_, proposal)| waits(proposal)).map(|(leaf, _)| leaf)
 }
 
 /// A change as what may have to wait for approvals, if it is of that kind.
@@ -225,8 +232,7 @@ impl Shown<'_> {
                 |(_, one): (Hash, &Suspension)| one.by == member && Some(one.member) == target;
             !matches!(proposal.change, Proposed::Role(_)) && self.roster.undecided().any(by_them)
         };
-        let age = PROPOSAL_DAYS_MAX * 24 * 60 * 60 * 1_000;
-        let until = UnixMillis(proposal.made_at.0.saturating_add(age));
+        let until = until(proposal);
         let expired = self.now > until;
         let may = |member: &MemberNumber| {
             let is_for_it = proposal.approved.contains(member);

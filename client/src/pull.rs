@@ -99,14 +99,17 @@ pub(crate) fn accept(
         let log = Log::load(vault, no)?;
         let marks = marks(vault, &log)?;
         let extension = log.extend(vault, pulled, &marks)?;
-        Ok::<_, FollowError>((log, extension, marks.iter().map(|mark| mark.size).max()))
+        Ok::<_, FollowError>((log, extension, marks.into_iter().max_by_key(|mark| mark.size)))
     })?;
     let shown = extension.note.checkpoint().size;
     let brought = store(app, &log, &extension)?;
-    match goal.filter(|goal| *goal > shown) {
+    match goal.filter(|goal| goal.size > shown) {
         None => Ok((brought, Goal::Reached)),
         Some(_) if shown > log.size() => Ok((brought, Goal::Ahead)),
-        Some(held) => {
+        Some(Mark { by: MarkBy::Inviter, .. }) => {
+            Err(Caught::from(Lie::InvitationHead).note(extension.note.text()).into())
+        }
+        Some(Mark { size: held, .. }) => {
             let caught = Caught::from(Lie::RolledBack { held, shown }).note(extension.note.text());
             let others = app.vault.read(|vault| vault.ahead(no))?;
             let with = |caught: Caught, other: Ahead| caught.note(other.note);

@@ -467,7 +467,7 @@ impl Signer<'_> {
     fn build_change(&mut self, vault: &Read<'_>, draft: &Draft) -> Result<Payload, Failure> {
         let intent = intent_of(draft)?;
         let (no, fold, label) = (draft.new.committee, self.fold, self.label.as_ref());
-        let mut maker = Maker { vault, no, fold, keys: &mut self.keys, label };
+        let mut maker = Maker { vault, no, fold, keys: &mut self.keys, label, now: self.now };
         let change = build(&intent, &mut maker)?;
         // What the log's rules forbid is told by them, and now. A cut-off may be for a log that has
         // gone on: the relay knows.

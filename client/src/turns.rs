@@ -73,12 +73,15 @@ impl Duties<'_, '_> {
         if role.is_none() || is_spare || !self.holds(roster.epoch())? {
             return Ok(Vec::new());
         }
-        let coordinates = role == Some(Role::Coordinator);
         let wanted: Vec<Intent> = waiting
             .iter()
             .filter(|draft| draft.new.what == What::Roster)
             .map(intent_of)
             .collect::<Result<_, _>>()?;
+        if let Some(orphan) = self.orphan(&wanted)? {
+            return Ok(vec![orphan]);
+        }
+        let coordinates = role == Some(Role::Coordinator);
         if roster.lock_pending() {
             let has_records = waiting.iter().any(|draft| draft.new.what == What::Record);
             let saved = wanted.iter().any(|intent| matches!(intent, Intent::Lock { .. }));
@@ -89,6 +92,24 @@ impl Duties<'_, '_> {
         owed.extend(self.links()?);
         owed.retain(|intent| !wanted.contains(intent));
         Ok(owed)
+    }
+
+    /// The end of a spare that was let in and could not be shared: nobody has it, and it counts as a device.
+    fn orphan(&self, wanted: &[Intent]) -> Result<Option<Intent>, Failure> {
+        let roster = self.fold.roster();
+        for spare in self.vault.spares_made(self.no)? {
+            let named = spare.to_string();
+            let is_to_come = wanted.iter().any(|intent| match intent {
+                Intent::Recovery { spare, .. } | Intent::Retire { device: spare } => {
+                    *spare == named
+                }
+                _ => false,
+            });
+            if roster.is_active(spare) && !roster.is_spare(spare) && !is_to_come {
+                return Ok(Some(Intent::Retire { device: named }));
+            }
+        }
+        Ok(None)
     }
 
     /// Grants of the lock in force for others' devices that lack one.

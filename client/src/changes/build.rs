@@ -9,7 +9,7 @@ use sealpost_protocol::committee::Committee;
 use sealpost_protocol::entry::UnverifiedEntry;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::hybrid::{Identity, Recipient};
-use sealpost_protocol::id::{Country, DeviceId, Epoch, LeafIndex, MemberNumber};
+use sealpost_protocol::id::{Country, DeviceId, Epoch, LeafIndex, MemberNumber, UnixMillis};
 use sealpost_protocol::roster::{Proposal, Proposed};
 use sealpost_protocol::seal::{EpochKeys, EpochSecret, Label, LabelMember, seal_grant};
 
@@ -36,6 +36,8 @@ pub struct Maker<'a, 'k> {
     pub keys: &'a mut Keys<'k>,
     /// The names as they were last opened.
     pub label: Option<&'a Label>,
+    /// The time.
+    pub now: UnixMillis,
 }
 
 /// Makes the change that fits the log as it is. What needs no lock is made without one.
@@ -115,7 +117,7 @@ impl Maker<'_, '_> {
         if roster.device(spare).is_some() {
             return Ok(());
         }
-        let mut waits = proposals::of_device(roster, spare).is_some();
+        let mut waits = proposals::of_device(roster, spare, self.now).is_some();
         for draft in self.vault.unsent(self.no)? {
             if draft.new.what == What::Roster
                 && let Intent::Device { card } = intent_of(&draft)?

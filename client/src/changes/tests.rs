@@ -300,7 +300,10 @@ fn built(person: &Person, intent: &Intent) -> Change {
     let mut keys = Keys::new(&person.app.device, person.no, fold);
     let made = person.app.vault.read(|vault| {
         let (no, label) = (person.no, label.as_ref());
-        build::build(intent, &mut Maker { vault, no, fold, keys: &mut keys, label })
+        build::build(
+            intent,
+            &mut Maker { vault, no, fold, keys: &mut keys, label, now: UnixMillis(1) },
+        )
     });
     made.expect("built")
 }

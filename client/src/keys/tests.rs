@@ -42,7 +42,10 @@ fn lock_by(person: &Person) -> Lock {
     let mut keys = Keys::new(device, person.no, fold);
     let made = vault.read(|vault| {
         let (no, label) = (person.no, Some(&label));
-        build(&Intent::LOCK, &mut Maker { vault, no, fold, keys: &mut keys, label })
+        build(
+            &Intent::LOCK,
+            &mut Maker { vault, no, fold, keys: &mut keys, label, now: UnixMillis(1) },
+        )
     });
     match made.expect("built") {
         Change::Lock(lock) => *lock,

@@ -4,7 +4,6 @@ use data_encoding::HEXLOWER;
 use sealpost_protocol::frame::HeadState;
 use sealpost_protocol::id::{DeviceId, MemberNumber};
 use sealpost_protocol::identity::DeviceIdentity;
-use sealpost_protocol::limits::MEMBER_DEVICES_MAX;
 use sealpost_protocol::roster::{Roster, Standing};
 
 use crate::app::App;
@@ -41,6 +40,25 @@ pub(super) async fn act(
     connection.close().await;
     // In words while it is still the spare that they are about.
     done.map_err(|error| error.told(acting.app, known).into())
+}
+
+/// As the spare: takes what has come, if it still may. A spare that ended is no failure.
+pub(super) async fn follow(
+    app: &mut App,
+    known: &Committee,
+    spare: DeviceIdentity,
+    brought: &mut Brought,
+) -> Result<(), FollowError> {
+    let acting = Acting::begin(app, spare);
+    let connection = relay::connect(acting.app, &relay::address_of(&known.relay)?).await?;
+    let followed = pull::follow(acting.app, &connection, known.no).await;
+    connection.close().await;
+    match followed {
+        Ok(new) => brought.add(new),
+        Err(FollowError::Failed(_)) => {}
+        Err(caught) => return Err(caught.told(acting.app, known).into()),
+    }
+    Ok(())
 }
 
 struct NewDevice<'a> {
@@ -90,16 +108,22 @@ fn first_acts(
         return Err(no_spare(known));
     };
     must_be(&log.known, owner.member, new.handle)?;
-    let mut ends = ends(roster, owner.member, &[new.id, spare]);
-    let mut wanted = Vec::new();
-    // There must be a place for the new one, beside the spare.
-    if ends.len() + 2 > MEMBER_DEVICES_MAX {
-        wanted.extend(ends.pop());
-    }
-    if roster.device(new.id).is_none() && proposals::of_device(roster, new.id).is_none() {
+    let mut wanted = ends(roster, owner.member, &[new.id, spare]);
+    // Whoever has an older one could end the new one by it: the older first. But the last coordinator is
+    // never without a device that somebody has.
+    let coordinators = roster.active_coordinators();
+    let is_last = coordinators.len() == 1 && coordinators.contains(&owner.member);
+    let is_active = |intent: &Intent| match intent {
+        Intent::Retire { device } => device.parse().is_ok_and(|device| roster.is_active(device)),
+        _ => false,
+    };
+    let kept = wanted.iter().position(|intent| is_last && is_active(intent));
+    let kept = kept.map(|at| wanted.remove(at));
+    let waits = proposals::of_device(roster, new.id, app.clock.now()).is_some();
+    if roster.device(new.id).is_none() && !waits {
         wanted.push(Intent::Device { card: new.card.clone() });
     }
-    wanted.extend(ends);
+    wanted.extend(kept);
     Ok(wanted)
 }
 

@@ -7,13 +7,17 @@
 //! Each step may be the last of a run; the next goes on from what the log and the vault say. Answers are
 //! kept as they came, sealed to this device, and go with the claim.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
 use sealpost_protocol::change::Role;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
+use sealpost_protocol::entry::UnverifiedEntry;
 use sealpost_protocol::frame::{Reply, Request};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{Country, TreeSize};
+use sealpost_protocol::id::{Country, DeviceId, TreeSize};
 use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::invitation::{Invitation, JoinRequest, SealedJoinRequest};
 use sealpost_protocol::recovery::{PeerShareError, Share, combine, open_share};
@@ -34,12 +38,14 @@ use crate::push;
 use crate::random;
 use crate::relay::{self, AskError};
 use crate::transport::Connection;
+use crate::vault::VaultError;
 use crate::vault::committees::{Committee, NewCommittee, Standing as Known};
+use crate::vault::outbox::{Draft, What};
 
 use super::act;
 
 /// A claim, while it is under way. In the vault as JSON.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct ClaimOpening {
     /// What is asked of every helper, in hex: one card and one safety number.
     request: String,
@@ -83,8 +89,10 @@ pub fn save(
     let mut claim = match &known {
         None => ClaimOpening::new(app, &invitation, handle, country)?,
         Some(known) => match Opening::of(known)? {
-            Some(Opening::Claim(claim)) => claim,
-            Some(Opening::Join(_)) => ClaimOpening::new(app, &invitation, handle, country)?,
+            Some(Opening::Claim(claim)) if claim.is_under_way() => claim,
+            Some(Opening::Claim(_) | Opening::Join(_)) => {
+                ClaimOpening::new(app, &invitation, handle, country)?
+            }
             _ => return Err(in_already(known)),
         },
     };
@@ -94,6 +102,7 @@ pub fn save(
     app.vault.write(|vault| {
         let no = match known {
             Some(known) => {
+                vault.set_relay(known.no, &relay)?;
                 vault.set_opening(known.no, &opening)?;
                 known.no
             }
@@ -107,6 +116,17 @@ pub fn save(
         };
         Ok(vault.committee_no(no)?)
     })
+}
+
+/// Forgets a claim, with what helpers answered: another can be begun.
+pub fn forget(app: &mut App, known: &Committee) -> Result<(), Failure> {
+    Ok(app.vault.write(|vault| {
+        vault.unsent(known.no)?.iter().try_for_each(|draft| vault.remove_draft(draft.no))?;
+        match known.size.0 {
+            0 => vault.remove_unopened(known.no),
+            _ => vault.set_opening(known.no, &Opening::Claim(ClaimOpening::default()).to_json()),
+        }
+    })?)
 }
 
 /// Says otherwise how the committee calls whoever comes back.
@@ -139,6 +159,11 @@ impl ClaimOpening {
         })
     }
 
+    /// Whether any helper is asked. None is by one that was forgotten when a part of the log was here.
+    pub fn is_under_way(&self) -> bool {
+        !self.helpers.is_empty()
+    }
+
     /// The same request for one more helper, unless it was made before.
     fn ask_on(&mut self, invitation: &Invitation) -> Result<(), Failure> {
         let text = invitation.to_text();
@@ -163,11 +188,37 @@ impl ClaimOpening {
         self.helpers.iter().map(head).collect()
     }
 
+    /// Why an answer is of no use, if it is of none.
+    fn fits(&self, app: &App, known: &Committee, file: &[u8]) -> Result<Option<String>, Failure> {
+        let share = match open_share(file, app.device.hybrid()) {
+            Ok(share) => share,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        if let Err(error) = share.is_for(known.id, share.spare(), share.helper(), share.threshold())
+        {
+            return Ok(Some(error.to_string()));
+        }
+        let same = |held: &Share| held.spare() == share.spare() && held.index() == share.index();
+        let is_here = self.shares(&app.device)?.iter().any(same);
+        Ok(is_here.then(|| "another helper has sent that one".to_owned()))
+    }
+
     /// How far it is.
     pub fn progress(&self, device: &DeviceIdentity) -> Result<Progress, Failure> {
-        let shares = self.shares(device)?;
-        let threshold = shares.iter().map(Share::threshold).max();
-        Ok(Progress { asked: self.helpers.len(), shares: shares.len(), threshold })
+        let best = self.shares_by_spare(device)?.into_iter().next().unwrap_or_default();
+        let threshold = best.first().map(Share::threshold);
+        Ok(Progress { asked: self.helpers.len(), shares: best.len(), threshold })
+    }
+
+    /// Those that name one spare together, the most first.
+    fn shares_by_spare(&self, device: &DeviceIdentity) -> Result<Vec<Vec<Share>>, Failure> {
+        let mut by_spare = BTreeMap::<DeviceId, Vec<Share>>::new();
+        for share in self.shares(device)? {
+            by_spare.entry(share.spare()).or_default().push(share);
+        }
+        let mut all: Vec<_> = by_spare.into_values().collect();
+        all.sort_by_key(|shares| Reverse(shares.len()));
+        Ok(all)
     }
 
     fn shares(&self, device: &DeviceIdentity) -> Result<Vec<Share>, Failure> {
@@ -191,17 +242,42 @@ pub async fn go_on(
     claim: ClaimOpening,
     brought: &mut Brought,
 ) -> Result<(), FollowError> {
+    if claim.helpers.is_empty() {
+        return Ok(());
+    }
+    // While a coordinator is waited for, some is sealed to the spare alone: it opens as that or never.
+    for spare in rebuilt(app, known, &claim)? {
+        act::follow(app, known, spare, brought).await?;
+    }
     if !is_in(app, connection, known, brought).await? {
-        let claim = collect(app, connection, known, claim, brought).await?;
-        let Some(spare) = rebuilt(app, known, &claim)? else { return Ok(()) };
-        let acted = act::act(app, known, spare, &claim.handle, brought).await;
+        let (claim, kept_back) = collect(app, connection, known, claim, brought).await?;
+        let spares = rebuilt(app, known, &claim)?;
+        if spares.is_empty() {
+            return kept_back.map_or(Ok(()), |error| Err(error.into()));
+        }
+        let mut failed = None;
+        for spare in spares {
+            failed = act::act(app, known, spare, &claim.handle, brought).await.err();
+            if failed.is_none() {
+                break;
+            }
+        }
         // The relay cuts the spare off with its own end: whether it did all, the log says.
-        if !is_in(app, connection, known, brought).await? {
-            acted?;
-            return Err(waits(app, known)?.into());
+        let is_in = is_in(app, connection, known, brought).await?;
+        match failed {
+            Some(error) if !is_in || is_lie(&error) => return Err(error),
+            _ if !is_in => return Err(waits(app, known)?.into()),
+            _ => {}
         }
     }
     finish(app, connection, known, brought).await
+}
+
+fn is_lie(error: &FollowError) -> bool {
+    match error {
+        FollowError::Caught(_) => true,
+        FollowError::Failed(failure) => failure.kind == Error::Verification,
+    }
 }
 
 /// Follows the log as this device, if it is in by now.
@@ -221,37 +297,40 @@ async fn is_in(
     Ok(log.pulled()?.roster().is_active(own))
 }
 
-/// Asks every helper who has not answered yet, and keeps what they answered.
+/// Asks every helper who has not answered yet, and keeps what they answered; also what kept one from being
+/// asked, which keeps no other.
 async fn collect(
     app: &mut App,
     connection: &Connection,
     known: &Committee,
     mut claim: ClaimOpening,
     brought: &mut Brought,
-) -> Result<ClaimOpening, FollowError> {
-    let mut dead = Vec::new();
-    for (at, asked) in claim.helpers.iter_mut().enumerate().filter(|(_, it)| it.answer.is_none()) {
-        let bytes = unhex(&asked.request)?;
+) -> Result<(ClaimOpening, Option<AskError>), FollowError> {
+    let (mut dead, mut kept_back) = (Vec::new(), None);
+    for at in 0..claim.helpers.len() {
+        if claim.helpers[at].answer.is_some() {
+            continue;
+        }
+        let number = at + 1;
+        let bytes = unhex(&claim.helpers[at].request)?;
         let request: SealedJoinRequest =
             codec::decode(&bytes, bytes.len()).map_err(|_| join::damaged())?;
         match relay::ask(connection, &Request::Join(request)).await {
-            Ok(Reply::Answered(answered)) => match fits(app, known, &answered.file) {
-                Ok(()) => asked.answer = Some(HEXLOWER.encode(&answered.file)),
-                Err(error) => brought.faults.push(format!(
-                    "The share that helper {} sent is of no use: {error}. Ask them to help again.",
-                    at + 1
+            Ok(Reply::Answered(answered)) => match claim.fits(app, known, &answered.file)? {
+                None => claim.helpers[at].answer = Some(HEXLOWER.encode(&answered.file)),
+                Some(why) => brought.faults.push(format!(
+                    "The share that helper {number} sent is of no use: {why}. Ask them to help again."
                 )),
             },
             Ok(_) => {}
             Err(AskError::Refused(code)) if join::is_final(code) => {
                 dead.push(at);
                 brought.faults.push(format!(
-                    "The code of helper {} is not honoured ({}): ask them for a new one.",
-                    at + 1,
+                    "The code of helper {number} is not honoured ({}): ask them for a new one.",
                     relay::told(code)
                 ));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => kept_back = kept_back.or(Some(error)),
         }
     }
     for at in dead.into_iter().rev() {
@@ -263,25 +342,26 @@ async fn collect(
     }
     let json = Opening::Claim(claim.clone()).to_json();
     app.vault.write(|vault| vault.set_opening(known.no, &json))?;
-    Ok(claim)
+    Ok((claim, kept_back))
 }
 
-fn fits(app: &App, known: &Committee, file: &[u8]) -> Result<(), PeerShareError> {
-    let share = open_share(file, app.device.hybrid())?;
-    share.is_for(known.id, share.spare(), share.helper(), share.threshold())
-}
-
-/// The spare, when enough shares are here.
+/// The spares that the shares which are here make, the likeliest first. Helpers who send shares of one that
+/// they made up keep nobody from the true one: those are tried apart.
 fn rebuilt(
     app: &App,
     known: &Committee,
     claim: &ClaimOpening,
-) -> Result<Option<DeviceIdentity>, Failure> {
-    let shares = claim.shares(&app.device)?;
-    match combine(&shares) {
-        Ok(secret) => Ok(Some(secret.spare())),
-        Err(PeerShareError::TooFew { .. }) => Ok(None),
-        Err(error) => {
+) -> Result<Vec<DeviceIdentity>, Failure> {
+    let (mut spares, mut wrong) = (Vec::new(), None);
+    for shares in claim.shares_by_spare(&app.device)? {
+        match combine(&shares) {
+            Ok(secret) => spares.push(secret.spare()),
+            Err(PeerShareError::TooFew { .. }) => {}
+            Err(error) => wrong = Some(error),
+        }
+    }
+    match wrong {
+        Some(error) if spares.is_empty() => {
             let reference = names::committee_ref(&known.id);
             let what = format!("The shares for {reference} do not make the spare");
             Err(Failure::new(Error::Verification, what)
@@ -289,6 +369,7 @@ fn rebuilt(
                 .safe("Nothing was changed.")
                 .next("Ask a further helper: sealpost recovery claim"))
         }
+        _ => Ok(spares),
     }
 }
 
@@ -306,7 +387,12 @@ async fn finish(
     };
     // What the spare signed and the log does not have is said by this device itself.
     app.vault.write(|vault| {
-        vault.unsent(known.no)?.iter().try_for_each(|draft| vault.remove_draft(draft.no))
+        for draft in vault.unsent(known.no)? {
+            if draft.new.what == What::Roster && is_by_another(&draft, own) {
+                vault.remove_draft(draft.no)?;
+            }
+        }
+        Ok::<_, VaultError>(())
     })?;
     let before = roster(app)?;
     let member = before.device(own).ok_or_else(|| act::no_spare(known))?.member;
@@ -317,13 +403,33 @@ async fn finish(
         act::save_new(app, known.no, vec![Intent::Lock { withhold: false, if_pending: true }])?;
         brought.add(push::send(app, connection, known.no).await?);
     }
+    let after = roster(app)?;
+    let left = act::ends(&after, member, &[own]).len();
+    if left > 0 || after.lock_pending() {
+        return Err(unfinished(left).into());
+    }
     Ok(app.vault.write(|vault| vault.set_standing(known.no, Known::Active))?)
+}
+
+fn is_by_another(draft: &Draft, own: DeviceId) -> bool {
+    let signed = draft.signed.as_ref().map(|signed| UnverifiedEntry::decode(&signed.entry));
+    signed.is_some_and(|entry| entry.is_ok_and(|entry| entry.header().author != own))
+}
+
+fn unfinished(left: usize) -> Failure {
+    let what = match left {
+        0 => "This device is in, and the lock is not changed yet".to_owned(),
+        left => format!("This device is in, and {left} older devices are not ended yet"),
+    };
+    Failure::new(Error::NotDelivered, what)
+        .safe("What is left is done at the next sync.")
+        .next("sealpost sync")
 }
 
 fn waits(app: &App, known: &Committee) -> Result<Failure, Failure> {
     let own = app.device.device_id();
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
-    let leaf = proposals::of_device(log.pulled()?.roster(), own);
+    let leaf = proposals::of_device(log.pulled()?.roster(), own, app.clock.now());
     let Some(reference) = leaf.map(|leaf| names::change_ref(&leaf)) else {
         return Ok(Failure::new(Error::NotDelivered, "Your new device is not in yet")
             .safe("What helpers answered is kept.")

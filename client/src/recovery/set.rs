@@ -7,9 +7,9 @@ use sealpost_protocol::change;
 use sealpost_protocol::checkpoint::Cosigner;
 use sealpost_protocol::hybrid::Recipient;
 use sealpost_protocol::id::{Country, DeviceId, MemberNumber};
-use sealpost_protocol::limits::{SHARES_MAX, SHARES_MIN};
+use sealpost_protocol::limits::{MEMBER_DEVICES_MAX, SHARES_MAX, SHARES_MIN};
 use sealpost_protocol::recovery::{RecoverySecret, combine, seal_share};
-use sealpost_protocol::roster::Roster;
+use sealpost_protocol::roster::{Roster, Standing};
 
 use crate::app::App;
 use crate::changes::{Intent, ShareOf};
@@ -40,6 +40,8 @@ pub struct Made {
     pub intents: [Intent; 2],
     /// What each helper's device is to say in a drill.
     pub drills: Vec<Drill>,
+    /// The spare that it is to replace.
+    pub before: Option<DeviceId>,
     /// What is to be told of the choice.
     pub warnings: Vec<String>,
 }
@@ -53,7 +55,10 @@ pub fn make(app: &App, no: CommitteeNo, wish: &Wish) -> Result<Made, Failure> {
     })?;
     let fold = log.pulled()?;
     let roster = fold.roster();
-    check_numbers(app, roster, wish)?;
+    let own = roster.device(app.device.device_id()).map(|device| device.member);
+    check_numbers(own, wish)?;
+    let before = own.and_then(|own| roster.spare_of(own)).map(|spare| spare.device);
+    check_room(roster, own, before)?;
     let country = |member: &MemberNumber| {
         label.as_ref().and_then(|label| label.members.get(member)).map(|member| member.country)
     };
@@ -90,11 +95,29 @@ pub fn make(app: &App, no: CommitteeNo, wish: &Wish) -> Result<Made, Failure> {
         shares: sealed.iter().map(ShareOf::from).collect(),
     };
     let device = Intent::Device { card: HEXLOWER.encode(card.as_bytes()) };
-    Ok(Made { spare: card.device(), intents: [device, recovery], drills, warnings })
+    Ok(Made { spare: card.device(), intents: [device, recovery], drills, before, warnings })
 }
 
-fn check_numbers(app: &App, roster: &Roster, wish: &Wish) -> Result<(), Failure> {
-    let own = roster.device(app.device.device_id()).map(|device| device.member);
+/// A spare is let in before the one that it replaces ends.
+fn check_room(
+    roster: &Roster,
+    own: Option<MemberNumber>,
+    before: Option<DeviceId>,
+) -> Result<(), Failure> {
+    let lasts = |id: DeviceId| !matches!(roster.standing_of(id), Some(Standing::Ended(_)));
+    let devices = own.into_iter().flat_map(|own| roster.devices_of(own));
+    if devices.filter(|(id, _)| lasts(*id)).count() < MEMBER_DEVICES_MAX {
+        return Ok(());
+    }
+    let what = format!("You have {MEMBER_DEVICES_MAX} devices, and no more are allowed");
+    let next = match before {
+        Some(spare) => format!("sealpost device retire {}, the spare", names::device_ref(&spare)),
+        None => "sealpost device show, and retire one".to_owned(),
+    };
+    Err(Failure::new(Error::Usage, what).safe("Nothing was changed.").next(next))
+}
+
+fn check_numbers(own: Option<MemberNumber>, wish: &Wish) -> Result<(), Failure> {
     let (count, threshold) = (wish.helpers.len(), usize::from(wish.threshold));
     let usage = |what: String| Failure::new(Error::Usage, what).safe("Nothing was changed.");
     if own.is_some_and(|own| wish.helpers.contains(&own)) {
@@ -122,7 +145,8 @@ fn check_countries(countries: &[Option<Country>], wish: &Wish) -> Result<Vec<Str
     if wish.same_country {
         return Ok(Vec::new());
     }
-    if helpers_in.len() < 2 {
+    // Where somebody does not say where they are, nobody knows it to be elsewhere.
+    if helpers_in.keys().flatten().count() < 2 {
         return Err(Failure::new(Error::Usage, "All helpers are in one country")
             .safe("Nothing was changed.")
             .next("Name one in another country, or add --same-country if there is none."));

@@ -1,5 +1,6 @@
 use sealpost_protocol::change::{Policy, Target};
 use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::id::UnixMillis;
 use sealpost_protocol::recovery::combine;
 use sealpost_protocol::roster::Proposed;
 
@@ -64,6 +65,11 @@ fn each_helper_opens_its_share_at_once_and_can_say_what_the_owner_kept() {
     let none = vault.read(|vault| held_share(vault, device, baran.no, owner));
     assert_eq!(none.map(drop).expect_err("not a helper").kind, Error::NotFound);
     assert_eq!(board(&baran).iter().filter(|item| item.contains("spare")).count(), 0);
+    // Nobody has it in hand: that it never vouched is no sign of a loss.
+    let spare = crate::names::device_ref(&made.spare).to_string();
+    for person in [&isla, &olga, &baran] {
+        assert!(board(person).iter().all(|item| !item.contains(&spare)), "{:?}", board(person));
+    }
 }
 
 #[test]
@@ -175,6 +181,60 @@ fn a_spare_ends_with_a_helper_and_its_owner_is_asked_for_a_new_one() {
 }
 
 #[test]
+fn a_spare_that_could_not_be_shared_is_ended_again() {
+    let mut relay = MemoryRelay::new(9);
+    let (mut isla, [_, tomas, mut baran]) = three_coordinators(&mut relay);
+    let made = makes(&baran, &wish(3)).expect("made");
+    let kept = |vault: &crate::vault::Write<'_>| {
+        vault.put_drills(baran.no, made.before, made.spare, &made.drills)
+    };
+    baran.app.vault.write(kept).expect("kept");
+    made.intents.iter().for_each(|intent| baran.wants(intent));
+    // While it waits for a network, a helper is suspended.
+    isla.wants(&Intent::Suspend { whom: Whom::from(Target::Member(MemberNumber(tomas.number()))) });
+    isla.sends_all(&mut relay);
+    baran.follows(&relay).expect("followed");
+    // In one sync the sharing is refused, in the next it is seen that nobody has the spare.
+    baran.sends_all(&mut relay);
+    baran.sends_all(&mut relay);
+    let log = baran.log();
+    let roster = log.pulled().expect("pulled").roster();
+    let standing = roster.standing_of(made.spare);
+    assert!(matches!(standing, Some(Standing::Ended(_))), "{standing:?}");
+    let active = roster.devices_of(MemberNumber(baran.number()));
+    assert_eq!(active.filter(|(id, _)| roster.is_active(*id)).count(), 1);
+}
+
+#[test]
+fn the_codes_of_the_spare_in_force_outlast_one_that_is_not_yet() {
+    let mut relay = MemoryRelay::new(9);
+    let (_, [_, _, mut baran]) = three_coordinators(&mut relay);
+    let first = sends_spare(&mut baran, &mut relay, &wish(3));
+    assert_eq!(first.before, None);
+    let keep = |baran: &mut Person, made: &Made| {
+        let no = baran.no;
+        let kept = |vault: &crate::vault::Write<'_>| {
+            vault.put_drills(no, made.before, made.spare, &made.drills)
+        };
+        baran.app.vault.write(kept).expect("kept");
+    };
+    let held = |baran: &Person, made: &Made| {
+        let drills = baran.app.vault.read(|vault| vault.drills(baran.no, made.spare));
+        drills.expect("read").len()
+    };
+    keep(&mut baran, &first);
+    let second = makes(&baran, &wish(3)).expect("made");
+    assert_eq!(second.before, Some(first.spare));
+    keep(&mut baran, &second);
+    assert_eq!((held(&baran, &first), held(&baran, &second)), (3, 3));
+    second.intents.iter().for_each(|intent| baran.wants(intent));
+    baran.sends_all(&mut relay);
+    let third = makes(&baran, &wish(3)).expect("made");
+    keep(&mut baran, &third);
+    assert_eq!((held(&baran, &first), held(&baran, &second), held(&baran, &third)), (0, 3, 3));
+}
+
+#[test]
 fn shares_wait_for_a_coordinator_where_the_policy_says_so() {
     let mut relay = MemoryRelay::new(9);
     let (mut isla, [_, _, mut baran]) = three_coordinators(&mut relay);
@@ -192,6 +252,12 @@ fn shares_wait_for_a_coordinator_where_the_policy_says_so() {
     let proposals: Vec<_> = log.pulled().expect("pulled").roster().proposals().collect();
     let [(entry, proposal)] = proposals.as_slice() else { panic!("one waits: {proposals:?}") };
     assert!(matches!(&proposal.change, Proposed::Device(new) if new.card.device() == made.spare));
+    let waits = |days: u64| {
+        let roster = log.pulled().expect("pulled").roster();
+        let now = UnixMillis(proposal.made_at.0 + days * 24 * 60 * 60 * 1_000);
+        crate::proposals::of_device(roster, made.spare, now)
+    };
+    assert_eq!((waits(30), waits(31)), (Some(*entry), None));
     isla.wants(&Intent::Approve { entry: entry.to_string() });
     isla.sends_all(&mut relay);
     baran.follows(&relay).expect("followed");

@@ -31,7 +31,7 @@ const FROM_EARLIER: &str = "BEGIN IMMEDIATE;
         helper BLOB NOT NULL CHECK (length(helper) = 32),
         code TEXT NOT NULL,
         passed_ms INTEGER,
-        PRIMARY KEY (committee, helper)
+        PRIMARY KEY (committee, spare, helper)
     ) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 4; COMMIT;";
 

@@ -35,17 +35,31 @@ impl Read<'_> {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+
+    /// The spares that this device made for committee `no` and did not forget.
+    pub fn spares_made(&self, no: CommitteeNo) -> Result<Vec<DeviceId>, VaultError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT DISTINCT spare FROM drill WHERE committee = ?1")?;
+        let rows = statement.query_map([no.0], |row| Ok(DeviceId(Hash(row.get(0)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
 }
 
 impl Write<'_> {
-    /// Keeps the drills of a new spare, in place of an older one's.
+    /// Keeps the drills of a new spare beside those of the one in force, which it may never replace.
     pub fn put_drills(
         &self,
         no: CommitteeNo,
+        in_force: Option<DeviceId>,
         spare: DeviceId,
         drills: &[Drill],
     ) -> Result<(), VaultError> {
-        self.transaction.execute("DELETE FROM drill WHERE committee = ?1", [no.0])?;
+        let in_force = in_force.unwrap_or(spare);
+        self.transaction.execute(
+            "DELETE FROM drill WHERE committee = ?1 AND spare <> ?2",
+            params![no.0, in_force.as_bytes()],
+        )?;
         for drill in drills {
             self.transaction.execute(
                 "INSERT INTO drill VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -65,12 +79,13 @@ impl Write<'_> {
     pub fn pass_drill(
         &self,
         no: CommitteeNo,
+        spare: DeviceId,
         helper: DeviceId,
         at: UnixMillis,
     ) -> Result<(), VaultError> {
         self.transaction.execute(
-            "UPDATE drill SET passed_ms = ?3 WHERE committee = ?1 AND helper = ?2",
-            params![no.0, helper.as_bytes(), int(at.0)],
+            "UPDATE drill SET passed_ms = ?4 WHERE committee = ?1 AND spare = ?2 AND helper = ?3",
+            params![no.0, spare.as_bytes(), helper.as_bytes(), int(at.0)],
         )?;
         Ok(())
     }

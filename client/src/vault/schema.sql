@@ -139,7 +139,7 @@ CREATE TABLE drill (
     helper BLOB NOT NULL CHECK (length(helper) = 32),
     code TEXT NOT NULL,
     passed_ms INTEGER,
-    PRIMARY KEY (committee, helper)
+    PRIMARY KEY (committee, spare, helper)
 ) STRICT, WITHOUT ROWID;
 
 -- Join requests on them, as opened.

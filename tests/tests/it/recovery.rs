@@ -146,7 +146,14 @@ fn a_helper_gives_nothing_before_the_number_was_heard_and_a_drill_tells_that_sha
     assert_eq!(heard.iter().filter(|heard| **heard).count(), 1, "{own}");
 
     let new = phone();
-    let asking = asks(olga, &new);
+    // The first code went astray.
+    let _ = asks(olga, &new);
+    let astray = olga.run(&["invite", "list"]).exits(0).json()[0]["ref"].clone();
+    let _ = olga.run(&["invite", "cancel", astray.as_str().expect("a REF")]).exits(0);
+    let code = olga.run(&["recovery", "help", "baran"]).exits(0).field("code");
+    let _ = claim(&new, &code).exits(0);
+    olga.sync();
+    let asking = olga.asking().pop().expect("one asks");
     let give = ["recovery", "help", asking.reference.as_str(), "--safety-number"];
     let wrong = [&give[..], &["00000 00000 00000 00000"]].concat();
     let _ = olga.run(&wrong).fails(7, LIE);
@@ -157,6 +164,9 @@ fn a_helper_gives_nothing_before_the_number_was_heard_and_a_drill_tells_that_sha
     let _ = olga.run(&admit).fails(2, "usage");
     let add = [&["device", "add", asking.reference.as_str()][..], &right].concat();
     let _ = olga.run(&add).fails(6, "not-found");
+    let given = [&give[..], &[asking.safety_number.as_str()]].concat();
+    assert_eq!(olga.run(&given).exits(0).field("state"), "given");
+    assert_eq!(looks(&new), (json!("asked"), json!(1)));
     // Who has no share makes no code.
     let _ = olga.run(&["recovery", "help", "selin"]).fails(6, "not-found");
 }
@@ -205,7 +215,10 @@ fn a_spare_ends_with_a_helper_and_the_shares_that_are_left_bring_nobody_back() {
     for helper in ["selin", "olga"] {
         helps(village.home(helper), &new);
     }
-    let _ = village.run("isla", &["member", "remove", "selin", "--yes"]).exits(0);
+    let _ = village.run("isla", &["member", "suspend", "selin", "--yes"]).exits(0);
+    let _ = claim(&new, "").fails(5, "not-allowed").says("Your spare was stopped");
+    // Nor once she is back: what was given cannot be taken back, so it ended for good.
+    let _ = village.run("isla", &["member", "restore", "selin"]).exits(0);
     let _ = claim(&new, "").fails(5, "not-allowed");
     let baran = village.home("baran");
     baran.sync();
@@ -213,6 +226,15 @@ fn a_spare_ends_with_a_helper_and_the_shares_that_are_left_bring_nobody_back() {
     assert!(shows(baran, &["committee", "audit"], "sealpost recovery set"));
     let _ = set(baran, &["isla", "olga"], "2").exits(0);
     assert_eq!(baran.run(&["recovery", "show"]).exits(0).json()[0]["own"], true);
+    // Whoever cannot come back as they were comes in as somebody new, on that same device.
+    let _ = new.run(&["sync"]).exits(5);
+    let invitation = village.home("isla").invite(&village.committee);
+    let _ = new.run_with(&["join", "--handle", "baran again"], invitation.as_bytes()).exits(0);
+    village.home("isla").sync();
+    let asking = village.home("isla").asking();
+    let _ = village.home("isla").admit(&asking[0]).exits(0);
+    new.sync();
+    let _ = new.record_new("note", &village.committee, &json!({ "text": "as somebody new" }));
 }
 
 #[test]
@@ -238,12 +260,24 @@ fn where_the_policy_says_so_a_coordinator_sees_to_the_spare_and_to_the_device_th
     let waits = claim(&new, "").fails(8, "second-person").failure();
     // What was lost is ended at once, whoever has yet to approve.
     let _ = lost.run(&["sync"]).fails(5, "not-allowed");
+    // What colleagues seal to him meanwhile is not lost to him.
+    let strict = ["record", "new", "trial-note", "--from", "-", "--reader", "baran"];
+    let isla = village.home("isla");
+    isla.sync();
+    let typed = json!({
+        "hearing": "second", "role_of_author": "observer", "what_happened": "The bench changed.",
+        "lawyer_only": "for Baran",
+    });
+    let _ = isla.run_with(&strict, typed.to_string().as_bytes()).exits(0);
     let next = waits["next"].as_str().expect("a command");
     let approve = next.split("sealpost approve ").nth(1).expect("it is to be approved");
     let approve = approve.split(';').next().expect("a REF");
-    let _ = village.run("isla", &["sync"]).exits(0);
-    let _ = village.run("isla", &["approve", approve]).exits(0);
+    let told = village.run("olga", &["sync"]).exits(0);
+    let _ = told.says("come back on device").says("by the shares of helpers");
+    let _ = village.run("olga", &["approve", approve]).exits(0);
     new.sync();
+    let read = new.show(new.records()[0]["ref"].as_str().expect("a REF"));
+    assert_eq!(read["record"]["sealed"]["lawyer_only"], "for Baran", "{read}");
     assert_eq!(states(&new), [ACTIVE, ENDED, ENDED]);
     let _ = new.record_new("note", &village.committee, &json!({ "text": "back again" }));
 }

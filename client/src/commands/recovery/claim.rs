@@ -28,6 +28,10 @@ pub struct Claim {
     /// How the committee calls you; without it, the handle given at init.
     #[arg(long, value_name = "NAME")]
     handle: Option<String>,
+    /// Forget every claim and what helpers answered, to begin anew: when one of them sent what leads
+    /// nowhere.
+    #[arg(long, conflicts_with = "handle")]
+    forget: bool,
 }
 
 /// What `recovery claim` prints with `--json`, one for each committee.
@@ -46,42 +50,66 @@ struct Claimed {
     state: &'static str,
 }
 
+/// What `recovery claim --forget` prints with `--json`.
+#[derive(Serialize)]
+struct Forgotten {
+    forgotten: usize,
+}
+
 impl Claim {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
+        if self.forget {
+            let claims = under_way(&app)?;
+            claims.iter().try_for_each(|known| claim::forget(&mut app, known))?;
+            let words = format!("{} claims forgotten", claims.len());
+            return Ok(session.ui.result(&Forgotten { forgotten: claims.len() }, &words)?);
+        }
         let source = if input::can_ask() { TextSource::Prompt } else { TextSource::Stdin };
         let codes =
             source.read("A helper's code, or nothing to look for answers", CODES_BYTES_MAX)?;
-        let own = app.vault.read(Read::own)?;
-        let country = own.country.parse().map_err(|_| join::damaged())?;
-        let handle = self.handle.clone().unwrap_or(own.handle);
-        let mut failed = None;
-        for code in codes.split_whitespace() {
-            // One that cannot be used keeps no other from being.
-            if let Err(failure) = claim::save(&mut app, code, &handle, country) {
-                failed = failed.or(Some(failure));
-            }
-        }
-        let mut claims = under_way(&app)?;
-        if let Some(handle) = &self.handle {
-            claims.iter().try_for_each(|known| claim::rename(&mut app, known, handle))?;
-            claims = under_way(&app)?;
-        }
+        let (rows, faults, failed) = relay::run(self.go_on(&mut app, &codes))?;
+        faults.iter().for_each(|words| session.ui.warn(words));
+        tell(session, &rows)?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The sync lock is held throughout: a sync that runs would keep what it knew of a claim.
+    async fn go_on(
+        &self,
+        app: &mut App,
+        codes: &str,
+    ) -> Result<(Vec<Claimed>, Vec<String>, Option<Failure>), Failure> {
+        let _alone = relay::alone(app).await?;
+        let mut failed = self.save(app, codes)?;
+        let claims = under_way(app)?;
         if claims.is_empty() {
             return Err(failed.unwrap_or_else(nothing));
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut faults) = (Vec::new(), Vec::new());
         for known in &claims {
             let mut brought = Brought::default();
-            let gone_on = relay::run(go_on(&mut app, known, &mut brought));
-            for words in brought.faults.iter().chain(&brought.refused) {
-                session.ui.warn(words);
-            }
+            let gone_on = ask(app, known, &mut brought).await;
+            faults.extend(brought.faults.into_iter().chain(brought.refused));
             failed = failed.or(gone_on.err());
-            rows.extend(Claimed::of(&app, known)?);
+            rows.extend(Claimed::of(app, known)?);
         }
-        tell(session, &rows)?;
-        failed.map_or(Ok(()), Err)
+        Ok((rows, faults, failed))
+    }
+
+    /// One code that cannot be used keeps no other from being.
+    fn save(&self, app: &mut App, codes: &str) -> Result<Option<Failure>, Failure> {
+        let own = app.vault.read(Read::own)?;
+        let country = own.country.parse().map_err(|_| join::damaged())?;
+        let handle = self.handle.as_ref().unwrap_or(&own.handle);
+        let mut failed = None;
+        for code in codes.split_whitespace() {
+            failed = failed.or(claim::save(app, code, handle, country).err());
+        }
+        if let Some(handle) = &self.handle {
+            under_way(app)?.iter().try_for_each(|known| claim::rename(app, known, handle))?;
+        }
+        Ok(failed)
     }
 }
 
@@ -89,15 +117,14 @@ fn under_way(app: &App) -> Result<Vec<Committee>, Failure> {
     let all = app.vault.read(Read::committees)?;
     let mut found = Vec::new();
     for known in all {
-        if matches!(Opening::of(&known)?, Some(Opening::Claim(_))) {
+        if matches!(Opening::of(&known)?, Some(Opening::Claim(claim)) if claim.is_under_way()) {
             found.push(known);
         }
     }
     Ok(found)
 }
 
-async fn go_on(app: &mut App, known: &Committee, brought: &mut Brought) -> Result<(), Failure> {
-    let _alone = relay::alone(app).await?;
+async fn ask(app: &mut App, known: &Committee, brought: &mut Brought) -> Result<(), Failure> {
     let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
     let opened = sync::open(app, &connection, known, brought).await;
     connection.close().await;

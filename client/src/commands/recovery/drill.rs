@@ -34,7 +34,7 @@ impl Drill {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
         let this = app.device.device_id();
-        let (no, drill, handle) = app.vault.read(|vault| {
+        let (no, spare, drill, handle) = app.vault.read(|vault| {
             let known = names::committee(vault, self.committee.as_deref())?;
             let helper = members::named(vault, known.no, std::slice::from_ref(&self.helper))?[0];
             let log = Log::load(vault, known.no)?;
@@ -45,7 +45,8 @@ impl Drill {
             let is_theirs = |id| roster.device(id).is_some_and(|device| device.member == helper);
             let drill = drills.into_iter().find(|drill| is_theirs(drill.helper));
             let handle = People::load(vault, known.no)?.member(helper);
-            Ok::<_, Failure>((known.no, drill.ok_or_else(|| no_drill(&handle))?, handle))
+            let drill = drill.ok_or_else(|| no_drill(&handle))?;
+            Ok::<_, Failure>((known.no, spare.device, drill, handle))
         })?;
         let code = match self.code {
             Some(code) => code,
@@ -66,7 +67,7 @@ impl Drill {
             ));
         }
         let now = app.clock.now();
-        app.vault.write(|vault| vault.pass_drill(no, drill.helper, now))?;
+        app.vault.write(|vault| vault.pass_drill(no, spare, drill.helper, now))?;
         let words = format!("The share of {handle} opens.");
         Ok(session.ui.result(&Passed { helper: handle, passed: true }, &words)?)
     }

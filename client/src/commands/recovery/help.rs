@@ -15,7 +15,7 @@ use crate::relay;
 use crate::ui::input;
 use crate::ui::time::{self, parse_duration};
 use crate::vault::committees::Committee;
-use crate::vault::invitations::{Invitation, JoinRequest};
+use crate::vault::invitations::{Invitation, InvitationState, JoinRequest};
 
 /// Helps a member who lost every device: you hold a share of the way back in.
 ///
@@ -146,8 +146,9 @@ async fn send(
     sent.map_err(|error| error.told(app, known))
 }
 
+/// One that was cancelled is answered no more, and they may have asked by another code since.
 fn for_help((kept, _): &(Invitation, JoinRequest)) -> bool {
-    matches!(For::of(kept), Ok(For::Recovery(_)))
+    matches!(For::of(kept), Ok(For::Recovery(_))) && kept.state == InvitationState::Open
 }
 
 fn owner_of(kept: &Invitation) -> Result<MemberNumber, Failure> {

@@ -61,7 +61,8 @@ impl Set {
         for warning in &made.warnings {
             session.ui.talk(&format!("! {warning}"));
         }
-        app.vault.write(|vault| vault.put_drills(known.no, made.spare, &made.drills))?;
+        app.vault
+            .write(|vault| vault.put_drills(known.no, made.before, made.spare, &made.drills))?;
         let outcome = decide::make_both(&mut app, known.no, made.intents, CHANGE_PATIENCE)?;
         // The end of a spare before it asks for another lock, though nobody has had it.
         let outcome = relocked(&mut app, known.no, outcome)?;
