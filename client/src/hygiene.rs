@@ -4,6 +4,7 @@
 use sealpost_protocol::checkpoint::Cosigner;
 use sealpost_protocol::committee::Committee as Fold;
 use sealpost_protocol::id::{DeviceId, Epoch, UnixMillis};
+use sealpost_protocol::roster::{Device, Standing};
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -25,6 +26,8 @@ const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 const LOCK_DAYS_MAX: u64 = 180;
 /// A relay that has not answered for longer may be gone; colleagues' news with it.
 const RELAY_DAYS_MAX: u64 = 7;
+/// Others who can help one back in: fewer share no spare.
+const HELPERS_MIN: usize = 2;
 
 /// Something to see to. In `--json` with these names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -278,6 +281,19 @@ impl Looker<'_> {
             None => recovery::ended_spare(self.vault, self.known.no, self.fold, own.member)?
                 .map(|spare| (spare, "has ended")),
         };
+        let in_hand =
+            |(id, _): &(DeviceId, &Device)| roster.is_active(*id) && !roster.is_spare(*id);
+        let only_one = roster.devices_of(own.member).filter(in_hand).count() == 1;
+        let helpers = roster.members().filter(|(_, one)| one.standing == Standing::Active).count();
+        if held.is_none() && useless.is_none() && only_one && helpers > HELPERS_MIN {
+            items.push(item(
+                "this is your only device, and you have no way back in should you lose it",
+                format!(
+                    "sealpost recovery set --helpers HANDLE HANDLE --threshold 2 --committee {}",
+                    self.reference()
+                ),
+            ));
+        }
         if let Some((spare, has)) = useless {
             let spare = names::device_ref(&spare);
             items.push(item(

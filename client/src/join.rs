@@ -354,11 +354,12 @@ fn take_back(
 ) -> Result<(), Failure> {
     app.vault.write(|vault| {
         let Some(earlier) = earlier else {
-            return Ok(match vault.committee_no(no)?.size.0 {
-                0 => vault.remove_unopened(no)?,
-                // It followed a claim, which had followed the log.
-                _ => vault.set_opening(no, &Opening::Claim(ClaimOpening::default()).to_json())?,
-            });
+            if vault.committee_no(no)?.size.0 == 0 {
+                return Ok(vault.remove_unopened(no)?);
+            }
+            // It came after a claim, which had followed the log.
+            let none = Opening::Claim(ClaimOpening::default()).to_json();
+            return Ok(vault.set_opening(no, &none)?);
         };
         vault.set_relay(no, &earlier.invitation()?.address.to_string())?;
         Ok(vault.set_opening(no, &Opening::Join(*earlier).to_json())?)

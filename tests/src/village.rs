@@ -24,11 +24,25 @@ impl Village {
     /// When a step fails.
     #[track_caller]
     pub fn of(programs: &Programs, relay: &Relay, people: &[(&str, &str, &str)]) -> Self {
+        Self::at(programs, relay, relay.address(), people)
+    }
+
+    /// As [`Village::of`], reaching the relay at another address: a proxy's.
+    ///
+    /// # Panics
+    /// When a step fails.
+    #[track_caller]
+    pub fn at(
+        programs: &Programs,
+        relay: &Relay,
+        address: &str,
+        people: &[(&str, &str, &str)],
+    ) -> Self {
         let home = |(handle, country, _): &(&str, &str, &str)| {
             ((*handle).to_owned(), Home::in_country(programs, handle, country))
         };
         let homes: Vec<(String, Home)> = people.iter().map(home).collect();
-        let committee = homes[0].1.found(relay.address(), &relay.permit(), "Harbour");
+        let committee = homes[0].1.found(address, &relay.permit(), "Harbour");
         let village = Self { committee, people: homes };
         for (handle, _, role) in &people[1..] {
             village.let_in(village.home(handle), role);

@@ -1,6 +1,9 @@
+use sealpost_protocol::id::MemberNumber;
+
 use super::*;
 use crate::changes::{Intent, PolicyParts, RoleName, Whom};
 use crate::clock::Clock;
+use crate::recovery::set::{Wish, make};
 use crate::village::{MemoryRelay, Person};
 
 fn lines(person: &Person) -> Vec<String> {
@@ -22,14 +25,25 @@ fn is_silent_on(person: &Person, words: &str) {
     assert!(!lines.iter().any(|line| line.contains(words)), "{words:?} in {lines:#?}");
 }
 
-/// isla and two others who coordinate, and baran; everybody vouches for what there is.
+/// isla and two others who coordinate, and baran; everybody vouches for what there is, and isla has a way
+/// back in.
 fn scene() -> (MemoryRelay, Person, [Person; 3]) {
     let mut relay = MemoryRelay::new(9);
-    let (mut isla, others) = crate::village::three_coordinators(&mut relay);
-    for other in &others {
+    let (mut isla, mut others) = crate::village::three_coordinators(&mut relay);
+    has_way_back(&mut isla, &mut relay);
+    for other in &mut others {
+        other.follows(&relay).expect("followed");
         vouch(&mut isla, other);
     }
     (relay, isla, others)
+}
+
+fn has_way_back(person: &mut Person, relay: &mut MemoryRelay) {
+    let helpers = vec![MemberNumber(2), MemberNumber(3)];
+    let wish = Wish { helpers, threshold: 2, same_country: true };
+    let made = make(&person.app, person.no, &wish).expect("made");
+    made.intents.iter().for_each(|intent| person.wants(intent));
+    person.sends_all(relay);
 }
 
 /// `by` is known to `person` to vouch for the whole log now.
@@ -52,6 +66,19 @@ fn mark(person: &Person, by: &Person) -> Cosigned {
 fn a_committee_in_good_order_has_an_empty_board() {
     let (_, isla, _) = scene();
     assert_eq!(lines(&isla), Vec::<String>::new());
+}
+
+#[test]
+fn who_has_one_device_and_no_way_back_in_is_told_once_there_are_helpers() {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let _baran = Person::joins("baran", &mut isla, &mut relay);
+    is_silent_on(&isla, "no way back in");
+    let _selin = Person::joins("selin", &mut isla, &mut relay);
+    let line = says(&isla, "no way back in");
+    assert!(line.contains("sealpost recovery set"), "{line}");
+    has_way_back(&mut isla, &mut relay);
+    is_silent_on(&isla, "no way back in");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 use sealpost_protocol::change::{Policy, Target};
-use sealpost_protocol::entry::UnverifiedEntry;
-use sealpost_protocol::id::UnixMillis;
+use sealpost_protocol::entry::{Kind, UnverifiedEntry};
+use sealpost_protocol::id::{Epoch, UnixMillis};
 use sealpost_protocol::recovery::combine;
 use sealpost_protocol::roster::Proposed;
+use sealpost_protocol::seal::{EpochKeys, open_grant};
 
 use super::set::{Made, Wish, make};
 use super::*;
@@ -102,6 +103,59 @@ fn fewer_helpers_than_it_takes_make_nothing_of_the_whole_log() {
     // Nothing but the third was missing.
     shares.extend(opened_by(&tomas));
     assert_eq!(combine(&shares).expect("enough").spare().device_id(), made.spare);
+}
+
+#[test]
+fn kept_shares_of_somebody_suspended_open_nothing_that_is_sealed_later() {
+    let mut relay = MemoryRelay::new(9);
+    let (mut isla, [olga, tomas, mut baran]) = three_coordinators(&mut relay);
+    let made = sends_spare(&mut baran, &mut relay, &wish(3));
+    isla.follows(&relay).expect("followed");
+    isla.wants(&Intent::Suspend { whom: Whom::from(Target::Member(MemberNumber(baran.number()))) });
+    isla.sends_all(&mut relay);
+    isla.writes("after it");
+    isla.sends_all(&mut relay);
+    // Two helpers keep their shares, whatever the log says, and have all that the relay has.
+    let entries: Vec<_> = relay
+        .entries
+        .iter()
+        .map(|bytes| UnverifiedEntry::decode(bytes).expect("an entry"))
+        .collect();
+    let changes = || entries.iter().filter_map(|entry| keys::change_of(entry.payload()));
+    let files = changes().filter_map(|change| match change {
+        Change::Recovery(recovery) => Some(recovery.shares),
+        _ => None,
+    });
+    let mut shares = Vec::new();
+    for share in files.flatten() {
+        for helper in [&olga, &tomas] {
+            shares.extend(open_share(&share.file, helper.app.device.hybrid()).ok());
+        }
+    }
+    let spare = combine(&shares).expect("enough of them").spare();
+    assert_eq!(spare.device_id(), made.spare);
+    let log = isla.log();
+    let roster = log.pulled().expect("pulled").roster();
+    assert_eq!(roster.epoch(), Epoch(2));
+    let recipient = |epoch| roster.lock_state(Epoch(epoch)).expect("made").recipient.clone();
+    let grants = changes().flat_map(|change| match change {
+        Change::Device(device) => vec![device.grant],
+        Change::Lock(lock) => lock.grants,
+        _ => Vec::new(),
+    });
+    let grants: Vec<_> = grants.collect();
+    let opens = |epoch| {
+        let opened = grants
+            .iter()
+            .find_map(|grant| open_grant(&grant.file, spare.hybrid(), &recipient(epoch)).ok());
+        opened.map(EpochKeys::new)
+    };
+    let first = opens(1).expect("it was let in under lock 1");
+    assert!(opens(2).is_none(), "nothing of lock 2 is sealed to it");
+    let sealed = entries.iter().filter(|entry| entry.header().kind == Kind::Record);
+    let payloads: Vec<_> = sealed.filter_map(UnverifiedEntry::payload).collect();
+    assert_eq!(payloads.len(), 1);
+    first.open_record(payloads[0]).map(drop).expect_err("it is under lock 2");
 }
 
 #[test]

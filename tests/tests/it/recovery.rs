@@ -1,6 +1,12 @@
 //! Every device is lost: the way back in by helpers' shares.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::sync::mpsc;
+
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use sealpost_tests::home::{Asking, Home};
+use sealpost_tests::proxy::{Direction, Proxy};
 use sealpost_tests::ran::Ran;
 use sealpost_tests::relay::Relay;
 use sealpost_tests::village::Village;
@@ -53,8 +59,8 @@ fn claim(home: &Home, code: &str) -> Ran {
 }
 
 /// One helper's part: a code, the claim on it, and who asks then.
-fn asks(helper: &Home, new: &Home) -> Asking {
-    let code = helper.run(&["recovery", "help", "baran"]).exits(0).field("code");
+fn asks(helper: &Home, owner: &str, new: &Home) -> Asking {
+    let code = helper.run(&["recovery", "help", owner]).exits(0).field("code");
     let _ = claim(new, &code).exits(0);
     helper.sync();
     let asking = helper.asking();
@@ -64,7 +70,11 @@ fn asks(helper: &Home, new: &Home) -> Asking {
 
 /// A helper's whole part.
 fn helps(helper: &Home, new: &Home) {
-    let asking = asks(helper, new);
+    helps_owner(helper, "baran", new);
+}
+
+fn helps_owner(helper: &Home, owner: &str, new: &Home) {
+    let asking = asks(helper, owner, new);
     let number = ["--safety-number", asking.safety_number.as_str()];
     let given = ["recovery", "help", asking.reference.as_str()];
     assert_eq!(helper.run(&[&given[..], &number].concat()).exits(0).field("state"), "given");
@@ -147,7 +157,7 @@ fn a_helper_gives_nothing_before_the_number_was_heard_and_a_drill_tells_that_sha
 
     let new = phone();
     // The first code went astray.
-    let _ = asks(olga, &new);
+    let _ = asks(olga, "baran", &new);
     let astray = olga.run(&["invite", "list"]).exits(0).json()[0]["ref"].clone();
     let _ = olga.run(&["invite", "cancel", astray.as_str().expect("a REF")]).exits(0);
     let code = olga.run(&["recovery", "help", "baran"]).exits(0).field("code");
@@ -280,4 +290,72 @@ fn where_the_policy_says_so_a_coordinator_sees_to_the_spare_and_to_the_device_th
     assert_eq!(read["record"]["sealed"]["lawyer_only"], "for Baran", "{read}");
     assert_eq!(states(&new), [ACTIVE, ENDED, ENDED]);
     let _ = new.record_new("note", &village.committee, &json!({ "text": "back again" }));
+}
+
+/// Runs a claim that is killed when so many datagrams have gone to the relay. Whether it was.
+fn killed_at(proxy: &Proxy, n: u64, new: &Home) -> bool {
+    let (tell, told) = mpsc::channel();
+    proxy.at(Direction::ToRelay, n, move || {
+        // The datagram may be there before this side knows whose it is.
+        if let Ok(victim) = told.recv() {
+            let _ = pidfd_send_signal::<OwnedFd>(victim, Signal::KILL);
+        }
+    });
+    let mut claiming = new.start(&["recovery", "claim"]);
+    claiming.feed(b"");
+    let victim = pidfd_open(claiming.pid(), PidfdFlags::empty()).expect("our child");
+    tell.send(victim).expect("the proxy waits");
+    let ran = claiming.finish();
+    proxy.forget_actions();
+    let killed = ran.status.signal() == Some(Signal::KILL.as_raw());
+    let _ = if killed { ran } else { ran.exits(0) };
+    killed
+}
+
+#[test]
+fn a_claim_of_a_sole_coordinator_that_is_killed_again_and_again_goes_on() {
+    const STEP: u64 = 4;
+    const KILLS_MAX: u64 = 60;
+    let relay = Relay::start(&programs());
+    let proxy = Proxy::start(relay.listens_at());
+    let people =
+        [("isla", "CH", "coordinator"), ("baran", "TR", "member"), ("selin", "DE", "member")];
+    let village = Village::at(&programs(), &relay, &relay.address_at(proxy.address()), &people);
+    let lost = village.home("isla");
+    let second = Home::in_country(&programs(), "isla", "CH");
+    add_device(lost, &second);
+    let _ = set(lost, &["baran", "selin"], "2").exits(0);
+    let new = Home::in_country(&programs(), "isla", "CH");
+    for helper in ["baran", "selin"] {
+        village.home(helper).sync();
+        helps_owner(village.home(helper), "isla", &new);
+    }
+    // Each life gets a little further than the one before.
+    let mut kills = 0;
+    while killed_at(&proxy, (kills + 2) * STEP, &new) {
+        kills += 1;
+        assert!(kills < KILLS_MAX, "it gets nowhere");
+    }
+    assert!(kills > 3, "{kills} kills met nothing unfinished");
+    new.sync();
+    assert_eq!(states(&new), [ACTIVE, ENDED, ENDED, ENDED]);
+    let shown = new.run(&["committee", "show", &village.committee]).exits(0).json();
+    assert_eq!(shown["lock_pending"], false, "{shown}");
+    for home in [lost, &second] {
+        let _ = home.run(&["sync"]).fails(5, "not-allowed");
+    }
+    let _ = new.record_new("note", &village.committee, &json!({ "text": "back again" }));
+    village.home("baran").sync();
+    assert_eq!(village.reads("baran"), ["back again"]);
+}
+
+/// Has `old` add `new`.
+fn add_device(old: &Home, new: &Home) {
+    let invited = old.run(&["device", "add"]).exits(0).json();
+    let _ = new.join(invited[0]["invitation"].as_str().expect("a text")).exits(0);
+    old.sync();
+    let asking = old.asking();
+    let number = asking[0].safety_number.as_str();
+    let _ = old.run(&["device", "add", &asking[0].reference, "--safety-number", number]).exits(0);
+    new.sync();
 }

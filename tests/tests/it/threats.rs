@@ -75,6 +75,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "a_spare_brings_its_owner_back_and_does_nothing_else",
             "fewer_helpers_than_it_takes_make_nothing_of_the_whole_log",
             "a_suspended_owners_spare_is_dead",
+            "kept_shares_of_somebody_suspended_open_nothing_that_is_sealed_later",
             "a_spare_ends_with_a_helper_and_the_shares_that_are_left_bring_nobody_back",
         ],
     ),

@@ -113,8 +113,8 @@ fn a_claim_can_be_left() {
     // Whoever cannot come back as they were comes in as somebody new.
     saves(&mut app, &first);
     let country = "TR".parse().expect("a country");
-    let joining = crate::join::Joining { invitation: &second, handle: "baran".into(), country };
-    let joins = crate::join::save_joining(&mut app, &joining).expect("saved");
+    let joining = join::Joining { invitation: &second, handle: "baran".into(), country };
+    let joins = join::save_joining(&mut app, &joining).expect("saved");
     assert!(matches!(Opening::of(&joins), Ok(Some(Opening::Join(_)))));
 }
 
