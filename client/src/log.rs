@@ -8,14 +8,16 @@
 //! Roots come first: nothing of an entry is looked at before the whole stretch is known to be what
 //! the relay signed for.
 
+use std::sync::Arc;
+
 use sealpost_protocol::address::RelayAddress;
 use sealpost_protocol::checkpoint::{Checkpoint, Origin, SignedCheckpoint, UnverifiedCheckpoint};
 use sealpost_protocol::committee::{AdmitError, Committee as Fold};
 use sealpost_protocol::entry::{Admitted, PeerEntryError, UnverifiedEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{LeafIndex, Term, TreeSize};
+use sealpost_protocol::sign::VerifyingKey;
 use sealpost_protocol::tree::{self, Frontier, MakeProofError};
-use sealpost_protocol::{codec, sign::VerifyingKey};
 
 use crate::error::{Failure, Kind as Error};
 use crate::lie::{Caught, FollowError, Lie};
@@ -27,7 +29,7 @@ use crate::vault::{Read, VaultError};
 pub struct Log {
     /// What the vault knows of the committee.
     pub known: Committee,
-    fold: Option<Fold>,
+    fold: Option<Arc<Fold>>,
     address: RelayAddress,
 }
 
@@ -81,10 +83,10 @@ impl Log {
         let position = vault.position(no)?;
         let fold = match &position {
             None => None,
-            Some(position) => match codec::decode(&position.fold, usize::MAX) {
-                Ok(fold) => Some(fold),
-                // Written by an older program, whose folds had another shape. The entries are there.
-                Err(_) => Some(fold_again(vault, no, position)?),
+            Some(position) => match vault.fold(no, position) {
+                Some(fold) => Some(fold),
+                // The entries are there.
+                None => Some(Arc::new(fold_again(vault, no, position)?)),
             },
         };
         let address = match &fold {
@@ -96,12 +98,12 @@ impl Log {
 
     /// The fold; none before the first pull.
     pub fn fold(&self) -> Option<&Fold> {
-        self.fold.as_ref()
+        self.fold.as_deref()
     }
 
     /// The fold, for what only a committee that was pulled can do.
     pub fn pulled(&self) -> Result<&Fold, Failure> {
-        self.fold.as_ref().ok_or_else(|| {
+        self.fold().ok_or_else(|| {
             Failure::new(Error::NotDelivered, "Nothing of this committee's log is here yet")
                 .next("sealpost sync")
         })
@@ -109,7 +111,7 @@ impl Log {
 
     /// How many entries are verified.
     pub fn size(&self) -> TreeSize {
-        self.fold.as_ref().map_or(TreeSize(0), Fold::size)
+        self.fold().map_or(TreeSize(0), Fold::size)
     }
 
     /// The home relay.
@@ -119,13 +121,13 @@ impl Log {
 
     /// The head, once there is one.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        let fold = self.fold.as_ref()?;
+        let fold = self.fold()?;
         Some(Checkpoint { origin: self.origin(), size: fold.size(), root: fold.root() })
     }
 
     /// What its checkpoints are about.
     pub fn origin(&self) -> Origin {
-        let term = self.fold.as_ref().map_or(Term(1), Fold::term);
+        let term = self.fold().map_or(Term(1), Fold::term);
         Origin { committee: self.known.id, term }
     }
 
@@ -157,7 +159,7 @@ impl Log {
         let decoded = decode_all(from, &pulled.entries)?;
         let nodes = self.check_roots(vault, &decoded, pulled, &note, marks)?;
         let nodes = Nodes { vault, no: self.known.no, first: tree::node_count(from), new: nodes };
-        let mut fold = self.fold.clone();
+        let mut fold = self.fold().cloned();
         let mut admitted = Vec::with_capacity(decoded.len());
         for (at, entry) in decoded.into_iter().enumerate() {
             let index = LeafIndex(from.0 + at as u64);
@@ -188,8 +190,7 @@ impl Log {
         note: &SignedCheckpoint,
         marks: &[Mark],
     ) -> Result<Vec<Hash>, FollowError> {
-        let mut tree =
-            self.fold.as_ref().map_or_else(Frontier::new, |fold| fold.frontier().clone());
+        let mut tree = self.fold().map_or_else(Frontier::new, |fold| fold.frontier().clone());
         let mut nodes = Vec::new();
         for mark in marks.iter().filter(|mark| mark.size <= tree.size()) {
             let root = self.root_at(vault, mark.size)?;
@@ -226,7 +227,7 @@ impl Log {
 
     /// The root at a verified size.
     pub fn root_at(&self, vault: &Read<'_>, size: TreeSize) -> Result<Hash, VaultError> {
-        if let Some(fold) = self.fold.as_ref().filter(|fold| fold.size() == size) {
+        if let Some(fold) = self.fold().filter(|fold| fold.size() == size) {
             return Ok(fold.root());
         }
         let nodes = Nodes { vault, no: self.known.no, first: u64::MAX, new: Vec::new() };

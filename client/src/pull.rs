@@ -286,6 +286,7 @@ fn store_position(vault: &Write<'_>, log: &Log, extension: &Extension) -> Result
         fold: codec::encode(&extension.fold),
     };
     vault.set_position(no, &position)?;
+    vault.remember_fold(no, &position, &extension.fold);
     vault.drop_ahead(no, size)?;
     let opening = matches!(log.known.standing, Standing::Founding | Standing::Joining);
     // A claim ends by itself: it follows the log before this device is in.

@@ -20,6 +20,7 @@ mod disk;
 pub mod drills;
 pub mod entries;
 pub mod evidence;
+mod folds;
 pub mod home;
 mod identity_file;
 pub mod invitations;
@@ -32,6 +33,7 @@ pub mod steps;
 mod sync_lock;
 
 pub use database::SCHEMA;
+use folds::Folds;
 pub use home::Home;
 pub use identity_file::{DEFAULT_WORK_FACTOR, SECRETS_BYTES, Secrets, WORK_FACTOR_MAX};
 pub use sync_lock::SyncLock;
@@ -40,6 +42,7 @@ pub use sync_lock::SyncLock;
 pub struct Vault {
     home: Home,
     connection: Connection,
+    folds: Folds,
 }
 
 /// Why a vault cannot be opened or used. None of them holds a secret.
@@ -150,7 +153,7 @@ impl Vault {
         let sealed = identity_file::seal(secrets, passphrase, work_factor)?;
         disk::write_synced(&home.unfinished_identity(), &sealed)?;
         let connection = database::create(&home.database(), &secrets.vault_key)?;
-        let mut vault = Self { home, connection };
+        let mut vault = Self { home, connection, folds: Folds::default() };
         vault.write(|write| write.set_own(own))?;
         disk::rename_synced(&vault.home.unfinished_identity(), &vault.home.identity())?;
         Ok(vault)
@@ -171,7 +174,7 @@ impl Vault {
     pub fn open_with(home: Home, secrets: &Secrets) -> Result<Self, VaultError> {
         home.must_hold_a_vault()?;
         let connection = database::open(&home.database(), &secrets.vault_key)?;
-        Ok(Self { home, connection })
+        Ok(Self { home, connection, folds: Folds::default() })
     }
 
     /// Seals this vault's secrets under another passphrase. They stay the same: an older copy of
@@ -232,7 +235,7 @@ impl Vault {
         work: impl FnOnce(&Read<'v>) -> Result<T, E>,
     ) -> Result<T, E> {
         let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred);
-        work(&Read { transaction: begun.map_err(VaultError::from)? })
+        work(&Read { transaction: begun.map_err(VaultError::from)?, folds: &self.folds })
     }
 
     /// Writes in one transaction. When `work` or the commit fails, nothing was written; when this
@@ -242,7 +245,8 @@ impl Vault {
         work: impl FnOnce(&Write<'v>) -> Result<T, E>,
     ) -> Result<T, E> {
         let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let write = Write(Read { transaction: begun.map_err(VaultError::from)? });
+        let transaction = begun.map_err(VaultError::from)?;
+        let write = Write(Read { transaction, folds: &self.folds });
         let value = work(&write)?;
         steps::fill(&write.0.transaction).map_err(VaultError::from)?;
         write.0.transaction.commit().map_err(VaultError::from)?;
@@ -253,6 +257,7 @@ impl Vault {
 /// A reading transaction. The modules below add what can be read.
 pub struct Read<'v> {
     transaction: Transaction<'v>,
+    folds: &'v Folds,
 }
 
 /// A writing transaction: reads too. The modules below add what can be written.
