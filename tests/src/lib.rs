@@ -15,6 +15,7 @@
 //!
 //! Longer campaigns of kills, power cuts and hostile strings are commands of their own: [`campaign`].
 
+pub mod agent;
 pub mod campaign;
 pub mod home;
 pub mod invented;

@@ -5,6 +5,7 @@
 use sealpost_tests::programs::Programs;
 
 mod agent;
+mod as_root;
 mod backups;
 mod cut_off;
 mod damage;
@@ -18,6 +19,7 @@ mod imports;
 mod invitations;
 mod journey;
 mod kills;
+mod leftovers;
 mod lies;
 mod lives;
 mod members;
