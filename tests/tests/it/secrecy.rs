@@ -6,13 +6,16 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use sealpost::kinds::{Class, Field, Kind, Type};
 use sealpost_protocol::frame::{self, PushRequest, Request};
 use sealpost_protocol::world::record_file;
+use sealpost_tests::agent::{self, Running};
 use sealpost_tests::home::Home;
 use sealpost_tests::invented::{Invented, login};
 use sealpost_tests::peer::{Manner, Peer};
+use sealpost_tests::process::Process;
 use sealpost_tests::proxy::{Direction, Proxy};
 use sealpost_tests::relay::{Options, Relay};
 use sealpost_tests::scan::{Found, Marker};
@@ -85,9 +88,10 @@ impl Markers {
     }
 }
 
-/// Everything two people can write, written: handles, the committee's name, every field of every
-/// kind, from a file whose name says it too; then a new lock, and a record under it.
-fn write_it_all(markers: &Markers, isla: &Home, baran: &Home, address: &str, permit: &str) {
+/// Everything people can write, written: handles, the committee's name, every field of every
+/// kind, from a file whose name says it too; then who is in and with which devices, and a new lock.
+fn write_it_all(markers: &Markers, people: &People, address: &str, permit: &str) {
+    let (isla, baran) = (&people.isla, &people.baran);
     let name = format!("Harbour {}", markers.text.text());
     let committee = isla.found(address, permit, &name);
     isla.let_in(&committee, baran);
@@ -114,6 +118,10 @@ fn write_it_all(markers: &Markers, isla: &Home, baran: &Home, address: &str, per
         isla.record_later(&kind.kind, &committee, &record);
     }
     change_it_all(isla, baran, &committee, &reader);
+    let note = json!({ "text": markers.text.text() });
+    add_and_retire(baran, &people.phone, &committee, &note);
+    isla.let_in(&committee, &people.olga);
+    lose_and_come_back(people, &committee, &note);
     let _ = isla.run(&["committee", "lock", &committee, "--yes"]).exits(0);
     isla.sync();
     baran.sync();
@@ -139,16 +147,91 @@ fn change_it_all(isla: &Home, baran: &Home, committee: &str, handle: &str) {
     let _ = isla.run(&["member", "exposure", handle]).exits(0);
 }
 
+/// A second device, from the first word to the last; a backup of the first one, and its vault unlocked.
+fn add_and_retire(laptop: &Home, phone: &Home, committee: &str, note: &Value) {
+    let invited = laptop.run(&["device", "add"]).exits(0).json();
+    let _ = phone.join(invited[0]["invitation"].as_str().expect("a text")).exits(0);
+    laptop.sync();
+    let asking = &laptop.asking()[0];
+    let number = ["--safety-number", &asking.safety_number];
+    let _ = laptop.run(&[&["device", "add", &asking.reference][..], &number].concat()).exits(0);
+    phone.sync();
+    let _ = phone.record_new("note", committee, note);
+    let backup = ["device", "backup", "--out", "backup.age", "--danger-work-factor", "1"];
+    for home in [laptop, phone] {
+        let _ = home.run(&backup).exits(0);
+        let agent = Running::unlock(home, &[]);
+        let mut synced = agent::without_passphrase(home, &["sync"]);
+        let _ = Process::spawn(&mut synced).finish().exits(0);
+        let _ = home.run(&["device", "show"]).exits(0);
+        let _ = home.run(&["lockup"]).exits(0);
+        agent.is_gone_within(Duration::ZERO);
+    }
+    let _ = laptop.run(&["device", "retire", &asking.reference, "--yes"]).exits(0);
+    let _ = phone.run(&["sync"]).exits(5);
+}
+
+/// Olga shares a spare between the two others, who drill it; then she loses her device and comes back.
+fn lose_and_come_back(people: &People, committee: &str, note: &Value) {
+    let People { isla, baran, olga, again, .. } = people;
+    let handle = |home: &Home| home.status()["handle"].as_str().expect("a handle").to_owned();
+    let helpers = [isla, baran];
+    let names = helpers.map(handle);
+    let set = ["recovery", "set", "--same-country", "--threshold", "2", "--helpers"];
+    let _ = olga.run(&[&set[..], &[&names[0], &names[1]]].concat()).exits(0);
+    let _ = olga.record_new("note", committee, note);
+    for (helper, name) in helpers.iter().zip(&names) {
+        helper.sync();
+        let shown = helper.run(&["recovery", "show"]).exits(0).json();
+        let code = shown[0]["drill_code"].as_str().expect("twenty digits");
+        let _ = olga.run(&["recovery", "drill", name, "--code", code]).exits(0);
+    }
+    for helper in helpers {
+        let code = helper.run(&["recovery", "help", &handle(olga)]).exits(0).field("code");
+        let _ = again.run_with(&["recovery", "claim"], code.as_bytes()).exits(0);
+        helper.sync();
+        let asking = &helper.asking()[0];
+        let number = ["--safety-number", &asking.safety_number];
+        let help = [&["recovery", "help", &asking.reference][..], &number].concat();
+        assert_eq!(helper.run(&help).exits(0).field("state"), "given");
+    }
+    let back = again.run_with(&["recovery", "claim"], b"").exits(0).json();
+    assert_eq!(back[0]["state"], "in");
+    let _ = olga.run(&["sync"]).exits(5);
+    assert!(!again.records().is_empty());
+}
+
 /// Whether a field, or one within it, is for named readers alone.
 fn strict(field: &Field) -> bool {
     field.class > Class::H1 || field.fields.iter().any(strict)
 }
 
-/// Two people whose handles are marked.
-fn people(markers: &Markers) -> (Home, Home) {
-    let programs = programs();
-    let handle = |name: &str| format!("{name}-{}", markers.text.text());
-    (Home::of(&programs, &handle("isla")), Home::of(&programs, &handle("baran")))
+/// People whose handles are marked, and their devices.
+struct People {
+    isla: Home,
+    baran: Home,
+    /// Baran's second device.
+    phone: Home,
+    olga: Home,
+    /// The device that Olga comes back on.
+    again: Home,
+}
+
+impl People {
+    fn of(markers: &Markers) -> Self {
+        let home = |name: &str| Home::of(&programs(), &format!("{name}-{}", markers.text.text()));
+        Self {
+            isla: home("isla"),
+            baran: home("baran"),
+            phone: home("baran"),
+            olga: home("olga"),
+            again: home("olga"),
+        }
+    }
+
+    fn homes(&self) -> [&Home; 5] {
+        [&self.isla, &self.baran, &self.phone, &self.olga, &self.again]
+    }
 }
 
 #[test]
@@ -160,9 +243,9 @@ fn nothing_written_is_in_datagrams_the_relays_folder_logs_metrics_or_a_home() {
     options.arguments = vec!["--metrics".to_owned(), metrics.to_string()];
     let mut relay = Relay::start_with(&programs, options);
     let proxy = Proxy::start(relay.listens_at());
-    let (isla, baran) = people(&markers);
+    let people = People::of(&markers);
     let address = relay.address_at(proxy.address());
-    write_it_all(&markers, &isla, &baran, &address, &relay.permit());
+    write_it_all(&markers, &people, &address, &relay.permit());
 
     let scraped = scrape(metrics);
     assert!(scraped.contains("sealpost_relay_"), "{scraped}");
@@ -176,7 +259,7 @@ fn nothing_written_is_in_datagrams_the_relays_folder_logs_metrics_or_a_home() {
     let bytes: Vec<&[u8]> = datagrams.iter().map(|datagram| &*datagram.bytes).collect();
     assert!(bytes.len() > 100, "{} datagrams", bytes.len());
     assert_eq!(markers.in_all("datagram", &bytes), []);
-    for home in [&isla, &baran] {
+    for home in people.homes() {
         assert_eq!(markers.in_folder(home.disk()), []);
     }
 }
@@ -185,8 +268,8 @@ fn nothing_written_is_in_datagrams_the_relays_folder_logs_metrics_or_a_home() {
 fn nothing_written_is_in_a_frame_inside_the_transports_encryption() {
     let markers = Markers::new();
     let relay = Tap::start();
-    let (isla, baran) = people(&markers);
-    write_it_all(&markers, &isla, &baran, relay.address(), &relay.permit());
+    let people = People::of(&markers);
+    write_it_all(&markers, &people, relay.address(), &relay.permit());
     let frames = relay.frames();
     let bytes: Vec<&[u8]> = frames.iter().map(|frame| &*frame.bytes).collect();
     assert!(bytes.len() > 50, "{} frames", bytes.len());
@@ -228,8 +311,9 @@ fn with_sealing_taken_out_the_search_finds_it_everywhere() {
     assert!(!markers.in_all("datagram", &bytes).is_empty(), "in the datagrams");
 
     // What a home would hold if what is shown were stored as it is shown.
-    let (isla, baran) = people(&markers);
-    write_it_all(&markers, &isla, &baran, relay.address(), &relay.permit());
+    let people = People::of(&markers);
+    write_it_all(&markers, &people, relay.address(), &relay.permit());
+    let (isla, baran) = (&people.isla, &people.baran);
     let reference = isla.records()[0]["ref"].as_str().expect("a ref").to_owned();
     isla.file("shown.json", isla.show(&reference).to_string().as_bytes());
     assert_eq!(markers.text.in_folder(isla.disk()).len(), 1, "in the home");
