@@ -3,10 +3,16 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use sealpost_protocol::frame::{self, Request};
+use sealpost_protocol::id::UnixMillis;
+use sealpost_relay::clock;
 use sealpost_tests::home::Home;
+use sealpost_tests::proxy::Direction;
 use sealpost_tests::scene::Scene;
-use serde_json::json;
+use sealpost_tests::tap::Tap;
+use serde_json::{Value, json};
 
 use crate::programs;
 
@@ -102,4 +108,117 @@ fn an_old_copy_of_a_vault_put_back_learns_what_it_wrote_and_forks_nothing() {
     assert_eq!(baran.show(&third.reference)["verified"], true);
     assert_eq!(evidence(&baran, &committee), 0);
     assert_eq!(evidence(&isla, &committee), 0);
+}
+
+/// A week, when it has passed.
+static PASSED: AtomicU64 = AtomicU64::new(0);
+
+fn a_week_may_pass() -> UnixMillis {
+    UnixMillis(clock::now().0 + PASSED.load(Ordering::SeqCst))
+}
+
+fn a_week_passes() {
+    PASSED.store(7 * 24 * 60 * 60 * 1000, Ordering::SeqCst);
+}
+
+/// What people wrote, as `home` reads it.
+fn texts(home: &Home) -> Vec<String> {
+    let text = |row: &Value| {
+        let shown = home.show(row["ref"].as_str().expect("a REF"));
+        shown["record"]["text"].as_str().expect("a note").to_owned()
+    };
+    let mut texts: Vec<String> = home.records().iter().map(text).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn a_vault_copied_back_after_a_week_says_so_catches_up_and_sends_nothing_twice() {
+    let relay = Tap::start_at(a_week_may_pass);
+    let people = [("isla", "CH"), ("baran", "TR"), ("mira", "DE")];
+    let [isla, baran, mira] = people.map(|(who, land)| Home::in_country(&programs(), who, land));
+    let committee = isla.found(relay.address(), &relay.permit(), "Harbour");
+    isla.let_in(&committee, &baran);
+    isla.let_in(&committee, &mira);
+    baran.sync();
+    // In the copy it waits to be sent; by the time that it is put back it was.
+    baran.record_later("note", &committee, &json!({ "text": "one" }));
+    let elsewhere = tempfile::tempdir().expect("the temporary folder is writable");
+    let backup = elsewhere.path().join("backup");
+    copy(&baran.vault(), &backup);
+
+    baran.sync();
+    let _ = isla.run(&["committee", "lock", &committee, "--yes"]).exits(0);
+    baran.sync();
+    baran.record_new("note", &committee, &json!({ "text": "two" }));
+    let _ = isla.run(&["member", "suspend", "mira", "--yes"]).exits(0);
+    baran.sync();
+    a_week_passes();
+    put_back(&backup, &baran.vault());
+    let lock = || {
+        let shown = baran.run(&["committee", "show", &committee]).exits(0).json();
+        (shown["epoch"].clone(), shown["lock_pending"].clone())
+    };
+    assert_eq!((lock().0, texts(&baran).len()), (json!(1), 1), "it knows nothing of it");
+    let _ = baran.run(&["sync"]).exits(0).says("put back from a backup");
+    assert_eq!(texts(&baran), ["one", "two"]);
+    // What was decided meanwhile holds for it: the locks, and who is in.
+    assert_eq!(lock(), (json!(3), json!(false)));
+    let again = baran.run(&["sync"]).exits(0);
+    assert!(!again.stderr_text().contains("put back"), "said once: {again:?}");
+    baran.record_new("note", &committee, &json!({ "text": "three" }));
+    isla.sync();
+    assert_eq!(texts(&isla), ["one", "three", "two"]);
+    let _ = mira.run(&["sync"]).fails(5, "not-allowed");
+    for home in [&isla, &baran] {
+        assert_eq!(evidence(home, &committee), 0);
+    }
+}
+
+/// What a relay was asked.
+fn asked(relay: &Tap) -> Vec<Request> {
+    let frames = relay.frames();
+    let asked = frames.iter().filter(|frame| frame.direction == Direction::ToRelay);
+    asked.map(|frame| frame::decode(&frame.bytes[4..]).expect("a request")).collect()
+}
+
+/// Whether a request holds what a device signed.
+fn signs(asked: &Request) -> bool {
+    matches!(asked, Request::Push(_) | Request::Cosign(_))
+}
+
+#[test]
+fn a_vault_copied_back_of_a_device_that_was_retired_meanwhile_signs_nothing() {
+    let relay = Tap::start();
+    let [laptop, phone] = ["CH", "CH"].map(|land| Home::in_country(&programs(), "isla", land));
+    let committee = laptop.found(relay.address(), &relay.permit(), "Harbour");
+    let invited = laptop.run(&["device", "add"]).exits(0).json();
+    let _ = phone.join(invited[0]["invitation"].as_str().expect("a text")).exits(0);
+    laptop.sync();
+    let asking = &laptop.asking()[0];
+    let number = ["--safety-number", &asking.safety_number];
+    let _ = laptop.run(&[&["device", "add", &asking.reference][..], &number].concat()).exits(0);
+    phone.sync();
+    phone.record_later("note", &committee, &json!({ "text": "one" }));
+    let elsewhere = tempfile::tempdir().expect("the temporary folder is writable");
+    let backup = elsewhere.path().join("backup");
+    copy(&phone.vault(), &backup);
+    phone.sync();
+    let _ = laptop.run(&["device", "retire", &asking.reference, "--yes"]).exits(0);
+    put_back(&backup, &phone.vault());
+
+    let size = || laptop.run(&["committee", "audit", &committee]).exits(0).json()["size"].clone();
+    let before = size();
+    assert!(asked(&relay).iter().any(signs), "so far they did");
+    relay.forget_frames();
+    let _ = phone.run(&["sync"]).fails(5, "not-allowed");
+    let note = json!({ "text": "two" });
+    let _ = phone.try_record_new("note", &committee, &note).fails(5, "not-allowed");
+    let _ = phone.run(&["sync"]).exits(5);
+    let asked = asked(&relay);
+    assert!(!asked.is_empty() && !asked.iter().any(signs), "{asked:?}");
+    laptop.sync();
+    assert_eq!(size(), before);
+    assert_eq!(texts(&laptop), ["one"]);
+    assert_eq!(evidence(&laptop, &committee), 0);
 }

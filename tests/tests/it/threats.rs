@@ -221,6 +221,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "looks into swap, core dumps, /proc, command lines and temporary files",
         &[
             "the_secrets_are_in_one_place_and_nowhere_after_lockup_and_expiry",
+            "a_crash_of_the_agent_leaves_no_core_dump",
             "others_on_the_machine_see_no_secret_and_no_name",
             "a_home_holds_four_files_for_its_owner_alone_and_nothing_is_left_beside_it",
             "the_database_syncs_every_commit_and_keeps_temporary_data_in_memory",
@@ -251,6 +252,8 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         &[
             "an_old_copy_of_a_vault_put_back_learns_what_it_wrote_and_forks_nothing",
             "a_vault_put_back_from_a_backup_goes_on_from_the_log_and_says_so",
+            "a_vault_copied_back_after_a_week_says_so_catches_up_and_sends_nothing_twice",
+            "a_vault_copied_back_of_a_device_that_was_retired_meanwhile_signs_nothing",
             "a_relay_restored_from_a_backup_is_caught_and_both_notes_are_kept",
         ],
     ),
