@@ -95,6 +95,74 @@ fn a_second_device_reads_all_writes_as_its_owner_and_neither_forks_the_others_ch
     assert!(this.len() == 1 && this[0]["last_contact"].is_string(), "{devices:?}");
 }
 
+/// When each of one's own devices last vouched for the log, this one first.
+fn last_contacts(home: &Home) -> Vec<Value> {
+    let mut devices = own_devices(home);
+    devices.sort_by_key(|one| one["this"] != true);
+    devices.iter().map(|one| one["last_contact"].clone()).collect()
+}
+
+#[test]
+fn two_devices_that_send_at_once_both_arrive_and_each_sees_when_the_other_was_there() {
+    let relay = Relay::start(&programs());
+    let village = village(&relay);
+    let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
+    let phone = Home::in_country(&programs(), "baran", "TR");
+    let _ = adds(laptop, &phone);
+    let contacts = last_contacts(laptop);
+    assert!(contacts.len() == 2 && contacts[1].is_null(), "it was not there yet: {contacts:?}");
+    phone.sync();
+    let homes = [laptop, &phone];
+    let mut all = Vec::new();
+    for round in ["one", "two", "three"] {
+        for (home, name) in homes.iter().zip(["laptop", "phone"]) {
+            let text = format!("{name} {round}");
+            writes_later(home, committee, &text);
+            all.push(text);
+        }
+        let syncing = homes.map(|home| home.start(&["sync"]));
+        for synced in syncing {
+            let synced = synced.finish().exits(0).json();
+            assert_eq!((&synced["sent"], &synced["unsent"]), (&json!(1), &json!(0)));
+        }
+    }
+    all.sort();
+    village.home("olga").sync();
+    assert_eq!(texts(village.home("olga")), all);
+    for home in homes {
+        home.sync();
+        assert_eq!(texts(home), all);
+        let contacts = last_contacts(home);
+        assert!(contacts.len() == 2 && contacts.iter().all(Value::is_string), "{contacts:?}");
+    }
+}
+
+#[test]
+fn removing_a_member_ends_every_device_for_good() {
+    let relay = Relay::start(&programs());
+    let village = village(&relay);
+    let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
+    let phone = Home::in_country(&programs(), "baran", "TR");
+    let _ = adds(laptop, &phone);
+    phone.sync();
+    writes_later(&phone, committee, "kept back");
+    village.home("isla").sync();
+    let _ = village.run("isla", &["member", "remove", "baran", "--yes"]).exits(0);
+    let shown = village.run("isla", &["committee", "show", committee]).exits(0).json();
+    assert_eq!((&shown["epoch"], &shown["lock_pending"]), (&json!(2), &json!(false)));
+    let _ = village.home("isla").record_new("note", committee, &json!({ "text": "without him" }));
+    for home in [laptop, &phone] {
+        let _ = home.run(&["sync"]).fails(5, "not-allowed");
+        // Nor does it bring another one in.
+        let _ = home.run(&["device", "add"]).exits(5);
+        assert!(!texts(home).contains(&"without him".to_owned()));
+    }
+    let again = village.run("isla", &["member", "restore", "baran"]).fails(1, "failed");
+    let _ = again.says("ended for good");
+    village.home("olga").sync();
+    assert_eq!(texts(village.home("olga")), ["without him"]);
+}
+
 #[test]
 fn suspending_a_member_suspends_every_device_and_restoring_brings_them_back() {
     let relay = Relay::start(&programs());
