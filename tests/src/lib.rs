@@ -17,6 +17,7 @@
 
 pub mod agent;
 pub mod campaign;
+pub mod helped;
 pub mod home;
 pub mod invented;
 pub mod journal;

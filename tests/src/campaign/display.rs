@@ -17,10 +17,10 @@ use sealpost_protocol::codec;
 use sealpost_protocol::seal::Label;
 use serde_json::{Value, json};
 
+use crate::helped::Helped;
 use crate::home::{Home, PASSPHRASE};
 use crate::programs::Programs;
 use crate::pty::Pty;
-use crate::scene::Scene;
 use crate::seed::Seeded;
 use crate::terminal::Terminal;
 
@@ -46,9 +46,9 @@ pub struct Told {
     pub amiss: Vec<String>,
 }
 
-/// A committee of two whose names and records are random strings.
+/// A committee whose names and records are random strings.
 pub struct Stage {
-    scene: Scene,
+    helped: Helped,
     random: Seeded,
     told: Told,
 }
@@ -59,8 +59,8 @@ impl Stage {
     /// # Panics
     /// When a step fails.
     pub fn new(programs: &Programs, seed: u64) -> Self {
-        let scene = Scene::new(programs);
-        Self { scene, random: Seeded::new(seed), told: Told::default() }
+        let helped = Helped::new(programs);
+        Self { helped, random: Seeded::new(seed), told: Told::default() }
     }
 
     /// Shows so many rounds of strings.
@@ -77,8 +77,23 @@ impl Stage {
                 self.told.amiss.extend(amiss);
             }
             self.commands();
+            self.news();
         }
         self.told
+    }
+
+    /// Names that come out of the log, told of by the sync that brings them, and by what follows.
+    fn news(&mut self) {
+        for sync in [&["sync"][..], &["--json", "sync"]] {
+            let names: [String; 5] = std::array::from_fn(|_| text(&mut self.random));
+            let [name, handles @ ..] = names.each_ref().map(String::as_str);
+            self.helped.everybody_is_called(name, handles);
+            let isla = &self.helped.scene.isla;
+            for arguments in [sync, &["recovery", "show"], &["committee", "audit"]] {
+                let harm = harm_by(&isla.command(arguments));
+                self.told.amiss.extend(harm.map(|harm| format!("{harm}, from {names:?}")));
+            }
+        }
     }
 
     /// Names, a record and an argument, by real commands.
@@ -87,7 +102,9 @@ impl Stage {
         let names = [text(random), text(random), text(random)];
         // No argument holds a NUL.
         let (argument, given) = (text(random).replace('\0', ""), json_text(random));
-        let (isla, committee) = (&self.scene.isla, self.scene.committee.as_str());
+        let scene = &self.helped.scene;
+        let (isla, committee) = (&scene.isla, scene.committee.as_str());
+        let owner = self.helped.owner.as_str();
         rename_all(isla, &names[0], &names[1..]);
         let new = ["record", "new", "note", "--later", "--committee", committee, "--from", "-"];
         let written = isla.run_with(&new, format!("{{\"text\":{given}}}").as_bytes());
@@ -95,8 +112,12 @@ impl Stage {
             Some(0) => written.field("ref"),
             _ => argument.clone(),
         };
-        let said = [&written.stdout[..], &written.stderr].concat();
-        let mut amiss: Vec<String> = Terminal::harm_in(&said).into_iter().collect();
+        let claim = ["recovery", "claim", "--handle", &argument];
+        let claimed = scene.baran.run_with(&claim, given.as_bytes());
+        let mut amiss = Vec::new();
+        for ran in [&written, &claimed] {
+            amiss.extend(Terminal::harm_in(&[&ran.stdout[..], &ran.stderr].concat()));
+        }
         for arguments in [
             &["status"][..],
             &["member", "list"],
@@ -104,6 +125,10 @@ impl Stage {
             &["record", "list"],
             &["record", "show", &reference],
             &["record", "show", &argument],
+            &["member", "exposure", owner],
+            &["recovery", "show"],
+            &["recovery", "help", owner],
+            &["recovery", "help", &argument],
         ] {
             for arguments in [arguments, &[&["--json"], arguments].concat()] {
                 amiss.extend(harm_by(&isla.command(arguments)));

@@ -8,6 +8,7 @@ use sealpost::ui::display::is_deceptive;
 use sealpost_protocol::entry::Kind;
 use sealpost_protocol::limits;
 use sealpost_tests::campaign::display::{Stage, rename_all};
+use sealpost_tests::helped::Helped;
 use sealpost_tests::home::Home;
 use sealpost_tests::pty::Pty;
 use sealpost_tests::relay::Relay;
@@ -195,6 +196,82 @@ fn names_in_a_hostile_label_move_no_terminal() {
     rename_all(&isla, &name, &all[..2]);
     both_look_harmless(&isla, &["record", "list"], 0);
     both_look_harmless(&isla, &["member", "suspend", "baran", "--yes"], 6);
+}
+
+#[test]
+fn names_out_of_the_log_among_helpers_in_an_exposure_and_in_news_move_no_terminal() {
+    let mut helped = Helped::new(&programs());
+    // Who wrote what a device holds is told in an exposure.
+    let note = json!({ "text": "Hearing on Monday." });
+    helped.olga.record_new("note", &helped.scene.committee, &note);
+    let (name, all) = (corpus().concat(), handles());
+    let owner = helped.owner.clone();
+    let shows = |helped: &Helped| {
+        let (isla, baran) = (&helped.scene.isla, &helped.scene.baran);
+        let help = ["--json", "recovery", "help", &owner];
+        [
+            (looks_harmless(&isla.command(&["sync"]), 0), "mallory"),
+            (looks_harmless(&baran.command(&["--json", "sync"]), 0), "mallory"),
+            (both_look_harmless(isla, &["member", "exposure", &owner], 0), "olga"),
+            (both_look_harmless(isla, &["recovery", "show"], 0), "baran"),
+            (both_look_harmless(baran, &["recovery", "show"], 0), "olga"),
+            (looks_harmless(&isla.command(&help), 0), "baran"),
+        ]
+    };
+    for four in all.chunks(4).step_by(3) {
+        let called = |at: usize| four.get(at).map_or("", String::as_str);
+        helped.everybody_is_called(&name, [0, 1, 2, 3].map(called));
+        shows(&helped);
+    }
+    // They are in what is shown.
+    let hidden = ["isla", "baran", "olga", "mallory"].map(|handle| format!("{handle}\u{202e}"));
+    helped.everybody_is_called(&name, hidden.each_ref().map(String::as_str));
+    for (shown, handle) in shows(&helped) {
+        let visible = ["<U+202E>", "\\u202e"].map(|mark| format!("{handle}{mark}"));
+        assert!(visible.iter().any(|name| shown.contains(name)), "{handle}: {shown}");
+    }
+}
+
+#[test]
+fn what_a_claim_is_told_comes_back_harmless() {
+    let helped = Helped::new(&programs());
+    let isla = &helped.scene.isla;
+    // A device that asks for a share calls itself what it likes.
+    let mut asked = handles();
+    asked.retain(|handle| !handle.chars().any(char::is_control));
+    for handle in asked.iter().step_by(6) {
+        let rogue = Rogue::ask(&helped.code(isla), handle);
+        both_look_harmless(isla, &["member", "list", "--asking"], 0);
+        let asking = rogue.among(&isla.asking()).reference.clone();
+        let wrong = ["recovery", "help", &asking, "--safety-number", "00000 00000 00000 00000"];
+        both_look_harmless(isla, &wrong, 7);
+    }
+
+    let new = Home::of(&programs(), "baran");
+    let claims = |arguments: &[&str], exit: i32| {
+        let mut at_terminal = new.unlocked_at_terminal(arguments);
+        at_terminal.expect("nothing to look for answers");
+        at_terminal.type_line("");
+        let (status, bytes) = at_terminal.finish_bytes();
+        assert_eq!(status.code(), Some(exit), "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(Terminal::harm_in(&bytes), None, "{}", String::from_utf8_lossy(&bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    for text in corpus().into_iter().filter(|text| !text.contains('\0')).step_by(6) {
+        for code in [text.as_bytes(), b""] {
+            let ran = new.run_with(&["recovery", "claim", &format!("--handle={text}")], code);
+            assert!(matches!(ran.code(), Some(2 | 6)), "{ran:?}");
+            let said = [&ran.stdout[..], &ran.stderr].concat();
+            assert_eq!(Terminal::harm_in(&said), None, "{ran:?}");
+        }
+    }
+    for helper in [isla, &helped.olga] {
+        helped.helps(helper, &new);
+    }
+    let other = claims(&["recovery", "claim", "--handle", "sel\u{202e}in\u{9b}2J"], 7);
+    assert!(other.contains("<U+202E>in<U+009B>2J"), "{other}");
+    claims(&["recovery", "claim", "--handle", "baran"], 0);
+    assert_eq!(new.run(&["recovery", "show"]).exits(0).json(), json!([]));
 }
 
 #[test]
