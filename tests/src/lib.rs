@@ -5,7 +5,7 @@
 //!   └ Pty (a person at a terminal; Terminal obeys it)     or Tap (a relay whose frames are seen,
 //! Peer (any client one can think of) ─────────────────────>          and which can be made to lie)
 //!   ├ Invented (a founder)   └ Rogue (a member who misbehaves)
-//! Scene (where most scenarios begin)   Scan (is this marker anywhere?)
+//! Scene (where most scenarios begin; Village and Helped are larger)   Scan (is this marker anywhere?)
 //! ```
 //!
 //! Every piece starts the real thing, waits for events and never for time to pass, and takes down
