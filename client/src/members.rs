@@ -91,7 +91,10 @@ pub fn named(
     let one = |typed: &String| {
         one(fold, label.as_ref(), typed).map_err(|failure| match failure.kind {
             Error::Usage => failure,
-            _ => failure.next(format!("Name a device by REF: {}", list_command(&log.known))),
+            _ => failure.next(format!(
+                "sealpost sync, if they came lately; else name a device by REF: {}",
+                list_command(&log.known)
+            )),
         })
     };
     typed.iter().map(one).collect()
