@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::process::{Command, Stdio};
 
 use sealpost::transport::{Connection, Deadlines};
@@ -23,6 +24,8 @@ use crate::RECORD_BYTES;
 const MEMBERS: usize = 100;
 /// Entries in one push: well below what a frame may hold.
 const BATCH: usize = 128;
+/// Records in one sync of the coordinator's: each must end before a test would say that it hangs.
+const SYNCED: usize = 10_000;
 
 /// A committee of a hundred with so many records, all of which the coordinator has read.
 pub(crate) struct Removal {
@@ -70,8 +73,12 @@ impl Removal {
             let some = (MEMBERS - 1 - removal.newcomers).min(limits::JOIN_REQUESTS_MAX);
             removal.admit(some);
         }
-        removal.write(records);
         removal.coordinator.sync();
+        let records = records as u64;
+        for from in (0..records).step_by(SYNCED) {
+            removal.write(from..records.min(from + SYNCED as u64));
+            removal.coordinator.sync();
+        }
         removal
     }
 
@@ -80,8 +87,8 @@ impl Removal {
         self.newcomers += count;
     }
 
-    /// Has the witness write so many records, each sealed and signed as it must be.
-    fn write(&mut self, records: usize) {
+    /// Has the witness write the records of these numbers, each sealed and signed as it must be.
+    fn write(&mut self, numbers: Range<u64>) {
         follow(&mut self.witness);
         let (keys, binding) = (self.witness.keys(), self.witness.binding());
         let (body, mut header) = (note(), self.witness.header(Kind::Record));
@@ -102,7 +109,7 @@ impl Removal {
         runtime.block_on(async {
             let opened = Connection::open(&address, login, Deadlines::default()).await;
             let line = opened.expect("the relay answers on loopback");
-            let numbers: Vec<u64> = (0..records as u64).collect();
+            let numbers: Vec<u64> = numbers.collect();
             for some in numbers.chunks(BATCH) {
                 let entries = some.iter().map(|number| sign(*number)).collect();
                 let push = PushRequest { committee: binding.committee, entries };
