@@ -391,8 +391,23 @@ async fn one(
     }
     listen(app, connection, known).await?;
     brought.add(push::send(app, connection, known.no).await?);
-    vouch(app, connection, known.no).await?;
     // Last: nothing of it may keep back what is to be sent.
+    match afterwards(app, connection, known).await {
+        // The log was followed and all is sent: the relay has answered for it.
+        Err(FollowError::Failed(failure)) if failure.kind == Error::Unreachable => {
+            brought.faults.push(failure.story());
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+async fn afterwards(
+    app: &mut App,
+    connection: &Connection,
+    known: &Committee,
+) -> Result<(), FollowError> {
+    vouch(app, connection, known.no).await?;
     invitations::fetch_asking(app, connection, known).await
 }
 
