@@ -13,28 +13,6 @@ use super::{VaultError, disk};
 /// The version of the tables, in `user_version`.
 pub const SCHEMA: u32 = 4;
 
-/// What versions 2 to 4 have more. Two commands may come to it at once.
-const FROM_EARLIER: &str = "BEGIN IMMEDIATE;
-    CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (committee, kind, leaf_index);
-    DROP INDEX IF EXISTS record_by_id;
-    CREATE INDEX record_by_id ON record (id);
-    CREATE INDEX IF NOT EXISTS record_unopened ON record (committee, epoch, leaf_index)
-        WHERE unopened IS NOT NULL;
-    CREATE TABLE IF NOT EXISTS broken_link (
-        committee INTEGER NOT NULL REFERENCES committee (no),
-        epoch INTEGER NOT NULL,
-        PRIMARY KEY (committee, epoch)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS drill (
-        committee INTEGER NOT NULL REFERENCES committee (no),
-        spare BLOB NOT NULL CHECK (length(spare) = 32),
-        helper BLOB NOT NULL CHECK (length(helper) = 32),
-        code TEXT NOT NULL,
-        passed_ms INTEGER,
-        PRIMARY KEY (committee, spare, helper)
-    ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 4; COMMIT;";
-
 /// How long a command waits for another one's transaction. Most take milliseconds; a sync that
 /// stores a long pull takes seconds, and whoever writes meanwhile must not lose what was typed.
 const BUSY_WAIT: Duration = Duration::from_secs(60);
@@ -47,12 +25,16 @@ pub(super) fn create(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     // Made here and not by SQLite, which would let the group read it.
     disk::touch(path)?;
     let connection = connect(path, key)?;
-    connection.execute_batch(concat!(
-        "BEGIN IMMEDIATE;",
-        include_str!("schema.sql"),
-        "PRAGMA user_version = 4; COMMIT;"
-    ))?;
+    make_tables(&connection, "")?;
     Ok(connection)
+}
+
+/// Makes the tables, or what of them an earlier version lacks, all at once. Two commands may come to it.
+fn make_tables(connection: &Connection, before: &str) -> Result<(), VaultError> {
+    let tables = include_str!("schema.sql");
+    let batch =
+        format!("BEGIN IMMEDIATE; {before} {tables} PRAGMA user_version = {SCHEMA}; COMMIT;");
+    Ok(connection.execute_batch(&batch)?)
 }
 
 /// Opens the database at `path`.
@@ -62,7 +44,9 @@ pub(super) fn open(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     match version {
         SCHEMA => Ok(connection),
         1..SCHEMA => {
-            connection.execute_batch(FROM_EARLIER)?;
+            // It had an index of that name over other columns.
+            let outdated = if version == 1 { "DROP INDEX IF EXISTS record_by_id;" } else { "" };
+            make_tables(&connection, outdated)?;
             Ok(connection)
         }
         0 => Err(VaultError::Damaged("vault.db is empty".to_owned())),

@@ -1,15 +1,15 @@
--- The tables of a vault, version 4. Ids and hashes are 32 raw bytes, times are milliseconds since
+-- The tables of a vault, version 4. Run over an earlier one it makes what is missing. Ids and hashes are 32 raw bytes, times are milliseconds since
 -- 1970 UTC, states are the words of the design.
 
 -- What this device says of itself. One row.
-CREATE TABLE own (
+CREATE TABLE IF NOT EXISTS own (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     handle TEXT NOT NULL,
     country TEXT NOT NULL,
     made_ms INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE committee (
+CREATE TABLE IF NOT EXISTS committee (
     no INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
     relay TEXT NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE committee (
 ) STRICT;
 
 -- Checkpoints the relay signed beyond the verified position: the log must still come to them.
-CREATE TABLE ahead (
+CREATE TABLE IF NOT EXISTS ahead (
     committee INTEGER NOT NULL REFERENCES committee (no),
     size INTEGER NOT NULL,
     note BLOB NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE ahead (
 ) STRICT, WITHOUT ROWID;
 
 -- Every verified entry, byte for byte.
-CREATE TABLE entry (
+CREATE TABLE IF NOT EXISTS entry (
     committee INTEGER NOT NULL REFERENCES committee (no),
     leaf_index INTEGER NOT NULL,
     leaf_hash BLOB NOT NULL CHECK (length(leaf_hash) = 32),
@@ -48,12 +48,12 @@ CREATE TABLE entry (
     bytes BLOB NOT NULL,
     PRIMARY KEY (committee, leaf_index)
 ) STRICT;
-CREATE UNIQUE INDEX entry_by_author ON entry (committee, author, author_seq);
+CREATE UNIQUE INDEX IF NOT EXISTS entry_by_author ON entry (committee, author, author_seq);
 -- The last roster entry, whatever number of records came since. Since version 2.
-CREATE INDEX entry_by_kind ON entry (committee, kind, leaf_index);
+CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (committee, kind, leaf_index);
 
 -- Complete nodes of the tree, in the order in which appending makes them.
-CREATE TABLE node (
+CREATE TABLE IF NOT EXISTS node (
     committee INTEGER NOT NULL REFERENCES committee (no),
     position INTEGER NOT NULL,
     hash BLOB NOT NULL CHECK (length(hash) = 32),
@@ -61,7 +61,7 @@ CREATE TABLE node (
 ) STRICT, WITHOUT ROWID;
 
 -- Epochs this device can open: the identity as text.
-CREATE TABLE epoch_secret (
+CREATE TABLE IF NOT EXISTS epoch_secret (
     committee INTEGER NOT NULL REFERENCES committee (no),
     epoch INTEGER NOT NULL,
     identity TEXT NOT NULL,
@@ -70,14 +70,14 @@ CREATE TABLE epoch_secret (
 
 -- Links that were found not to lead back from `epoch` to the one before, until one in the log does.
 -- Since version 3.
-CREATE TABLE broken_link (
+CREATE TABLE IF NOT EXISTS broken_link (
     committee INTEGER NOT NULL REFERENCES committee (no),
     epoch INTEGER NOT NULL,
     PRIMARY KEY (committee, epoch)
 ) STRICT, WITHOUT ROWID;
 
 -- What the relay has not accepted yet, in the order in which it was written.
-CREATE TABLE outbox (
+CREATE TABLE IF NOT EXISTS outbox (
     no INTEGER PRIMARY KEY AUTOINCREMENT,
     committee INTEGER NOT NULL REFERENCES committee (no),
     what TEXT NOT NULL CHECK (what IN ('record', 'roster')),
@@ -99,7 +99,7 @@ CREATE TABLE outbox (
 ) STRICT;
 
 -- The catalog: records as opened, or why they could not be.
-CREATE TABLE record (
+CREATE TABLE IF NOT EXISTS record (
     committee INTEGER NOT NULL REFERENCES committee (no),
     leaf_index INTEGER NOT NULL,
     id TEXT NOT NULL,
@@ -113,15 +113,15 @@ CREATE TABLE record (
     PRIMARY KEY (committee, leaf_index),
     CHECK ((json IS NULL) <> (unopened IS NULL))
 ) STRICT;
-CREATE INDEX record_by_ref ON record (ref);
+CREATE INDEX IF NOT EXISTS record_by_ref ON record (ref);
 -- By id alone since version 2: an id is looked for in all committees.
-CREATE INDEX record_by_id ON record (id);
+CREATE INDEX IF NOT EXISTS record_by_id ON record (id);
 -- What a lock that comes later may open. Since version 2.
-CREATE INDEX record_unopened ON record (committee, epoch, leaf_index)
+CREATE INDEX IF NOT EXISTS record_unopened ON record (committee, epoch, leaf_index)
     WHERE unopened IS NOT NULL;
 
 -- Invitations this device made.
-CREATE TABLE invitation (
+CREATE TABLE IF NOT EXISTS invitation (
     id BLOB PRIMARY KEY CHECK (length(id) = 32),
     committee INTEGER NOT NULL REFERENCES committee (no),
     text TEXT NOT NULL,
@@ -133,7 +133,7 @@ CREATE TABLE invitation (
 ) STRICT;
 
 -- What helpers with a share of a spare are to say in a drill. Since version 4.
-CREATE TABLE drill (
+CREATE TABLE IF NOT EXISTS drill (
     committee INTEGER NOT NULL REFERENCES committee (no),
     spare BLOB NOT NULL CHECK (length(spare) = 32),
     helper BLOB NOT NULL CHECK (length(helper) = 32),
@@ -143,7 +143,7 @@ CREATE TABLE drill (
 ) STRICT, WITHOUT ROWID;
 
 -- Join requests on them, as opened.
-CREATE TABLE join_request (
+CREATE TABLE IF NOT EXISTS join_request (
     device BLOB NOT NULL CHECK (length(device) = 32),
     invitation BLOB NOT NULL REFERENCES invitation (id),
     request BLOB NOT NULL,
@@ -155,7 +155,7 @@ CREATE TABLE join_request (
 ) STRICT;
 
 -- Who vouches for which size: the newest verified cosignature of each signer.
-CREATE TABLE cosignature (
+CREATE TABLE IF NOT EXISTS cosignature (
     committee INTEGER NOT NULL REFERENCES committee (no),
     signer TEXT NOT NULL,
     size INTEGER NOT NULL,
@@ -166,7 +166,7 @@ CREATE TABLE cosignature (
 ) STRICT, WITHOUT ROWID;
 
 -- What was refused and what contradicts what: kept for others to see.
-CREATE TABLE evidence (
+CREATE TABLE IF NOT EXISTS evidence (
     no INTEGER PRIMARY KEY,
     committee INTEGER NOT NULL REFERENCES committee (no),
     what TEXT NOT NULL,
