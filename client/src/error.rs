@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::agent::AgentError;
 use crate::kinds::{FieldErrors, UnknownKind};
+use crate::recovery;
 use crate::relay::AskError;
 use crate::transport::{PeerError, TransportError};
 use crate::ui::input::InputError;
@@ -333,9 +334,7 @@ impl From<PeerRecipientError> for Failure {
 
 impl From<LocalShareError> for Failure {
     fn from(error: LocalShareError) -> Self {
-        Self::new(Kind::Usage, error.to_string())
-            .safe("Nothing was changed.")
-            .next("sealpost recovery set --helpers HANDLE HANDLE HANDLE --threshold 2")
+        Self::new(Kind::Usage, error.to_string()).safe("Nothing was changed.").next(recovery::SET)
     }
 }
 

@@ -276,8 +276,7 @@ impl Looker<'_> {
         };
         let held = roster.spare_of(own.member).map(|spare| spare.device);
         let useless = match held {
-            Some(spare) if roster.is_active(spare) => None,
-            Some(spare) => Some((spare, "is suspended")),
+            Some(spare) => Some((spare, "is suspended")).filter(|_| !roster.is_active(spare)),
             None => recovery::ended_spare(self.vault, self.known.no, self.fold, own.member)?
                 .map(|spare| (spare, "has ended")),
         };
@@ -285,25 +284,18 @@ impl Looker<'_> {
             |(id, _): &(DeviceId, &Device)| roster.is_active(*id) && !roster.is_spare(*id);
         let only_one = roster.devices_of(own.member).filter(in_hand).count() == 1;
         let helpers = roster.members().filter(|(_, one)| one.standing == Standing::Active).count();
-        if held.is_none() && useless.is_none() && only_one && helpers > HELPERS_MIN {
-            items.push(item(
-                "this is your only device, and you have no way back in should you lose it",
-                format!(
-                    "sealpost recovery set --helpers HANDLE HANDLE --threshold 2 --committee {}",
-                    self.reference()
-                ),
-            ));
-        }
-        if let Some((spare, has)) = useless {
-            let spare = names::device_ref(&spare);
-            items.push(item(
-                format!("your spare {spare} {has}: should you lose every device, nobody can help"),
-                format!(
-                    "sealpost recovery set --helpers HANDLE HANDLE --threshold 2 --committee {}",
-                    self.reference()
-                ),
-            ));
-        }
+        let what = match (held, useless) {
+            (_, Some((spare, has))) => format!(
+                "your spare {} {has}: should you lose every device, nobody can help",
+                names::device_ref(&spare)
+            ),
+            (None, None) if only_one && helpers > HELPERS_MIN => {
+                "this is your only device, and you have no way back in should you lose it"
+                    .to_owned()
+            }
+            _ => return Ok(()),
+        };
+        items.push(item(what, format!("{} --committee {}", recovery::SET, self.reference())));
         Ok(())
     }
 

@@ -26,6 +26,9 @@ pub mod claim;
 pub mod help;
 pub mod set;
 
+/// The command that makes a way back in.
+pub const SET: &str = "sealpost recovery set --helpers HANDLE HANDLE HANDLE --threshold 2";
+
 /// A spare that this device's member owns or has a share of.
 #[derive(Debug)]
 pub struct Shared {

@@ -192,6 +192,24 @@ impl Home {
         self.run_with(&arguments, name.as_bytes())
     }
 
+    /// Adds `new` as a device of this home's person, in every committee: as the command shows it.
+    ///
+    /// # Panics
+    /// When a step before it fails.
+    #[track_caller]
+    pub fn adds(&self, new: &Self) -> Vec<Value> {
+        let invited = self.run(&["device", "add"]).exits(0).json();
+        let invited = invited.as_array().expect("one a committee");
+        let text = |one: &Value| one["invitation"].as_str().expect("a text").to_owned();
+        let texts: Vec<String> = invited.iter().map(text).collect();
+        let _ = new.join(&texts.join("\n")).exits(0);
+        self.sync();
+        let asking = self.asking();
+        let (device, number) = (&asking[0].reference, &asking[0].safety_number);
+        let added = self.run(&["device", "add", device, "--safety-number", number]);
+        added.json().as_array().expect("one a committee").clone()
+    }
+
     /// An invitation to a committee.
     ///
     /// # Panics

@@ -89,7 +89,7 @@ async fn act_on(
     brought.add(push::send(app, connection, known.no).await?);
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     if log.pulled()?.roster().is_active(new.id) {
-        save_new(app, known.no, vec![Intent::Retire { device: spare.to_string() }])?;
+        save_new(app, known.no, vec![end_of(spare)])?;
         brought.add(push::send(app, connection, known.no).await?);
     }
     Ok(())
@@ -108,22 +108,19 @@ fn first_acts(
         return Err(no_spare(known));
     };
     must_be(&log.known, owner.member, new.handle)?;
-    let mut wanted = ends(roster, owner.member, &[new.id, spare]);
+    let mut older = older_than(roster, owner.member, &[new.id, spare]);
     // Whoever has an older one could end the new one by it: the older first. But the last coordinator is
     // never without a device that somebody has.
     let coordinators = roster.active_coordinators();
     let is_last = coordinators.len() == 1 && coordinators.contains(&owner.member);
-    let is_active = |intent: &Intent| match intent {
-        Intent::Retire { device } => device.parse().is_ok_and(|device| roster.is_active(device)),
-        _ => false,
-    };
-    let kept = wanted.iter().position(|intent| is_last && is_active(intent));
-    let kept = kept.map(|at| wanted.remove(at));
+    let kept = older.iter().position(|device| is_last && roster.is_active(*device));
+    let kept = kept.map(|at| older.remove(at));
+    let mut wanted: Vec<Intent> = older.into_iter().map(end_of).collect();
     let waits = proposals::of_device(roster, new.id, app.clock.now()).is_some();
     if roster.device(new.id).is_none() && !waits {
         wanted.push(Intent::Device { card: new.card.clone() });
     }
-    wanted.extend(kept);
+    wanted.extend(kept.map(end_of));
     Ok(wanted)
 }
 
@@ -143,14 +140,15 @@ fn must_be(known: &Committee, owner: MemberNumber, handle: &str) -> Result<(), F
         .next("If that is you: sealpost recovery claim --handle NAME. If not, tell a coordinator."))
 }
 
-/// The end of each device of a member but these.
-pub(super) fn ends(roster: &Roster, member: MemberNumber, but: &[DeviceId]) -> Vec<Intent> {
-    let lasts = |id: DeviceId| !matches!(roster.standing_of(id), Some(Standing::Ended(_)));
+/// The devices of a member that have not ended, but these.
+pub(super) fn older_than(roster: &Roster, member: MemberNumber, but: &[DeviceId]) -> Vec<DeviceId> {
+    let lasts = |id: &DeviceId| !matches!(roster.standing_of(*id), Some(Standing::Ended(_)));
     let others = roster.devices_of(member).map(|(id, _)| id);
-    others
-        .filter(|id| !but.contains(id) && lasts(*id))
-        .map(|id| Intent::Retire { device: id.to_string() })
-        .collect()
+    others.filter(|id| !but.contains(id) && lasts(id)).collect()
+}
+
+pub(super) fn end_of(device: DeviceId) -> Intent {
+    Intent::Retire { device: device.to_string() }
 }
 
 /// Saves what is not saved yet.

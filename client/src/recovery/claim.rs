@@ -396,7 +396,8 @@ async fn finish(
     })?;
     let before = roster(app)?;
     let member = before.device(own).ok_or_else(|| act::no_spare(known))?.member;
-    act::save_new(app, known.no, act::ends(&before, member, &[own]))?;
+    let older = act::older_than(&before, member, &[own]);
+    act::save_new(app, known.no, older.into_iter().map(act::end_of).collect())?;
     brought.add(push::send(app, connection, known.no).await?);
     let after = roster(app)?;
     if after.lock_pending() && after.role_of(own) != Some(Role::Coordinator) {
@@ -404,7 +405,7 @@ async fn finish(
         brought.add(push::send(app, connection, known.no).await?);
     }
     let after = roster(app)?;
-    let left = act::ends(&after, member, &[own]).len();
+    let left = act::older_than(&after, member, &[own]).len();
     if left > 0 || after.lock_pending() {
         return Err(unfinished(left).into());
     }

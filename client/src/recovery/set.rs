@@ -131,7 +131,7 @@ fn check_numbers(own: Option<MemberNumber>, wish: &Wish) -> Result<(), Failure> 
         return Err(usage(format!(
             "{threshold} of {count} helpers: it takes at least {SHARES_MIN}, of at most {SHARES_MAX}"
         ))
-        .next("sealpost recovery set --helpers HANDLE HANDLE HANDLE --threshold 2"));
+        .next(super::SET));
     }
     Ok(())
 }

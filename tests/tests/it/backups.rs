@@ -192,19 +192,15 @@ fn a_vault_copied_back_of_a_device_that_was_retired_meanwhile_signs_nothing() {
     let relay = Tap::start();
     let [laptop, phone] = ["CH", "CH"].map(|land| Home::in_country(&programs(), "isla", land));
     let committee = laptop.found(relay.address(), &relay.permit(), "Harbour");
-    let invited = laptop.run(&["device", "add"]).exits(0).json();
-    let _ = phone.join(invited[0]["invitation"].as_str().expect("a text")).exits(0);
-    laptop.sync();
-    let asking = &laptop.asking()[0];
-    let number = ["--safety-number", &asking.safety_number];
-    let _ = laptop.run(&[&["device", "add", &asking.reference][..], &number].concat()).exits(0);
+    let added = laptop.adds(&phone);
+    let gone = added[0]["ref"].as_str().expect("a REF");
     phone.sync();
     phone.record_later("note", &committee, &json!({ "text": "one" }));
     let elsewhere = tempfile::tempdir().expect("the temporary folder is writable");
     let backup = elsewhere.path().join("backup");
     copy(&phone.vault(), &backup);
     phone.sync();
-    let _ = laptop.run(&["device", "retire", &asking.reference, "--yes"]).exits(0);
+    let _ = laptop.run(&["device", "retire", gone, "--yes"]).exits(0);
     put_back(&backup, &phone.vault());
 
     let size = || laptop.run(&["committee", "audit", &committee]).exits(0).json()["size"].clone();

@@ -16,23 +16,6 @@ fn village(relay: &Relay) -> Village {
     Village::of(&programs(), relay, &people)
 }
 
-/// Has `old` add `new`, and says what that came to in each committee.
-fn adds(old: &Home, new: &Home) -> Vec<Value> {
-    let invited = old.run(&["device", "add"]).exits(0).json();
-    let lines: Vec<&str> = invited
-        .as_array()
-        .expect("one a committee")
-        .iter()
-        .map(|one| one["invitation"].as_str().expect("a text"))
-        .collect();
-    let _ = new.join(&lines.join("\n")).exits(0);
-    old.sync();
-    let asking = old.asking();
-    let (device, number) = (&asking[0].reference, &asking[0].safety_number);
-    let added = old.run(&["device", "add", device, "--safety-number", number]);
-    added.json().as_array().expect("one a committee").clone()
-}
-
 fn writes_later(home: &Home, committee: &str, text: &str) {
     let arguments = [FAR, &[committee]].concat();
     let _ = home.run_with(&arguments, json!({ "text": text }).to_string().as_bytes()).exits(0);
@@ -65,7 +48,7 @@ fn a_second_device_reads_all_writes_as_its_owner_and_neither_forks_the_others_ch
     let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
     let _ = laptop.record_new("note", committee, &json!({ "text": "before" }));
     let phone = Home::in_country(&programs(), "baran", "TR");
-    assert_eq!(adds(laptop, &phone)[0]["state"], "done");
+    assert_eq!(laptop.adds(&phone)[0]["state"], "done");
     phone.sync();
     assert_eq!(texts(&phone), ["before"]);
     // Both write without a network, then one after the other finds it.
@@ -108,7 +91,7 @@ fn two_devices_that_send_at_once_both_arrive_and_each_sees_when_the_other_was_th
     let village = village(&relay);
     let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let _ = adds(laptop, &phone);
+    let _ = laptop.adds(&phone);
     let contacts = last_contacts(laptop);
     assert!(contacts.len() == 2 && contacts[1].is_null(), "it was not there yet: {contacts:?}");
     phone.sync();
@@ -143,7 +126,7 @@ fn removing_a_member_ends_every_device_for_good() {
     let village = village(&relay);
     let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let _ = adds(laptop, &phone);
+    let _ = laptop.adds(&phone);
     phone.sync();
     writes_later(&phone, committee, "kept back");
     village.home("isla").sync();
@@ -169,7 +152,7 @@ fn suspending_a_member_suspends_every_device_and_restoring_brings_them_back() {
     let village = village(&relay);
     let laptop = village.home("baran");
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let _ = adds(laptop, &phone);
+    let _ = laptop.adds(&phone);
     phone.sync();
     village.home("isla").sync();
     let _ = village.run("isla", &["member", "suspend", "baran", "--yes"]).exits(0);
@@ -190,7 +173,7 @@ fn a_retired_device_is_refused_and_opens_nothing_sealed_later() {
     let village = village(&relay);
     let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let _ = adds(laptop, &phone);
+    let _ = laptop.adds(&phone);
     phone.sync();
     let gone = reference(&phone);
     // Nobody retires another's.
@@ -217,7 +200,7 @@ fn a_device_that_retires_itself_leaves_the_lock_to_the_others() {
     let village = village(&relay);
     let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let _ = adds(laptop, &phone);
+    let _ = laptop.adds(&phone);
     phone.sync();
     let _ = phone.run(&["device", "retire", "--yes"]).exits(0);
     let _ = phone.run(&["sync"]).fails(5, "not-allowed");
@@ -234,7 +217,7 @@ fn a_device_is_added_while_a_lock_is_due_and_the_lock_is_changed_with_it() {
     let village = village(&relay);
     let (committee, laptop) = (village.committee.as_str(), village.home("baran"));
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let _ = adds(laptop, &phone);
+    let _ = laptop.adds(&phone);
     phone.sync();
     // No coordinator is there to change the lock after it.
     let _ = phone.run(&["device", "retire", "--yes"]).exits(0);
@@ -245,7 +228,7 @@ fn a_device_is_added_while_a_lock_is_due_and_the_lock_is_changed_with_it() {
     };
     assert_eq!(lock(laptop), (json!(1), json!(true)));
     let tablet = Home::in_country(&programs(), "baran", "TR");
-    assert_eq!(adds(laptop, &tablet)[0]["state"], "done");
+    assert_eq!(laptop.adds(&tablet)[0]["state"], "done");
     assert_eq!(lock(laptop), (json!(2), json!(false)));
     tablet.sync();
     let _ = tablet.record_new("note", committee, &json!({ "text": "from the tablet" }));
@@ -262,7 +245,7 @@ fn where_the_policy_says_so_a_coordinator_sees_to_a_further_device() {
     let laptop = village.home("baran");
     laptop.sync();
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let added = adds(laptop, &phone);
+    let added = laptop.adds(&phone);
     assert_eq!(added[0]["state"], "waiting");
     phone.sync();
     assert_eq!(phone.records().len(), 0);
@@ -281,7 +264,7 @@ fn one_voice_call_adds_a_device_in_every_committee() {
     let laptop = village.home("baran");
     let second = laptop.found(relay.address(), &relay.permit(), "Two lawyers");
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let added = adds(laptop, &phone);
+    let added = laptop.adds(&phone);
     assert_eq!(added.len(), 2, "{added:?}");
     phone.sync();
     for committee in [village.committee.as_str(), second.as_str()] {
@@ -296,7 +279,7 @@ fn what_fails_in_one_committee_stops_a_device_in_no_other() {
     let laptop = village.home("baran");
     let second = laptop.found(relay.address(), &relay.permit(), "Two lawyers");
     let phone = Home::in_country(&programs(), "baran", "TR");
-    let _ = adds(laptop, &phone);
+    let _ = laptop.adds(&phone);
     phone.sync();
     // In the second one the laptop would leave nobody who can change the roster.
     let alone = phone.run(&["device", "retire", "--yes"]).exits(0).json();

@@ -73,6 +73,16 @@ fn helps(helper: &Home, new: &Home) {
     helps_owner(helper, "baran", new);
 }
 
+/// Baran shares a spare, loses all, and two of the three help: what it takes, before he goes on.
+fn two_help(village: &Village) -> Home {
+    shares(village);
+    let new = phone();
+    for helper in ["selin", "olga"] {
+        helps(village.home(helper), &new);
+    }
+    new
+}
+
 fn helps_owner(helper: &Home, owner: &str, new: &Home) {
     let asking = asks(helper, owner, new);
     let number = ["--safety-number", asking.safety_number.as_str()];
@@ -199,11 +209,7 @@ fn helpers_are_in_two_countries_unless_it_cannot_be() {
 fn a_suspended_owners_spare_is_dead() {
     let relay = Relay::start(&programs());
     let village = village(&relay);
-    shares(&village);
-    let new = phone();
-    for helper in ["selin", "olga"] {
-        helps(village.home(helper), &new);
-    }
+    let new = two_help(&village);
     let _ = village.run("isla", &["member", "suspend", "baran", "--yes"]).exits(0);
     let dead = claim(&new, "").fails(5, "not-allowed").failure();
     assert!(dead["what"].as_str().expect("words").contains("Your spare was stopped"), "{dead}");
@@ -220,11 +226,7 @@ fn a_suspended_owners_spare_is_dead() {
 fn a_spare_ends_with_a_helper_and_the_shares_that_are_left_bring_nobody_back() {
     let relay = Relay::start(&programs());
     let village = village(&relay);
-    shares(&village);
-    let new = phone();
-    for helper in ["selin", "olga"] {
-        helps(village.home(helper), &new);
-    }
+    let new = two_help(&village);
     let _ = village.run("isla", &["member", "suspend", "selin", "--yes"]).exits(0);
     let _ = claim(&new, "").fails(5, "not-allowed").says("Your spare was stopped");
     // Nor once she is back: what was given cannot be taken back, so it ended for good.
@@ -323,7 +325,8 @@ fn a_claim_of_a_sole_coordinator_that_is_killed_again_and_again_goes_on() {
     let village = Village::at(&programs(), &relay, &relay.address_at(proxy.address()), &people);
     let lost = village.home("isla");
     let second = Home::in_country(&programs(), "isla", "CH");
-    add_device(lost, &second);
+    let _ = lost.adds(&second);
+    second.sync();
     let _ = set(lost, &["baran", "selin"], "2").exits(0);
     let new = Home::in_country(&programs(), "isla", "CH");
     for helper in ["baran", "selin"] {
@@ -347,15 +350,4 @@ fn a_claim_of_a_sole_coordinator_that_is_killed_again_and_again_goes_on() {
     let _ = new.record_new("note", &village.committee, &json!({ "text": "back again" }));
     village.home("baran").sync();
     assert_eq!(village.reads("baran"), ["back again"]);
-}
-
-/// Has `old` add `new`.
-fn add_device(old: &Home, new: &Home) {
-    let invited = old.run(&["device", "add"]).exits(0).json();
-    let _ = new.join(invited[0]["invitation"].as_str().expect("a text")).exits(0);
-    old.sync();
-    let asking = old.asking();
-    let number = asking[0].safety_number.as_str();
-    let _ = old.run(&["device", "add", &asking[0].reference, "--safety-number", number]).exits(0);
-    new.sync();
 }

@@ -149,12 +149,8 @@ fn change_it_all(isla: &Home, baran: &Home, committee: &str, handle: &str) {
 
 /// A second device, from the first word to the last; a backup of the first one, and its vault unlocked.
 fn add_and_retire(laptop: &Home, phone: &Home, committee: &str, note: &Value) {
-    let invited = laptop.run(&["device", "add"]).exits(0).json();
-    let _ = phone.join(invited[0]["invitation"].as_str().expect("a text")).exits(0);
-    laptop.sync();
-    let asking = &laptop.asking()[0];
-    let number = ["--safety-number", &asking.safety_number];
-    let _ = laptop.run(&[&["device", "add", &asking.reference][..], &number].concat()).exits(0);
+    let added = laptop.adds(phone);
+    let gone = added[0]["ref"].as_str().expect("a REF");
     phone.sync();
     let _ = phone.record_new("note", committee, note);
     let backup = ["device", "backup", "--out", "backup.age", "--danger-work-factor", "1"];
@@ -167,7 +163,7 @@ fn add_and_retire(laptop: &Home, phone: &Home, committee: &str, note: &Value) {
         let _ = home.run(&["lockup"]).exits(0);
         agent.is_gone_within(Duration::ZERO);
     }
-    let _ = laptop.run(&["device", "retire", &asking.reference, "--yes"]).exits(0);
+    let _ = laptop.run(&["device", "retire", gone, "--yes"]).exits(0);
     let _ = phone.run(&["sync"]).exits(5);
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Failure, Kind};
 use crate::join::{self, Opening};
 use crate::names;
 use crate::pull::Brought;
-use crate::recovery::claim;
+use crate::recovery::{self, claim};
 use crate::relay;
 use crate::sync;
 use crate::ui::input::{self, TextSource};
@@ -169,7 +169,7 @@ fn tell(session: &mut Session, rows: &[Claimed]) -> Result<(), Failure> {
     let words: Vec<String> = rows.iter().map(Claimed::words).collect();
     session.ui.result(&rows, &words.join("\n"))?;
     if rows.iter().any(|row| row.state == "in") {
-        session.ui.talk("Make a new way back in: sealpost recovery set --helpers HANDLE HANDLE HANDLE --threshold 2");
+        session.ui.talk(&format!("Make a new way back in: {}", recovery::SET));
     } else if !rows.is_empty() {
         session
             .ui

@@ -7,6 +7,7 @@ use crate::error::{Failure, Kind};
 use crate::log::Log;
 use crate::members;
 use crate::names::{self, People};
+use crate::recovery::SET;
 use crate::ui::{digits, input};
 
 /// Holds the code that a helper reads out against yours: the same, and their share opens.
@@ -61,10 +62,7 @@ impl Drill {
                 format!("That is not the code of {handle}"),
             )
             .safe("Your way back in is as it was.")
-            .next(
-                "Hear it again. If it still differs, their share is of no use: sealpost recovery \
-                     set --helpers HANDLE HANDLE HANDLE --threshold 2",
-            ));
+            .next(format!("Hear it again. If it still differs, their share is of no use: {SET}")));
         }
         let now = app.clock.now();
         app.vault.write(|vault| vault.pass_drill(no, spare, drill.helper, now))?;
@@ -74,8 +72,7 @@ impl Drill {
 }
 
 fn no_spare() -> Failure {
-    Failure::new(Kind::NotFound, "You have no way back in")
-        .next("sealpost recovery set --helpers HANDLE HANDLE HANDLE --threshold 2")
+    Failure::new(Kind::NotFound, "You have no way back in").next(SET)
 }
 
 fn no_drill(handle: &str) -> Failure {

@@ -64,10 +64,8 @@ impl Show {
                 .talk("Read the code to the owner when they call: it tells that your share opens.");
         }
         for known in without {
-            session.ui.talk(&format!(
-                "You have no way back into {known}: sealpost recovery set --helpers HANDLE HANDLE HANDLE \
-                 --threshold 2 --committee {known}",
-            ));
+            let set = format!("{} --committee {known}", recovery::SET);
+            session.ui.talk(&format!("You have no way back into {known}: {set}"));
         }
         Ok(())
     }
