@@ -35,7 +35,7 @@ use crate::{random, vault};
 /// Twelve words.
 const PASSPHRASE_BYTES: usize = 16;
 /// Below this all backups are of one length.
-const SMALLEST_BYTES: usize = 64 * 1024;
+const SMALLEST_BYTES: u64 = 64 * 1024;
 /// The meaning of the content.
 const VERSION: u32 = 1;
 
@@ -163,13 +163,13 @@ fn words() -> Result<SecretString, VaultError> {
 /// Counts what is written, because the length is padded in the end.
 struct Counting<W> {
     inside: W,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl<W: Write> Write for Counting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inside.write(bytes)?;
-        self.bytes += written;
+        self.bytes += written as u64;
         Ok(written)
     }
 
@@ -187,7 +187,7 @@ fn seal(content: &Content, passphrase: &SecretString, work_factor: u8) -> io::Re
     let mut writer = Counting { inside: encryptor.wrap_output(&mut sealed)?, bytes: 0 };
     json::write_pretty(&mut writer, content)?;
     let padded = padme(writer.bytes.max(SMALLEST_BYTES));
-    let mut padding = io::repeat(b' ').take((padded - writer.bytes) as u64);
+    let mut padding = io::repeat(b' ').take(padded - writer.bytes);
     io::copy(&mut padding, &mut writer)?;
     writer.inside.finish()?;
     Ok(sealed)

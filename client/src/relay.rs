@@ -82,6 +82,9 @@ pub fn told(code: Code) -> String {
         Code::TooMany => "too many of these lately, later is fine",
         Code::Busy => "it is busy, later is fine",
         Code::Full => "its disk is full, it reads and does not write",
+        Code::NoRoom => "its room for this committee's attachments is used up",
+        Code::BlobMissing => "it does not have the attachment",
+        Code::BadBlob => "what arrived is not the attachment that was sent",
         Code::Stopped => "its disk failed, whether anything was kept is not known",
         code => return code.name().to_owned(),
     };

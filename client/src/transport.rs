@@ -12,9 +12,12 @@
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use quinn::{RecvStream, SendStream};
 use sealpost_protocol::address::{Host, RelayAddress};
 use sealpost_protocol::code::Code;
-use sealpost_protocol::frame::{self, Hello, PeerFrameError, Refused, Reply, Request};
+use sealpost_protocol::frame::{
+    self, BlobPutRequest, Hello, PeerFrameError, Refused, Reply, Request,
+};
 use sealpost_protocol::id::UnixMillis;
 use sealpost_protocol::wire::{self, CloseCode};
 use tokio::time::{Instant, timeout};
@@ -22,8 +25,10 @@ use tokio::time::{Instant, timeout};
 mod dial;
 mod replies;
 mod tls;
+mod upload;
 
-pub use replies::Replies;
+pub use replies::{Replies, Taken};
+pub use upload::{Begun, Upload};
 
 /// How long the client waits, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,12 +194,26 @@ impl Connection {
     /// # Panics
     /// When the request is longer than [`sealpost_protocol::limits::FRAME_BYTES_MAX`].
     pub async fn request(&self, request: &Request) -> Result<Replies, TransportError> {
-        let lost = |error: quinn::ConnectionError| dial::lost(&error);
-        let opening = timeout(self.deadlines.pause, self.line.connection.open_bi());
-        let (send, receive) = opening.await.map_err(|_| TransportError::TooSlow)?.map_err(lost)?;
+        let (send, receive) = self.open_stream().await?;
         let frame = frame::encode(request);
         replies::send(send, &frame, self.deadlines).await?;
         Ok(Replies::new(receive, request, self.deadlines))
+    }
+
+    /// Begins to send a blob.
+    pub async fn upload(&self, request: BlobPutRequest) -> Result<Upload, TransportError> {
+        let (mut send, receive) = self.open_stream().await?;
+        let put = Request::BlobPut(request);
+        // Should the relay want none of it, its answer says so.
+        let _ = replies::write(&mut send, &frame::encode(&put), self.deadlines).await?;
+        let answer = Replies::new(receive, &put, self.deadlines);
+        Ok(Upload::new(send, answer, self.deadlines, &request))
+    }
+
+    async fn open_stream(&self) -> Result<(SendStream, RecvStream), TransportError> {
+        let lost = |error: quinn::ConnectionError| dial::lost(&error);
+        let opening = timeout(self.deadlines.pause, self.line.connection.open_bi());
+        opening.await.map_err(|_| TransportError::TooSlow)?.map_err(lost)
     }
 
     /// Says goodbye, so that the relay need not wait for more. Takes a moment at most.

@@ -11,7 +11,7 @@ use crate::limits;
 
 mod rules;
 
-pub use rules::{check_hybrid, check_record};
+pub use rules::{check_attachment, check_hybrid, check_record};
 
 /// Stanzas a header may have: every named reader and one of grease.
 pub const STANZAS_MAX: usize = limits::NAMED_READERS_MAX + 1;
@@ -24,9 +24,9 @@ pub const HYBRID_STANZA: &str = "mlkem768x25519";
 
 const VERSION_LINE: &[u8] = b"age-encryption.org/v1\n";
 const MAC_BYTES: usize = 32;
-const NONCE_BYTES: usize = 16;
-const TAG_BYTES: usize = 16;
-const CHUNK_BYTES: usize = 64 * 1024;
+const NONCE_BYTES: u64 = 16;
+const TAG_BYTES: u64 = 16;
+const CHUNK_BYTES: u64 = 64 * 1024;
 const COLUMNS: usize = 64;
 
 /// Why a file is not one that Sealpost opens. Always the fault of whoever made or changed it.
@@ -111,7 +111,7 @@ pub enum PeerAgeHeaderError {
 pub struct AgeHeader<'a> {
     stanzas: Vec<AgeStanza<'a>>,
     header_bytes: usize,
-    payload_bytes: usize,
+    payload_bytes: u64,
 }
 
 /// A stanza: its type, its arguments and the size of its body.
@@ -134,7 +134,7 @@ impl<'a> AgeHeader<'a> {
     }
 
     /// How long the plaintext is, by the length of the file.
-    pub fn plaintext_bytes(&self) -> Result<usize, PeerAgeHeaderError> {
+    pub fn plaintext_bytes(&self) -> Result<u64, PeerAgeHeaderError> {
         let sealed =
             self.payload_bytes.checked_sub(NONCE_BYTES).ok_or(PeerAgeHeaderError::Payload)?;
         let last = sealed % (CHUNK_BYTES + TAG_BYTES);
@@ -164,9 +164,23 @@ impl<'a> AgeStanza<'a> {
     }
 }
 
+/// How long the age file over a plaintext of that length is, behind its header.
+pub fn payload_bytes(plaintext_bytes: u64) -> u64 {
+    NONCE_BYTES + plaintext_bytes + plaintext_bytes.div_ceil(CHUNK_BYTES).max(1) * TAG_BYTES
+}
+
 /// Reads the header of `file`, looking at no more than `header_bytes_max` of its bytes.
 pub fn parse(file: &[u8], header_bytes_max: usize) -> Result<AgeHeader<'_>, PeerAgeHeaderError> {
-    let mut lines = Lines::new(file, header_bytes_max)?;
+    parse_head(file, file.len() as u64, header_bytes_max)
+}
+
+/// As [`parse`], of a file of `file_bytes` that begins with `head`.
+fn parse_head(
+    head: &[u8],
+    file_bytes: u64,
+    header_bytes_max: usize,
+) -> Result<AgeHeader<'_>, PeerAgeHeaderError> {
+    let mut lines = Lines::new(head, header_bytes_max)?;
     let mut stanzas = Vec::new();
     loop {
         let line = lines.next_line()?;
@@ -175,7 +189,7 @@ pub fn parse(file: &[u8], header_bytes_max: usize) -> Result<AgeHeader<'_>, Peer
                 return Err(PeerAgeHeaderError::NoStanza);
             }
             check_mac(mac)?;
-            let payload_bytes = file.len() - lines.at;
+            let payload_bytes = file_bytes.saturating_sub(lines.at as u64);
             return Ok(AgeHeader { stanzas, header_bytes: lines.at, payload_bytes });
         }
         let words = line.strip_prefix(b"-> ").ok_or(PeerAgeHeaderError::Line)?;

@@ -70,6 +70,10 @@ codes! {
     20 BadChange,
     /// The committee was founded by another entry, or the permit is another's.
     21 AlreadyFounded,
+    /// The entry names a blob that is not here: it is to be sent before.
+    22 BlobMissing,
+    /// What came is not the blob that was named.
+    23 BadBlob,
     /// Too many of these lately. Later is fine.
     30 TooMany,
     /// The relay is busy. Later is fine.
@@ -78,6 +82,8 @@ codes! {
     32 Full,
     /// The relay stopped writing, because its disk failed. Whether the entry is kept is unknown.
     33 Stopped,
+    /// The committee's room for blobs here is used up.
+    34 NoRoom,
 }
 
 impl From<&Refusal> for Code {

@@ -5,14 +5,14 @@
 //! It reads no clock and touches no disk; what is older than the fold (a root at an earlier size)
 //! is asked of the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
 use crate::age_header::{self, PeerAgeHeaderError};
 use crate::change::{Change, Role};
 use crate::codec::{self, PeerCodecError};
-use crate::entry::{Admitted, Header, Kind, RosterHead, Seen, SignedEntry, UnverifiedEntry};
+use crate::entry::{Admitted, Blob, Header, Kind, RosterHead, Seen, SignedEntry, UnverifiedEntry};
 use crate::hash::Hash;
 use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, Term, TreeSize};
 use crate::limits;
@@ -83,7 +83,8 @@ pub enum Refusal {
     /// Content root missing from a record, or present elsewhere.
     #[error("`content` must be set in records and in nothing else")]
     Content,
-    /// Too many blobs, or blobs on something that is no record.
+    /// Too many blobs, one twice, one that is empty or too large, or blobs on something that is no
+    /// record.
     #[error("the entry names blobs it may not name")]
     Blobs,
     /// A roster payload that does not decode.
@@ -248,7 +249,7 @@ impl Committee {
         if is_record == (header.content == Hash::ZERO) {
             return Err(Refusal::Content.into());
         }
-        if header.blobs.len() > limits::BLOBS_MAX || !(is_record || header.blobs.is_empty()) {
+        if !may_name(&header.blobs) || !(is_record || header.blobs.is_empty()) {
             return Err(Refusal::Blobs.into());
         }
         Ok(())
@@ -315,9 +316,6 @@ impl Committee {
     fn check_record(&self, signed: &SignedEntry) -> Result<(), Refusal> {
         if self.roster.lock_pending() {
             return Err(Refusal::LockPending);
-        }
-        if !signed.header().blobs.is_empty() {
-            return Err(Refusal::NotBuilt("attachment"));
         }
         let payload = signed.payload().ok_or(Refusal::PayloadMissing)?;
         age_header::check_record(payload)?;
@@ -390,6 +388,13 @@ fn check_founding_header(signed: &SignedEntry, founder: DeviceId) -> Result<(), 
         Some((_, rule)) => Err(Refusal::Founding(rule)),
         None => Ok(()),
     }
+}
+
+/// Whether an entry may name these blobs. Whether they are there is for the relay to say.
+fn may_name(blobs: &[Blob]) -> bool {
+    let sound = |blob: &Blob| (1..=limits::BLOB_BYTES_MAX).contains(&blob.size);
+    let hashes: BTreeSet<Hash> = blobs.iter().map(|blob| blob.sha256).collect();
+    blobs.len() <= limits::BLOBS_MAX && hashes.len() == blobs.len() && blobs.iter().all(sound)
 }
 
 fn decode_change(payload: Option<&[u8]>) -> Result<Change, Refusal> {

@@ -8,6 +8,7 @@ use minicbor::{Decode, Decoder, Encode};
 
 use crate::code::Code;
 use crate::codec::{self, PeerCodecError, tagged};
+use crate::entry::Blob;
 use crate::hash::Hash;
 use crate::id::{CommitteeId, DeviceId, InvitationId, LeafIndex, TreeSize, UnixMillis};
 use crate::invitation::{KeptJoinRequest, SealedJoinRequest};
@@ -36,6 +37,11 @@ tagged! {
         5 => Push(PushRequest),
         /// Say when these logs grow. Answered by [`Reply::Grown`] for as long as the stream lives.
         6 => Watch(HeadsRequest),
+        /// Keep this blob, whose bytes follow on the stream. Answered by [`Reply::BlobAt`] and, once it is
+        /// all here, [`Reply::Done`].
+        7 => BlobPut(BlobPutRequest),
+        /// A blob from an offset on. Answered by [`Reply::BlobBytes`] … [`Reply::Done`].
+        8 => BlobGet(BlobGetRequest),
         /// This device vouches for a checkpoint. Answered by [`Reply::Done`].
         9 => Cosign(CosignRequest),
         /// Ask to be let in with an invitation. Answered by [`Reply::Done`]; asked again, by
@@ -74,6 +80,10 @@ tagged! {
         7 => Grown(HeadAsk),
         /// Done, durably.
         8 => Done(Empty),
+        /// From where on the bytes of a blob are to be sent.
+        9 => BlobAt(BlobAt),
+        /// The next bytes of a blob.
+        10 => BlobBytes(BlobBytes),
         /// Those who ask to be let in.
         11 => Joins(Vec<JoinOf>),
         /// The open invitations this device made.
@@ -258,6 +268,64 @@ pub struct Refused {
     /// Why.
     #[n(0)]
     pub code: Code,
+}
+
+/// Has a blob kept, for an entry that will name it. What follows the frame on the stream is no frame:
+/// the blob's bytes from the offset on that the relay answers, to the end of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct BlobPutRequest {
+    /// For which committee.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// Which.
+    #[n(1)]
+    pub blob: Blob,
+}
+
+/// How much of a blob the relay has from this device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct BlobAt {
+    /// Bytes from its beginning.
+    #[n(0)]
+    pub offset: u64,
+}
+
+/// Asks for a blob that an entry names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct BlobGetRequest {
+    /// Of which committee.
+    #[n(0)]
+    pub committee: CommitteeId,
+    /// Which.
+    #[n(1)]
+    pub sha256: Hash,
+    /// From which byte on.
+    #[n(2)]
+    pub offset: u64,
+}
+
+/// A piece of a blob.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct BlobBytes {
+    /// 1 to [`limits::BLOB_FRAME_BYTES`] bytes.
+    #[cbor(n(0), decode_with = "decode_blob_bytes")]
+    pub bytes: ByteVec,
+}
+
+fn decode_blob_bytes<C>(
+    d: &mut Decoder<'_>,
+    _: &mut C,
+) -> Result<ByteVec, minicbor::decode::Error> {
+    let at = d.position();
+    let bytes = d.bytes()?;
+    if !(1..=limits::BLOB_FRAME_BYTES).contains(&bytes.len()) {
+        return Err(minicbor::decode::Error::message("too many bytes of a blob, or none").at(at));
+    }
+    Ok(bytes.to_vec().into())
 }
 
 /// Vouches for a checkpoint of the relay's.
@@ -465,6 +533,11 @@ impl FrameReader {
         let mut frame = std::mem::replace(&mut self.buffer, rest);
         frame.drain(..LENGTH_BYTES);
         Ok(Some(frame))
+    }
+
+    /// What came behind the last whole frame.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// Says at the end of a stream whether it ended between frames.

@@ -6,6 +6,11 @@ pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 pub const SIGNATURES_MAX: usize = 16;
 /// Blobs one entry may name.
 pub const BLOBS_MAX: usize = 16;
+/// A file that is attached, before it is padded and sealed: 64 GiB.
+pub const ATTACHMENT_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+/// A blob: the largest attachment, which Padmé leaves as it is, 16 bytes for each of its 2^20 chunks,
+/// and less than 4 KiB of age header and nonce.
+pub const BLOB_BYTES_MAX: u64 = ATTACHMENT_BYTES_MAX + 16 * 1024 * 1024 + 4 * 1024;
 /// A record's padded plaintext (SPEC.md §14).
 pub const RECORD_PLAINTEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Containers within containers in a record: the schemas need 5.
@@ -70,6 +75,8 @@ pub const PULL_FRAME_ENTRIES_MAX: usize = 4_096;
 /// Entry bytes after which a pull ends, with a checkpoint of what it brought: who pulls holds them
 /// in memory until their root is verified, and pulls again for the rest.
 pub const PULL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a blob in one frame of an answer.
+pub const BLOB_FRAME_BYTES: usize = 512 * 1024;
 /// Committees one `heads` or `watch` may name.
 pub const HEADS_COMMITTEES_MAX: usize = 256;
 

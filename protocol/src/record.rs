@@ -166,7 +166,8 @@ impl RecordBody {
         }
         let members = envelope::bound_members(&self.fields, binding, id, salt);
         let content = content_root(&content::leaves(&members, salt)?, salt);
-        let len = padded_len(json::compact_len(&members));
+        let len = padded_len(json::compact_len(&members) as u64);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len > RECORD_PLAINTEXT_BYTES_MAX {
             return Err(LocalRecordError::TooLarge { len, max: RECORD_PLAINTEXT_BYTES_MAX });
         }

@@ -5,6 +5,7 @@
 //!              ── recipient ──────────> label, next link one hybrid stanza
 //!              <── grant ── a device's recipient         one hybrid stanza
 //! named readers' recipients ──────────> a record's `sealed` field, 1 to 32 hybrid stanzas
+//! a passphrase in a record ───────────> one attachment
 //! ```
 //!
 //! Every file is looked at by [`age_header`] before age sees it. Sealing draws randomness from the
@@ -23,11 +24,16 @@ use crate::card::RecipientBytes;
 use crate::hybrid::{Identity, Recipient, SEED_BYTES};
 use crate::limits;
 
+mod attachment;
 mod file;
 mod join;
 mod label;
 mod padded;
 
+pub use attachment::{
+    AttachmentError, AttachmentPassphrase, AttachmentSealer, NotAPassphrase, Plain, blob_size,
+    open_attachment,
+};
 pub use file::PeerOpenError;
 pub(crate) use file::{open_file, seal_file};
 pub use join::{

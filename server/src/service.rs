@@ -121,6 +121,7 @@ impl<S: LogStore + NoteStore> Service<S> {
             Request::Joins(ask) => self.joins(peer, ask.committee).await,
             Request::Invite(invite) => self.invite(peer, invite).await,
             Request::Answer(answer) => self.answer(peer, answer).await,
+            Request::BlobPut(_) | Request::BlobGet(_) => Err(Code::Unsupported.into()),
         };
         let reply = answer.unwrap_or_else(Reply::from);
         // A peer that went away needs no answer.

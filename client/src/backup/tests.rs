@@ -26,7 +26,7 @@ fn a_backup_holds_every_lock_and_its_length_tells_little() {
     let isla = Person::founds("isla", &mut relay);
     let backup = make(&isla.app, 1).expect("made");
     let plain = opened(&backup);
-    assert_eq!(plain.len(), SMALLEST_BYTES);
+    assert_eq!(plain.len() as u64, SMALLEST_BYTES);
     let json: Value = serde_json::from_slice(&plain).expect("JSON and spaces");
     assert_eq!(json["sealpost_backup"], 1);
     assert_eq!(json["handle"], "isla");

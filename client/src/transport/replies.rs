@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
 use sealpost_protocol::frame::{self, FrameReader, Reply, Request};
-use sealpost_protocol::limits::{FRAME_BYTES_MAX, FRAME_READ_STEP_BYTES};
+use sealpost_protocol::limits::{self, FRAME_BYTES_MAX, FRAME_READ_STEP_BYTES};
 use sealpost_protocol::wire::CloseCode;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -14,6 +14,8 @@ use super::{Deadlines, PeerError, TransportError, dial};
 const WRITE_STEP_BYTES: usize = 16 * 1024;
 /// What one pull may bring. A log of a million records is less.
 const PULL_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// The largest blob, and what its frames are beside its bytes.
+const BLOB_ANSWER_BYTES_MAX: u64 = limits::BLOB_BYTES_MAX + limits::BLOB_BYTES_MAX / 1024;
 /// What one watch may bring: a line of a few bytes for each change, for as long as it lives.
 const WATCH_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
@@ -23,18 +25,43 @@ pub(super) async fn send(
     frame: &[u8],
     deadlines: Deadlines,
 ) -> Result<(), TransportError> {
-    for step in frame.chunks(WRITE_STEP_BYTES) {
+    if write(&mut send, frame, deadlines).await? == Taken::All {
+        end(&mut send);
+    }
+    Ok(())
+}
+
+/// Whether the relay still takes what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It took all of it.
+    All,
+    /// It wants no more: its answer says why.
+    NoMore,
+}
+
+/// Writes some bytes of a request.
+pub(super) async fn write(
+    send: &mut SendStream,
+    bytes: &[u8],
+    deadlines: Deadlines,
+) -> Result<Taken, TransportError> {
+    for step in bytes.chunks(WRITE_STEP_BYTES) {
         let written = timeout(deadlines.pause, send.write_all(step)).await;
         match written.map_err(|_| TransportError::TooSlow)? {
             Ok(()) => {}
-            Err(WriteError::Stopped(_)) => return Ok(()),
+            Err(WriteError::Stopped(_)) => return Ok(Taken::NoMore),
             Err(WriteError::ConnectionLost(error)) => return Err(dial::lost(&error)),
             Err(error) => return Err(TransportError::Lost(error.to_string())),
         }
     }
+    Ok(Taken::All)
+}
+
+/// Ends a request.
+pub(super) fn end(send: &mut SendStream) {
     // An error means that the relay stopped the stream: its answer says why.
     let _ = send.finish();
-    Ok(())
 }
 
 /// How the replies to a request go on and end.
@@ -44,6 +71,10 @@ enum Shape {
     One,
     /// Entries, then their checkpoint.
     UntilEnd,
+    /// Pieces of a blob, then that it is done.
+    UntilDone,
+    /// Where a blob is to be gone on with, and once all of it was sent, that it is done.
+    Upload,
     /// For as long as both listen.
     Endless,
 }
@@ -67,8 +98,9 @@ impl Replies {
     pub(super) fn new(receive: RecvStream, request: &Request, deadlines: Deadlines) -> Self {
         let (shape, fits) = expected(request);
         let bytes_max = match shape {
-            Shape::One => (FRAME_BYTES_MAX + size_of::<u32>()) as u64,
+            Shape::One | Shape::Upload => (FRAME_BYTES_MAX + size_of::<u32>()) as u64,
             Shape::UntilEnd => PULL_BYTES_MAX,
+            Shape::UntilDone => BLOB_ANSWER_BYTES_MAX,
             Shape::Endless => WATCH_BYTES_MAX,
         };
         Self {
@@ -91,16 +123,24 @@ impl Replies {
         self
     }
 
+    /// Waits so much longer for what comes next than for what came before.
+    pub(super) fn be_patient(&mut self, for_longer: Duration) {
+        self.deadlines.pause += for_longer;
+    }
+
     /// The next reply; none after the last. A refusal is a reply, and the last one.
     ///
     /// Waiting for the next reply of a watch has no deadline: it ends when the line is lost.
     pub async fn next(&mut self) -> Result<Option<Reply>, TransportError> {
         let Some(body) = self.next_body().await? else { return Ok(None) };
         let reply: Reply = frame::decode(&body).map_err(PeerError::from)?;
-        self.complete = match (&reply, self.shape) {
-            (Reply::Refused(_) | Reply::NotActive(_) | Reply::End(_), _) | (_, Shape::One) => true,
-            (_, Shape::UntilEnd | Shape::Endless) => false,
-        };
+        self.complete = matches!(
+            (&reply, self.shape),
+            (Reply::Refused(_) | Reply::NotActive(_), _)
+                | (_, Shape::One)
+                | (Reply::End(_), Shape::UntilEnd)
+                | (Reply::Done(_), Shape::UntilDone | Shape::Upload)
+        );
         let refusal = matches!(reply, Reply::Refused(_) | Reply::NotActive(_));
         if !refusal && !(self.fits)(&reply) {
             return Err(self.broken(PeerError::Unexpected));
@@ -110,11 +150,13 @@ impl Replies {
 
     async fn next_body(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
         let now = Instant::now();
-        // A watch is timed by frame; any other answer as a whole, or a relay that drips small
+        // A watch is timed by frame, and so is what lies an upload apart; any other answer as a whole, or a relay that drips small
         // frames would hold a sync for ever.
         let (began, mut counted) = match self.shape {
-            Shape::Endless => (now, 0),
-            Shape::One | Shape::UntilEnd => (*self.began.get_or_insert(now), self.received),
+            Shape::Endless | Shape::Upload => (now, 0),
+            Shape::One | Shape::UntilEnd | Shape::UntilDone => {
+                (*self.began.get_or_insert(now), self.received)
+            }
         };
         let mut of_this = 0;
         loop {
@@ -166,8 +208,9 @@ impl Replies {
     fn end(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
         self.reader.finish().map_err(PeerError::from)?;
         match self.shape {
-            Shape::One | Shape::UntilEnd if !self.complete => Err(PeerError::Incomplete.into()),
-            Shape::One | Shape::UntilEnd | Shape::Endless => Ok(None),
+            Shape::Endless => Ok(None),
+            _ if self.complete => Ok(None),
+            _ => Err(PeerError::Incomplete.into()),
         }
     }
 
@@ -200,6 +243,12 @@ fn expected(request: &Request) -> (Shape, fn(&Reply) -> bool) {
         Request::Watch(_) => (Shape::Endless, |reply| matches!(reply, Reply::Grown(_))),
         Request::Cosign(_) | Request::Answer(_) => {
             (Shape::One, |reply| matches!(reply, Reply::Done(_)))
+        }
+        Request::BlobPut(_) => {
+            (Shape::Upload, |reply| matches!(reply, Reply::BlobAt(_) | Reply::Done(_)))
+        }
+        Request::BlobGet(_) => {
+            (Shape::UntilDone, |reply| matches!(reply, Reply::BlobBytes(_) | Reply::Done(_)))
         }
         Request::Join(_) => {
             (Shape::One, |reply| matches!(reply, Reply::Done(_) | Reply::Answered(_)))

@@ -4,7 +4,7 @@ use data_encoding::BASE64_NOPAD;
 
 use super::{
     AgeHeader, AgeStanza, HYBRID_SHARE_BYTES, HYBRID_STANZA, MAC_BYTES, PeerAgeHeaderError,
-    VERSION_LINE, WRAPPED_FILE_KEY_BYTES, base64_exact, parse,
+    VERSION_LINE, WRAPPED_FILE_KEY_BYTES, base64_exact, parse, parse_head,
 };
 use crate::limits;
 
@@ -16,7 +16,13 @@ const GREASE_SUFFIX: &str = "-grease";
 
 /// Checks the payload of a record: one scrypt stanza of work factor 1 and nothing else.
 pub fn check_record(payload: &[u8]) -> Result<AgeHeader<'_>, PeerAgeHeaderError> {
-    let header = parse(payload, limits::RECORD_AGE_HEADER_BYTES_MAX)?;
+    check_attachment(payload, payload.len() as u64)
+}
+
+/// As [`check_record`], of a file of `file_bytes` that begins with `head`: its first
+/// [`limits::RECORD_AGE_HEADER_BYTES_MAX`] bytes are enough.
+pub fn check_attachment(head: &[u8], file_bytes: u64) -> Result<AgeHeader<'_>, PeerAgeHeaderError> {
+    let header = parse_head(head, file_bytes, limits::RECORD_AGE_HEADER_BYTES_MAX)?;
     let [stanza] = header.stanzas() else {
         return Err(PeerAgeHeaderError::NotOneScrypt);
     };

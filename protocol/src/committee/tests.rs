@@ -251,14 +251,20 @@ fn content_stands_in_records_alone() {
 }
 
 #[test]
-fn blobs_are_for_a_later_version() {
+fn a_record_names_some_blobs_each_once_and_of_a_size_that_can_be() {
     let blob = Blob { sha256: Hash::of(b"scan"), size: 4 };
-    let refused = altered(|header, _| header.blobs = vec![blob]);
-    assert_eq!(refused, Err(Refusal::NotBuilt("attachment")));
-    let most = altered(|header, _| header.blobs = vec![blob; limits::BLOBS_MAX]);
-    assert_eq!(most, Err(Refusal::NotBuilt("attachment")));
-    let refused = altered(|header, _| header.blobs = vec![blob; limits::BLOBS_MAX + 1]);
-    assert_eq!(refused, Err(Refusal::Blobs));
+    let named = |blobs: Vec<Blob>| altered(|header, _| header.blobs = blobs);
+    let other = |number: usize| Blob { sha256: Hash::of(&number.to_be_bytes()), size: 4 };
+    let most: Vec<Blob> = (0..limits::BLOBS_MAX).map(other).collect();
+    let largest = Blob { size: limits::BLOB_BYTES_MAX, ..blob };
+    for sound in [vec![blob], most.clone(), vec![largest]] {
+        assert_eq!(named(sound).map(|_| ()), Ok(()));
+    }
+    let too_many = [most, vec![blob]].concat();
+    let (empty, larger) = (Blob { size: 0, ..blob }, Blob { size: largest.size + 1, ..blob });
+    for refused in [too_many, vec![blob, blob], vec![empty], vec![larger]] {
+        assert_eq!(named(refused).unwrap_err(), Refusal::Blobs);
+    }
     let (mut world, coordinator, ..) = world();
     let mut header = world.header(coordinator.id(), Kind::Roster);
     header.blobs = vec![blob];

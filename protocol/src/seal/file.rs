@@ -31,6 +31,17 @@ pub enum PeerOpenError {
     Damaged,
 }
 
+impl From<DecryptError> for PeerOpenError {
+    fn from(error: DecryptError) -> Self {
+        match error {
+            DecryptError::NoMatchingKeys
+            | DecryptError::KeyDecryptionFailed
+            | DecryptError::DecryptionFailed => Self::WrongKey,
+            _ => Self::Damaged,
+        }
+    }
+}
+
 /// Seals `plaintext` to `recipients`: at least one, and all of one kind.
 pub(crate) fn seal_file<'a>(
     recipients: impl IntoIterator<Item = &'a dyn age::Recipient>,
@@ -55,18 +66,13 @@ pub(crate) fn open_file(
     identity: &dyn age::Identity,
     plaintext_bytes_max: usize,
 ) -> Result<Zeroizing<Vec<u8>>, PeerOpenError> {
-    let len = header.plaintext_bytes()?;
+    let len = usize::try_from(header.plaintext_bytes()?).unwrap_or(usize::MAX);
     if len > plaintext_bytes_max {
         return Err(PeerOpenError::TooLarge { len, max: plaintext_bytes_max });
     }
     let reader = age::Decryptor::new_buffered(file)
         .and_then(|decryptor| decryptor.decrypt(std::iter::once(identity)))
-        .map_err(|error| match error {
-            DecryptError::NoMatchingKeys
-            | DecryptError::KeyDecryptionFailed
-            | DecryptError::DecryptionFailed => PeerOpenError::WrongKey,
-            _ => PeerOpenError::Damaged,
-        })?;
+        .map_err(PeerOpenError::from)?;
     // One byte more, so that the Vec need not grow, which would leave a copy, to see the end.
     let mut plaintext = Zeroizing::new(Vec::with_capacity(len + 1));
     let bound = u64::try_from(len).expect("a length of memory") + 1;

@@ -256,5 +256,7 @@ fn request_kind(request: &Request) -> &'static str {
         Request::Invite(_) => "invite",
         Request::Cosignatures(_) => "cosignatures",
         Request::Answer(_) => "answer",
+        Request::BlobPut(_) => "blob-put",
+        Request::BlobGet(_) => "blob-get",
     }
 }

@@ -195,7 +195,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "two_of_one_name_are_told",
         ],
     ),
-    ("M8", "an attachment named as a path: there are none yet", &["blobs_are_for_a_later_version"]),
+    ("M8", "an attachment named as a path: there are none yet", &[]),
     (
         "M9",
         "formulas in exports: there are none yet",

@@ -4,9 +4,11 @@ use minicbor::bytes::ByteArray;
 use zeroize::Zeroizing;
 
 use super::write;
+use crate::entry::Blob;
 use crate::frame::{
-    AnswerRequest, CommitteeRequest, CosignRequest, Empty, FoundRequest, HeadAsk, HeadsRequest,
-    Hello, InviteAction, InviteRequest, OpenInvitation, PullRequest, PushRequest, Request, encode,
+    AnswerRequest, BlobGetRequest, BlobPutRequest, CommitteeRequest, CosignRequest, Empty,
+    FoundRequest, HeadAsk, HeadsRequest, Hello, InviteAction, InviteRequest, OpenInvitation,
+    PullRequest, PushRequest, Request, encode,
 };
 use crate::hash::Hash;
 use crate::id::{InvitationId, TreeSize, UnixMillis};
@@ -23,6 +25,7 @@ pub(super) fn write_all() {
         uses: 1,
     };
     let invite = |action| Request::Invite(InviteRequest { committee, action });
+    let blob = Blob { sha256: Hash::of(b"a sealed scan"), size: 1_842_309 };
     let permit = ByteArray::from([7; 16]);
     let secret = InvitationSecret::new(Zeroizing::new([0x5e; 32]));
     let join = SealedJoinRequest::new(open.id, &secret, b"an age file".to_vec()).unwrap();
@@ -58,6 +61,11 @@ pub(super) fn write_all() {
         ("invite_list", invite(InviteAction::List(Empty {}))),
         ("cosignatures", Request::Cosignatures(CommitteeRequest { committee })),
         ("answer", answer(b"an age file".to_vec())),
+        ("blob_put", Request::BlobPut(BlobPutRequest { committee, blob })),
+        (
+            "blob_get",
+            Request::BlobGet(BlobGetRequest { committee, sha256: blob.sha256, offset: 65_536 }),
+        ),
     ];
     for (name, request) in &requests {
         let shown = format!("{request:?}");
@@ -78,11 +86,6 @@ pub(super) fn write_all() {
         "request 99",
         vec![0, 0, 0, 4, 0x82, 0x18, 99, 0xa0],
     );
-    for tag in [7, 8] {
-        let frame = vec![0, 0, 0, 3, 0x82, tag, 0xa0];
-        let name = format!("request_{tag}");
-        refuse(&name, "Codec(Malformed", "a request kept for attachments", frame);
-    }
     let long = encode(&answer(vec![0; crate::limits::ANSWER_BYTES_MAX + 1]));
     let too_long = r#"Codec(Malformed("decode error at position 109: an answer is too long"#;
     refuse("answer_long", too_long, "an answer of 8,193 bytes", long);

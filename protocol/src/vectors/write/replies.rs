@@ -7,8 +7,8 @@ use super::{with, write};
 use crate::code::Code;
 use crate::codec;
 use crate::frame::{
-    Accepted, Answered, Checkpointed, CosignatureOf, Empty, HeadAsk, HeadState, HelloReply, JoinOf,
-    NotActive, OpenInvitation, PushResult, Pushed, Refused, Reply, encode,
+    Accepted, Answered, BlobAt, BlobBytes, Checkpointed, CosignatureOf, Empty, HeadAsk, HeadState,
+    HelloReply, JoinOf, NotActive, OpenInvitation, PushResult, Pushed, Refused, Reply, encode,
 };
 use crate::hash::Hash;
 use crate::id::{InvitationId, LeafIndex, TreeSize, UnixMillis};
@@ -80,6 +80,8 @@ pub(super) fn write_all() {
         ("joins", Reply::Joins(vec![JoinOf { invitation, request: kept() }])),
         ("invitations", Reply::Invitations(vec![open])),
         ("cosignatures", Reply::Cosignatures(vec![cosignature])),
+        ("blob_at", Reply::BlobAt(BlobAt { offset: 65_536 })),
+        ("blob_bytes", Reply::BlobBytes(BlobBytes { bytes: vec![1, 2, 3].into() })),
         ("answered", Reply::Answered(Answered { file: b"an age file".to_vec().into() })),
     ];
     for (name, reply) in &replies {
@@ -94,7 +96,7 @@ pub(super) fn write_all() {
     };
     let body = codec::encode(&replies[0].1);
     refuse("unknown_code", "Codec(Malformed", "code 7", with(&body, &[0x00, 0x10], &[0x00, 0x07]));
-    refuse("unknown_reply", "Codec(Malformed", "answer 9", [&[0x82, 0x09], &body[2..]].concat());
+    refuse("unknown_reply", "Codec(Malformed", "answer 15", [&[0x82, 0x0f], &body[2..]].concat());
     refuse("unknown_key", "Codec(NotCanonical", "a refusal that says more", {
         [&[0x82, 0x00, 0xa2], &body[3..], &[0x01, 0x00]].concat()
     });
@@ -115,6 +117,16 @@ pub(super) fn write_all() {
         "an answer of 8,193 bytes",
         codec::encode(&Reply::Answered(Answered { file })),
     );
+    for (name, len) in
+        [("blob_bytes_long", crate::limits::BLOB_FRAME_BYTES + 1), ("blob_bytes_none", 0)]
+    {
+        refuse(
+            name,
+            r#"Codec(Malformed("decode error at position 4: too many bytes of a blob, or none"#,
+            "a piece of a blob of 524,289 bytes, or of none",
+            codec::encode(&Reply::BlobBytes(BlobBytes { bytes: vec![0; len].into() })),
+        );
+    }
     let file = vec![0; crate::limits::JOIN_REQUEST_BYTES_MAX + 1];
     let joins = codec::encode(&(11_u8, vec![WideJoin { invitation, kept: WideKept::new(file) }]));
     refuse(

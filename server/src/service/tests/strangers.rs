@@ -75,7 +75,9 @@ pub(crate) fn requests(committee: CommitteeId, entry: &[u8], open: OpenInvitatio
             | Request::Cosignatures(_)
             | Request::Joins(_)
             | Request::Invite(_)
-            | Request::Answer(_) => {}
+            | Request::Answer(_)
+            | Request::BlobPut(_)
+            | Request::BlobGet(_) => {}
             // These name no committee.
             Request::Hello(_) | Request::Found(_) | Request::Join(_) => unreachable!(),
         }
