@@ -1,9 +1,10 @@
-//! Everything a device stores: `identity.age`, `vault.db` and `lock` in one folder.
+//! Everything a device stores: `identity.age`, `vault.db`, `attachments` and `lock` in one folder.
 //!
 //! `identity.age` is sealed under the passphrase and holds the device's secrets and the database
-//! key; `vault.db` is one SQLCipher database under that key; `lock` is what a sync holds. Nothing
-//! else is ever written there, and no name, title or count shows from outside: [`steps`] says in which
-//! sizes the database comes, and its journal is empty but while something is written.
+//! key; `vault.db` is one SQLCipher database under that key; `attachments` holds sealed files, in pieces
+//! of which the database says whose they are; `lock` is what a sync holds. Nothing else is ever written
+//! there, and no name, title or count shows from outside: [`steps`] says in which sizes both come, and the
+//! database's journal is empty but while something is written.
 //!
 //! The database is reached through [`Vault::read`] and [`Vault::write`] only, each one transaction
 //! that no network call can stand in: so a verified position and what was verified are stored
@@ -14,7 +15,9 @@ use std::path::PathBuf;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub mod ahead;
+pub mod attachments;
 pub mod committees;
+mod container;
 mod database;
 mod disk;
 pub mod drills;

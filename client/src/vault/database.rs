@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{VaultError, disk};
 
 /// The version of the tables, in `user_version`.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// How long a command waits for another one's transaction. Most take milliseconds; a sync that
 /// stores a long pull takes seconds, and whoever writes meanwhile must not lose what was typed.

@@ -13,6 +13,8 @@ const IDENTITY: &str = "identity.age";
 const UNFINISHED_IDENTITY: &str = "identity.age.new";
 pub(super) const DATABASE: &str = "vault.db";
 const JOURNAL: &str = "vault.db-journal";
+/// The sealed bytes of attachments.
+pub(super) const ATTACHMENTS: &str = "attachments";
 const LOCK: &str = "lock";
 
 /// The folder of a vault.
@@ -47,6 +49,10 @@ impl Home {
 
     pub(super) fn database(&self) -> PathBuf {
         self.0.join(DATABASE)
+    }
+
+    pub(super) fn attachments(&self) -> PathBuf {
+        self.0.join(ATTACHMENTS)
     }
 
     pub(super) fn lock(&self) -> PathBuf {

@@ -1,4 +1,4 @@
--- The tables of a vault, version 4. Run over an earlier one it makes what is missing. Ids and hashes are 32 raw bytes, times are milliseconds since
+-- The tables of a vault, version 5. Run over an earlier one it makes what is missing. Ids and hashes are 32 raw bytes, times are milliseconds since
 -- 1970 UTC, states are the words of the design.
 
 -- What this device says of itself. One row.
@@ -119,6 +119,47 @@ CREATE INDEX IF NOT EXISTS record_by_id ON record (id);
 -- What a lock that comes later may open. Since version 2.
 CREATE INDEX IF NOT EXISTS record_unopened ON record (committee, epoch, leaf_index)
     WHERE unopened IS NOT NULL;
+
+-- What the records of attachments say of their blobs, those not sent yet included. Since version 5.
+CREATE TABLE IF NOT EXISTS attachment (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    -- The id of its record, and of the record it belongs to.
+    id TEXT NOT NULL,
+    to_id TEXT NOT NULL,
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    size INTEGER NOT NULL,
+    -- Why the relay's bytes were not taken, when last fetched.
+    fault TEXT,
+    PRIMARY KEY (committee, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS attachment_by_record ON attachment (to_id);
+CREATE INDEX IF NOT EXISTS attachment_by_blob ON attachment (committee, sha256);
+
+-- Blobs that are here, wholly or in part. Since version 5.
+CREATE TABLE IF NOT EXISTS blob (
+    no INTEGER PRIMARY KEY,
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    -- None while it is being sealed.
+    sha256 BLOB CHECK (length(sha256) = 32),
+    size INTEGER NOT NULL,
+    -- How much of it is on disk, from its beginning.
+    held INTEGER NOT NULL,
+    -- How much of it the relay has from this device.
+    sent INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL CHECK (state IN ('sealing', 'fetching', 'whole')),
+    UNIQUE (committee, sha256),
+    CHECK ((sha256 IS NULL) = (state = 'sealing'))
+) STRICT;
+
+-- The pieces of the file `attachments`, free or taken by a part of a blob. Since version 5.
+CREATE TABLE IF NOT EXISTS piece (
+    no INTEGER PRIMARY KEY,
+    blob INTEGER REFERENCES blob (no),
+    part INTEGER,
+    UNIQUE (blob, part),
+    CHECK ((blob IS NULL) = (part IS NULL))
+) STRICT;
+CREATE INDEX IF NOT EXISTS piece_free ON piece (no) WHERE blob IS NULL;
 
 -- Invitations this device made.
 CREATE TABLE IF NOT EXISTS invitation (

@@ -1,6 +1,6 @@
-//! The size of `vault.db` goes up in steps, so that a copy of it shows no count.
+//! The sizes of `vault.db` and `attachments` go up in steps, so that a copy of them shows no count.
 //!
-//! What fills a step is written like everything else, encrypted, and given back to SQLite, which takes
+//! What fills a step of the database is written like everything else, encrypted, and given back to SQLite, which takes
 //! from it before it makes the file longer. So a page in use and one that is free look alike, and the
 //! file is never cut.
 
@@ -17,7 +17,7 @@ const PAGE_BYTES: u64 = 4096;
 /// What SQLCipher keeps of each page for itself, and SQLite of each page of a long value.
 const PAGE_OVERHEAD_BYTES: u64 = 80 + 4;
 
-/// The size of a database that needs so many bytes.
+/// The size of a file that needs so many bytes.
 pub fn step(bytes: u64) -> u64 {
     if bytes > STEP_BYTES_MAX {
         return bytes.next_multiple_of(STEP_BYTES_MAX);

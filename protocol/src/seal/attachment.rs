@@ -13,12 +13,11 @@ use std::str::FromStr;
 use age::secrecy::{ExposeSecret, SecretString};
 use age::stream::{StreamReader, StreamWriter};
 use data_encoding::BASE64URL_NOPAD;
-use sha2::{Digest, Sha256};
 
 use super::{PASSPHRASE_BYTES, PassphraseKeys, PeerOpenError};
 use crate::age_header;
 use crate::entry::Blob;
-use crate::hash::Hash;
+use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::record::padded_len;
 
@@ -77,7 +76,7 @@ pub fn blob_size(size: u64) -> u64 {
 /// Seals a file that is given to it piece by piece. Holds no more of it than one chunk of age's.
 pub struct AttachmentSealer<W: Write> {
     writer: StreamWriter<Hashed<W>>,
-    sha256: Sha256,
+    sha256: Hasher,
     size: u64,
 }
 
@@ -85,11 +84,11 @@ impl<W: Write> AttachmentSealer<W> {
     /// Begins a sealed file in `sink`.
     pub fn new(sink: W, passphrase: &AttachmentPassphrase) -> io::Result<Self> {
         let keys = PassphraseKeys::new(passphrase.0.clone());
-        let sink = Hashed { sink, sha256: Sha256::new(), size: 0 };
+        let sink = Hashed { sink, sha256: Hasher::default(), size: 0 };
         let writer = age::Encryptor::with_recipients(std::iter::once(&keys.recipient as _))
             .expect("one recipient")
             .wrap_output(sink)?;
-        Ok(Self { writer, sha256: Sha256::new(), size: 0 })
+        Ok(Self { writer, sha256: Hasher::default(), size: 0 })
     }
 
     /// Takes the next bytes of the file. More than [`limits::ATTACHMENT_BYTES_MAX`] in all are
@@ -112,15 +111,15 @@ impl<W: Write> AttachmentSealer<W> {
             filler -= step as u64;
         }
         let Hashed { sink, sha256, size } = self.writer.finish()?;
-        let plain = Plain { sha256: Hash(self.sha256.finalize().into()), size: self.size };
-        Ok((sink, plain, Blob { sha256: Hash(sha256.finalize().into()), size }))
+        let plain = Plain { sha256: self.sha256.finish(), size: self.size };
+        Ok((sink, plain, Blob { sha256: sha256.finish(), size }))
     }
 }
 
 /// Hashes and counts what is written.
 struct Hashed<W> {
     sink: W,
-    sha256: Sha256,
+    sha256: Hasher,
     size: u64,
 }
 
@@ -183,7 +182,7 @@ fn copy(
     plain: &Plain,
     file: &mut impl Write,
 ) -> Result<(), AttachmentError> {
-    let mut sha256 = Sha256::new();
+    let mut sha256 = Hasher::default();
     let mut left = plain.size;
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -201,7 +200,7 @@ fn copy(
             return Err(AttachmentError::PeerOtherFile);
         }
     }
-    if left > 0 || Hash(sha256.finalize().into()) != plain.sha256 {
+    if left > 0 || sha256.finish() != plain.sha256 {
         return Err(AttachmentError::PeerOtherFile);
     }
     Ok(())
