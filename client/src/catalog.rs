@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_protocol::entry::{Admitted, Header, UnverifiedEntry};
+use sealpost_protocol::entry::{Admitted, Blob, Header, UnverifiedEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{Epoch, LeafIndex, UnixMillis};
 use sealpost_protocol::record::{self as plain, Binding};
@@ -13,11 +13,14 @@ use sealpost_protocol::reference::Ref;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::attachments::details::PeerAttachmentError;
+use crate::attachments::{self, Details};
 use crate::error::{Failure, Kind as Error};
 use crate::keys::{self, Keys};
 use crate::kinds;
 use crate::names::{self, People, Wanted};
 use crate::ui::time;
+use crate::vault::attachments::Attachment;
 use crate::vault::committees::{Committee, CommitteeNo};
 use crate::vault::outbox::{Draft, What};
 use crate::vault::records::{Content, Record};
@@ -54,6 +57,21 @@ pub struct Shown {
     pub record: Value,
     /// Its place in the log, once it has one.
     pub entry: Option<Place>,
+    /// The files attached to it.
+    pub attachments: Vec<attachments::state::Shown>,
+}
+
+/// A record that something is done about.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// Its committee.
+    pub committee: CommitteeNo,
+    /// Its id.
+    pub id: String,
+    /// Its REF.
+    pub reference: String,
+    /// Its kind.
+    pub kind: String,
 }
 
 /// A record's place in the log.
@@ -103,13 +121,22 @@ pub fn open_again(
     Ok(())
 }
 
-/// The record in a payload, with its whole plaintext; or in words why there is none.
+/// A record as it came out of its payload.
+struct Opened {
+    record: plain::Record,
+    /// Its whole plaintext.
+    json: String,
+    /// What it says of a blob, when it is an attachment's and for us.
+    attachment: Option<Details>,
+}
+
+/// The record in a payload; or in words why there is none.
 fn open(
     vault: &Read<'_>,
     keys: &mut Keys<'_>,
     header: &Header,
     payload: Option<&[u8]>,
-) -> Result<Result<(plain::Record, String), String>, Failure> {
+) -> Result<Result<Opened, String>, Failure> {
     let Some(payload) = payload else { return Ok(Err("it was forgotten".to_owned())) };
     let Some(epoch_keys) = keys.of(vault, header.epoch)? else {
         return Ok(Err(format!("no key for lock {}", header.epoch)));
@@ -120,13 +147,29 @@ fn open(
     };
     let (committee, author) = (header.committee, header.author);
     let binding = Binding { committee, author, epoch: header.epoch };
-    Ok(match plain::Record::open(&plaintext, &binding, &header.content) {
-        Ok(record) => {
-            let json = as_shown(&record, &plaintext, keys);
-            Ok((record, json))
-        }
-        Err(error) => Err(error.to_string()),
-    })
+    let record = match plain::Record::open(&plaintext, &binding, &header.content) {
+        Ok(record) => record,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let json = as_shown(&record, &plaintext, keys);
+    let attachment = match attachment(&record, &json, &header.blobs) {
+        Ok(attachment) => attachment,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    Ok(Ok(Opened { record, json, attachment }))
+}
+
+/// What an attachment's record says of its blob, if it is one and for us.
+fn attachment(
+    record: &plain::Record,
+    json: &str,
+    blobs: &[Blob],
+) -> Result<Option<Details>, PeerAttachmentError> {
+    let kind = record.body().fields.get("kind").and_then(Value::as_str);
+    if kind != Some(attachments::KIND) {
+        return Ok(None);
+    }
+    Details::of_entry(&serde_json::from_str(json).unwrap_or_default(), blobs)
 }
 
 /// A record's plaintext. The part for named readers stands in clear in `sealed` if this device is
@@ -151,10 +194,10 @@ fn put(
     index: LeafIndex,
     header: &Header,
     leaf: Hash,
-    content: Result<(plain::Record, String), String>,
+    content: Result<Opened, String>,
 ) -> Result<(), Failure> {
     let (id, kind, content) = match content {
-        Ok((record, json)) => {
+        Ok(Opened { record, json, attachment }) => {
             let id = record.id().to_string();
             let place = (no, index);
             let mut same_id = vault.records_by_id(&id)?;
@@ -166,6 +209,10 @@ fn put(
                 return Ok(());
             }
             let id = if same_id.is_empty() { id } else { leaf.to_string() };
+            if let Some(Details { to, blob, .. }) = attachment {
+                let id = id.clone();
+                vault.put_attachment(&Attachment { committee: no, id, to, blob, fault: None })?;
+            }
             let kind = record.body().fields.get("kind").and_then(Value::as_str);
             let kind = kind.filter(|kind| kind.len() <= KIND_BYTES_MAX);
             (id, kind.unwrap_or_default().to_owned(), Content::Opened(json))
@@ -212,7 +259,12 @@ pub fn list(app: &App, committee: Option<&str>) -> Result<Vec<Listed>, Failure> 
 
 /// The record that `typed` names by REF or ULID.
 pub fn show(app: &App, typed: &str) -> Result<Shown, Failure> {
-    app.vault.read(|vault| find(vault, typed)?.shown(vault))
+    app.vault.read(|vault| show_in(vault, typed))
+}
+
+/// As [`show`], in a transaction that stands open.
+pub fn show_in(vault: &Read<'_>, typed: &str) -> Result<Shown, Failure> {
+    find(vault, typed)?.shown(vault)
 }
 
 /// All records of a committee that could be opened, and those not sent yet, each with its author's name.
@@ -257,6 +309,21 @@ pub fn sealed(app: &App, typed: &str) -> Result<Vec<u8>, Failure> {
             })
         }
     })
+}
+
+/// The record that `typed` names, for something to be done about it; one that could not be opened is none.
+pub fn owner(vault: &Read<'_>, typed: &str) -> Result<Owner, Failure> {
+    let found = find(vault, typed)?;
+    match &found {
+        Found::Logged(record) => match &record.content {
+            Content::Opened(_) => Ok(found.owner()),
+            Content::Unopened(why) => {
+                let author = People::load(vault, record.committee)?.name(&record.author);
+                Err(unopened(record, &author, why))
+            }
+        },
+        Found::Unsent(_) => Ok(found.owner()),
+    }
 }
 
 /// The record that `typed` names, which must be in the log.
@@ -304,10 +371,29 @@ impl Found {
             Self::Logged(record) => People::load(vault, record.committee)?.name(&record.author),
             Self::Unsent(_) => String::new(),
         };
-        self.shown_by(author)
+        let Owner { committee, id, .. } = self.owner();
+        let attachments = attachments::state::of_record(vault, committee, &id)?;
+        Ok(Shown { attachments, ..self.shown_by(author)? })
     }
 
-    /// `author` is how the author of one in the log is called.
+    fn owner(&self) -> Owner {
+        match self {
+            Self::Logged(record) => Owner {
+                committee: record.committee,
+                id: record.id.clone(),
+                reference: record.reference.clone(),
+                kind: record.kind.clone(),
+            },
+            Self::Unsent(draft) => Owner {
+                committee: draft.new.committee,
+                id: draft.new.id.clone(),
+                reference: draft.new.reference.clone(),
+                kind: draft.new.kind.clone(),
+            },
+        }
+    }
+
+    /// `author` is how the author of one in the log is called. Without what is attached.
     fn shown_by(self, author: String) -> Result<Shown, Failure> {
         match self {
             Self::Unsent(draft) => Ok(Shown {
@@ -315,6 +401,7 @@ impl Found {
                 state: draft.sending.as_str(),
                 record: serde_json::from_slice(&draft.new.draft).map_err(|_| not_json())?,
                 entry: None,
+                attachments: Vec::new(),
             }),
             Self::Logged(record) => {
                 let json = match &record.content {
@@ -324,6 +411,7 @@ impl Found {
                 Ok(Shown {
                     state: "accepted",
                     record: serde_json::from_str(json).map_err(|_| not_json())?,
+                    attachments: Vec::new(),
                     entry: Some(Place {
                         author,
                         epoch: record.epoch,

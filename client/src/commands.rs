@@ -15,6 +15,7 @@ use crate::vault::committees::CommitteeNo;
 
 pub mod agent;
 pub mod approve;
+pub mod attach;
 pub mod committee;
 pub mod completions;
 pub mod demo;
@@ -28,6 +29,7 @@ pub mod member;
 pub mod passphrase;
 pub mod record;
 pub mod recovery;
+pub mod save;
 pub mod status;
 pub mod sync;
 pub mod unlock;
@@ -60,6 +62,8 @@ pub enum Command {
     Recovery(recovery::Recovery),
     #[command(subcommand)]
     Record(record::Record),
+    Attach(attach::Attach),
+    Save(save::Save),
     Who(who::Who),
     Completions(completions::Completions),
     Man(man::Man),
@@ -85,6 +89,8 @@ impl Command {
             Self::Approve(command) => command.run(session),
             Self::Recovery(command) => command.run(session),
             Self::Record(command) => command.run(session),
+            Self::Attach(command) => command.run(session),
+            Self::Save(command) => command.run(session),
             Self::Who(command) => command.run(session),
             Self::Completions(command) => command.run(session),
             Self::Man(command) => command.run(session),

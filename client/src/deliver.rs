@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::attachments::{self, carry::Which};
 use crate::error::{Failure, Kind as Error};
 use crate::names;
 use crate::relay;
@@ -103,13 +104,19 @@ async fn deliver_at_last(
         }
         match SyncLock::take(app.vault.home()) {
             Ok(_alone) => {
-                let report = round(app, Scope::One(no)).await?;
+                let report = round(app, Scope::One(no), which(&left)).await?;
                 return Ok(report.into_result().err());
             }
             Err(VaultError::SyncRunning) => tokio::time::sleep(LOOK_AGAIN).await,
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Blobs wait for their turn, unless one of them is what is waited for.
+fn which(left: &[Draft]) -> Which {
+    let is_attachment = |draft: &Draft| draft.new.kind == attachments::KIND;
+    if left.iter().any(is_attachment) { Which::All } else { Which::None }
 }
 
 /// Those drafts that are still there.

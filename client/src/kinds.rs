@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::attachments;
+
 mod check;
 mod date;
 mod typed;
@@ -27,6 +29,9 @@ const OTHER_PREFIX: &str = "Z";
 
 /// The letters before the dash in the REF of a record of that kind.
 pub fn prefix_of(kind: &str) -> String {
+    if kind == attachments::KIND {
+        return attachments::PREFIX.to_owned();
+    }
     let known = Kind::named(kind).map(|kind| kind.prefix);
     known.unwrap_or_else(|_| OTHER_PREFIX.to_owned())
 }

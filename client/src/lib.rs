@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 pub mod agent;
 pub mod app;
+pub mod attachments;
 pub mod audit;
 pub mod backup;
 pub mod catalog;

@@ -78,6 +78,12 @@ pub enum Lie {
     /// It shows a device the entry that cut it off before it was let in again.
     #[error("it says that this device is cut off, by an entry from before it was let in again")]
     CutOffOver,
+    /// What it sent for a blob is not what the entry names that it signed for.
+    #[error("what it sent for an attachment is not what its entry names")]
+    Blob,
+    /// It has signed for the entry that names a blob, and does not have it.
+    #[error("it took an attachment's entry and does not have the attachment")]
+    BlobGone,
     /// It answered for another number of entries than were sent.
     #[error("it answered for {got} entries of {sent}")]
     Results {

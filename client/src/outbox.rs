@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
 use crate::app::App;
+use crate::attachments::{self, Details};
+use crate::catalog::Owner;
 use crate::changes::Intent;
 use crate::error::{Failure, Kind as Error};
 use crate::kinds::Kind;
@@ -19,6 +21,7 @@ use crate::members;
 use crate::names;
 use crate::random;
 use crate::ui::time;
+use crate::vault::attachments::{Attachment, BlobNo};
 use crate::vault::committees::{Committee, CommitteeNo, Standing};
 use crate::vault::outbox::{Draft, NewDraft, What};
 use crate::vault::{VaultError, Write};
@@ -95,6 +98,59 @@ pub fn save_record(
         Ok::<_, Failure>(vault.save_draft(&new)?)
     })?;
     Ok(Saved { reference, id: new.id, unknown: checked.unknown, is_apart })
+}
+
+/// A record whose fields were made here.
+pub struct Written<'w> {
+    /// Its kind.
+    pub kind: &'static str,
+    /// What everybody in the committee may read.
+    pub fields: Map<String, Value>,
+    /// What is for the readers alone.
+    pub apart: Map<String, Value>,
+    /// The readers: members, besides the author's own.
+    pub readers: &'w [MemberNumber],
+    /// When.
+    pub made: UnixMillis,
+}
+
+/// Saves the record of an attachment whose blob was just sealed, together with that it is: on return both
+/// are on disk.
+pub fn save_attachment(
+    app: &mut App,
+    to: &Owner,
+    details: &Details,
+    sealed: BlobNo,
+    written: Written<'_>,
+) -> Result<Saved, Failure> {
+    let id = new_id(written.made)?;
+    let reference = Ref::new(attachments::PREFIX, id.to_string().as_bytes());
+    let body = RecordBody { fields: written.fields };
+    must_be_sealable(&body, &written.apart, &id)?;
+    let is_apart = !written.apart.is_empty();
+    let new = NewDraft {
+        committee: to.committee,
+        what: What::Record,
+        id: id.to_string(),
+        reference: reference.to_string(),
+        kind: written.kind.to_owned(),
+        draft: draft_json(&id, body, written.apart, written.readers).into_bytes(),
+        made: written.made,
+    };
+    let attachment = Attachment {
+        committee: to.committee,
+        id: new.id.clone(),
+        to: to.id.clone(),
+        blob: details.blob,
+        fault: None,
+    };
+    app.vault.write(|vault| {
+        must_be_in(&vault.committee_no(to.committee)?)?;
+        vault.blob_sealed(sealed, &details.blob)?;
+        vault.put_attachment(&attachment)?;
+        Ok::<_, Failure>(vault.save_draft(&new)?)
+    })?;
+    Ok(Saved { reference, id: new.id, unknown: Vec::new(), is_apart })
 }
 
 /// Saves what is wanted of the roster, and returns its ULID.

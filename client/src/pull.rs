@@ -39,6 +39,8 @@ pub struct Brought {
     pub received: u64,
     /// Drafts of this device that the log now has.
     pub sent: u64,
+    /// Blobs that are here since.
+    pub fetched: u64,
     /// What did not open as it should, or cannot be explained, in words.
     pub faults: Vec<String>,
     /// What the relay did not take, and why, in words.
@@ -52,6 +54,7 @@ impl Brought {
     pub fn add(&mut self, other: Self) {
         self.received += other.received;
         self.sent += other.sent;
+        self.fetched += other.fetched;
         self.faults.extend(other.faults);
         self.refused.extend(other.refused);
         self.news.extend(other.news);

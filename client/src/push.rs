@@ -12,7 +12,7 @@ use minicbor::bytes::ByteVec;
 use sealpost_protocol::checkpoint::SignedCheckpoint;
 use sealpost_protocol::code::Code;
 use sealpost_protocol::committee::Committee as Fold;
-use sealpost_protocol::entry::{Entry, Header, Kind, UnverifiedEntry, VERSION};
+use sealpost_protocol::entry::{Blob, Entry, Header, Kind, UnverifiedEntry, VERSION};
 use sealpost_protocol::frame::{PushRequest, PushResult, Pushed, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::hybrid::Recipient;
@@ -175,6 +175,9 @@ fn take_answer(
         }
         for (flying, result) in batch.iter().zip(&pushed.results) {
             if let PushResult::Refused(Refused { code }) = result {
+                if *code == Code::BlobMissing {
+                    vault.blob_not_there(flying.draft)?;
+                }
                 vault.note_refusal(flying.draft, &refusal(*code, now))?;
                 refused.push(format!("{} refused: {}", flying.reference, relay::told(*code)));
             }
@@ -365,7 +368,7 @@ impl Signer<'_> {
                 What::Record => self.seal_record(vault, &draft),
                 What::Roster => self.build_change(vault, &draft),
             };
-            let Payload { kind, bytes: payload, content } = match made {
+            let payload = match made {
                 Ok(payload) => payload,
                 Err(failure) if can_never_be_sealed(&failure) => {
                     let refusal = Refusal { why: failure.story(), at: self.now };
@@ -380,7 +383,8 @@ impl Signer<'_> {
                 }
                 Err(failure) => return Err(failure),
             };
-            let entry = self.sign_entry(kind, payload, content);
+            let kind = payload.kind;
+            let entry = self.sign_entry(payload);
             let signed = Signed {
                 entry: entry.encode(),
                 leaf_hash: entry.leaf(),
@@ -410,7 +414,8 @@ impl Signer<'_> {
         }
     }
 
-    fn sign_entry(&self, kind: Kind, payload: Vec<u8>, content: Hash) -> Entry {
+    fn sign_entry(&self, payload: Payload) -> Entry {
+        let Payload { kind, bytes, content, blobs } = payload;
         let (author_seq, author_prev) = self.next;
         let header = Header {
             version: VERSION,
@@ -427,9 +432,9 @@ impl Signer<'_> {
             payload_len: 0,
             payload_sha256: Hash::ZERO,
             content,
-            blobs: Vec::new(),
+            blobs,
         };
-        Entry::sign(header, payload, self.device.signing_key())
+        Entry::sign(header, bytes, self.device.signing_key())
     }
 
     fn seal_record(&mut self, vault: &Read<'_>, draft: &Draft) -> Result<Payload, Failure> {
@@ -448,7 +453,9 @@ impl Signer<'_> {
         let bound = body.bind(&binding, &id, &salt).map_err(|error| cannot_seal(draft, error))?;
         let keys = self.keys.of(vault, epoch)?.ok_or_else(no_key)?;
         let bytes = keys.seal_record(&bound.plaintext)?;
-        Ok(Payload { kind: Kind::Record, bytes, content: bound.content })
+        let attachment = vault.attachment(draft.new.committee, &draft.new.id)?;
+        let blobs = attachment.map(|attachment| attachment.blob).into_iter().collect();
+        Ok(Payload { kind: Kind::Record, bytes, content: bound.content, blobs })
     }
 
     /// The active devices of the named members and of the author's own.
@@ -475,7 +482,8 @@ impl Signer<'_> {
             let own = self.device.device_id();
             changes::tried(fold, own, change.clone(), self.now).map_err(|rule| forbidden(&rule))?;
         }
-        Ok(Payload { kind: Kind::Roster, bytes: codec::encode(&change), content: Hash::ZERO })
+        let bytes = codec::encode(&change);
+        Ok(Payload { kind: Kind::Roster, bytes, content: Hash::ZERO, blobs: Vec::new() })
     }
 }
 
@@ -484,6 +492,7 @@ struct Payload {
     kind: Kind,
     bytes: Vec<u8>,
     content: Hash,
+    blobs: Vec<Blob>,
 }
 
 /// The rule in its own words, as the fault of the draft.

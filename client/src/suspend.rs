@@ -16,6 +16,7 @@ use sealpost_protocol::id::{DeviceId, Epoch, LeafIndex};
 use sealpost_protocol::roster::Standing;
 
 use crate::app::App;
+use crate::attachments::carry::Which;
 use crate::changes::{self, Intent, Whom};
 use crate::error::{Failure, Kind as Error};
 use crate::invitations;
@@ -180,7 +181,8 @@ pub async fn send(
         for known in committees {
             // As it is since its notice.
             let known = &app.vault.read(|vault| vault.committee_no(known.no))?;
-            sync::with_relay(app, &connection, std::slice::from_ref(known), &mut report).await?;
+            let only = std::slice::from_ref(known);
+            sync::with_relay(app, &connection, only, Which::None, &mut report).await?;
             tell(lock_words(app, wanted, known)?);
         }
         connection.close().await;

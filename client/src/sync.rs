@@ -4,6 +4,7 @@
 //! ```text
 //! by relay: connect ── found, join what is not open yet ── heads of all committees at once
 //!   by committee: follow ── send ── cosign ── join requests
+//!   then the blobs of all, the smallest first
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, 
 use sealpost_protocol::limits;
 
 use crate::app::App;
+use crate::attachments::carry::{self, Which};
 use crate::audit;
 use crate::cutoff;
 use crate::deliver;
@@ -69,6 +71,8 @@ pub struct Report {
     pub relays: Vec<Asked>,
     /// What went wrong, in the order in which it did.
     pub failures: Vec<Failure>,
+    /// Attachments that are not what their entries name. Nothing else hangs on them.
+    pub faulty: Vec<Failure>,
 }
 
 /// A relay that was to be asked.
@@ -84,7 +88,8 @@ impl Report {
     /// The failure that decides the exit code: a lie before anything else, then what keeps this
     /// device out, then what is not delivered, then that nobody answered.
     pub fn into_result(self) -> Result<(), Failure> {
-        let Self { unsent, relays, failures, brought } = self;
+        let Self { unsent, relays, mut failures, faulty, brought } = self;
+        failures.extend(faulty);
         let nobody = !relays.is_empty() && relays.iter().all(|relay| !relay.answered);
         let weight = |failure: &Failure| match failure.kind {
             Error::Verification => 0,
@@ -127,13 +132,13 @@ fn not_delivered(unsent: u64, why: Option<Failure>, refused: &[String]) -> Failu
 }
 
 /// One round. The caller holds the sync lock.
-pub async fn round(app: &mut App, scope: Scope) -> Result<Report, Failure> {
+pub async fn round(app: &mut App, scope: Scope, which: Which) -> Result<Report, Failure> {
     let mut report = Report::default();
     drop_refused_changes(app, scope)?;
     for (address, committees) in by_relay(in_scope(app, scope)?) {
         let connection = connected(app, &address, &committees, &mut report).await?;
         if let Some(connection) = connection {
-            with_relay(app, &connection, &committees, &mut report).await?;
+            with_relay(app, &connection, &committees, which, &mut report).await?;
             connection.close().await;
         }
     }
@@ -234,6 +239,7 @@ pub(crate) async fn with_relay(
     app: &mut App,
     connection: &Connection,
     committees: &[Committee],
+    which: Which,
     report: &mut Report,
 ) -> Result<(), Failure> {
     for impostor in connection.impostors() {
@@ -248,6 +254,20 @@ pub(crate) async fn with_relay(
         let opened = open(app, connection, known, &mut report.brought).await;
         report_failure(app, known, opened, report)?;
     }
+    let active = |known: &&Committee| known.standing == Standing::Active;
+    let active: Vec<Committee> = committees.iter().filter(active).cloned().collect();
+    text(app, connection, &active, report).await?;
+    carry::carry(app, connection, &active, which, report).await
+}
+
+/// All but blobs, for committees this device is in: once before any of these, and whenever there may be
+/// something new while they are carried.
+pub(crate) async fn text(
+    app: &mut App,
+    connection: &Connection,
+    committees: &[Committee],
+    report: &mut Report,
+) -> Result<(), Failure> {
     let active = cut_off_first(app, connection, committees, report).await?;
     let active: Vec<&Committee> = active.iter().collect();
     for some in active.chunks(limits::HEADS_COMMITTEES_MAX) {
@@ -275,7 +295,7 @@ async fn cut_off_first(
     report: &mut Report,
 ) -> Result<Vec<Committee>, Failure> {
     let mut active = Vec::new();
-    for known in committees.iter().filter(|known| known.standing == Standing::Active) {
+    for known in committees {
         let sent = push::send_cut_offs(app, connection, known.no, &mut report.brought).await;
         if let Err(FollowError::Caught(caught)) = sent {
             report_failure(app, known, Err(caught.into()), report)?;
@@ -286,7 +306,7 @@ async fn cut_off_first(
     Ok(active)
 }
 
-fn report_failure(
+pub(crate) fn report_failure(
     app: &mut App,
     known: &Committee,
     done: Result<(), FollowError>,

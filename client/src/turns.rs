@@ -4,6 +4,7 @@ use sealpost_protocol::change::Role;
 use sealpost_protocol::committee::Committee as Fold;
 use sealpost_protocol::id::{DeviceId, Epoch, UnixMillis};
 
+use crate::attachments::{self, carry};
 use crate::changes::Intent;
 use crate::error::Failure;
 use crate::keys;
@@ -29,7 +30,7 @@ pub fn in_turn(
     let mut turns = Vec::new();
     for draft in vault.unsent(no)? {
         let turn = match draft.new.what {
-            What::Record if due => continue,
+            What::Record if due || !is_ready(vault, &draft)? => continue,
             What::Record => Turn::AsWritten,
             What::Roster => match intent_of(&draft)? {
                 Intent::Suspend { .. } => Turn::CutOff,
@@ -41,6 +42,17 @@ pub fn in_turn(
     }
     turns.sort_by_key(|(turn, draft)| (*turn, draft.no));
     Ok(turns.into_iter().map(|(_, draft)| draft).collect())
+}
+
+/// An attachment's record waits for its blob, and nothing waits for it.
+fn is_ready(vault: &Read<'_>, draft: &Draft) -> Result<bool, VaultError> {
+    if draft.new.kind != attachments::KIND {
+        return Ok(true);
+    }
+    match vault.attachment(draft.new.committee, &draft.new.id)? {
+        Some(attachment) => carry::is_at_relay(vault, draft.new.committee, &attachment.blob),
+        None => Ok(true),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::agent;
 use crate::app::App;
+use crate::attachments::carry::Which;
 use crate::error::{Failure, Kind as Error};
 use crate::join::Opening;
 use crate::relay;
@@ -89,7 +90,8 @@ pub async fn watch(
             tell(report)?;
             return Err(failure);
         }
-        let moved = report.brought.received > 0 || report.brought.sent > 0;
+        let brought = &report.brought;
+        let moved = brought.received > 0 || brought.sent > 0 || brought.fetched > 0;
         let refused = !report.brought.refused.is_empty();
         if first || moved || refused {
             tell(report)?;
@@ -136,7 +138,7 @@ fn active(app: &App) -> Result<usize, Failure> {
 
 async fn alone_round(app: &mut App) -> Result<Report, Failure> {
     let _alone = relay::alone(app).await?;
-    sync::round(app, Scope::All).await
+    sync::round(app, Scope::All, Which::Sound).await
 }
 
 /// Waits until a round is due.

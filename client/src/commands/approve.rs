@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::app::{App, Session};
+use crate::attachments::carry::Which;
 use crate::changes::Intent;
 use crate::commands::{CHANGE_PATIENCE, settled, state_of};
 use crate::decide;
@@ -65,5 +66,5 @@ impl Approve {
 
 async fn news(app: &mut App) -> Result<(), Failure> {
     let _alone = relay::alone(app).await?;
-    sync::round(app, Scope::All).await?.into_followed()
+    sync::round(app, Scope::All, Which::None).await?.into_followed()
 }

@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 
-use crate::app::Session;
+use indicatif::HumanBytes;
+
+use crate::app::{App, Session};
+use crate::attachments::carry::Which;
 use crate::error::Failure;
 use crate::relay;
 use crate::sync::{self, Asked, Report, Scope};
-use crate::vault::SyncLock;
+use crate::vault::{SyncLock, VaultError};
 use crate::watch;
 
 /// Pulls and verifies what is new, sends what is unsent, and vouches for what was verified.
@@ -17,6 +20,10 @@ pub struct Sync {
     /// Stay and follow the relays until interrupted; a line for every round that brought something.
     #[arg(long)]
     watch: bool,
+    /// For a weak or costly line: notices and text, and of attachments only small ones, of at most
+    /// 512 KiB. The others are carried by a sync without it, or fetched by `save`.
+    #[arg(long, conflicts_with = "watch")]
+    metered: bool,
 }
 
 /// What `sync` prints with `--json`, and for each round with `--watch`.
@@ -24,6 +31,8 @@ pub struct Sync {
 struct Round {
     sent: u64,
     received: u64,
+    /// Attachments that are here since.
+    fetched: u64,
     unsent: u64,
     relays: Vec<Relay>,
     /// What did not open as it should, and what went wrong, in words.
@@ -50,15 +59,35 @@ impl Sync {
             }));
         }
         let _alone = SyncLock::take(app.vault.home())?;
-        let report = relay::run(sync::round(&mut app, Scope::All))?;
+        let which = if self.metered { Which::Small } else { Which::All };
+        let report = relay::run(sync::round(&mut app, Scope::All, which))?;
         tell(session, &report)?;
-        let stories: Vec<String> = report.failures.iter().map(Failure::story).collect();
+        lacking(session, &app)?;
+        let failures = report.failures.iter().chain(&report.faulty);
+        let stories: Vec<String> = failures.map(Failure::story).collect();
         let result = report.into_result();
         for story in untold(&stories, &result) {
             session.ui.talk(story);
         }
         result
     }
+}
+
+/// Says which attachments are not here: silence would look like all had come.
+fn lacking(session: &mut Session, app: &App) -> Result<(), Failure> {
+    let sizes = app.vault.read(|vault| {
+        let mut sizes = Vec::new();
+        for known in vault.committees()? {
+            let lacking = vault.attachments_lacking(known.no)?;
+            sizes.extend(lacking.iter().map(|attachment| attachment.blob.size));
+        }
+        Ok::<_, VaultError>(sizes)
+    })?;
+    if !sizes.is_empty() {
+        let bytes = HumanBytes(sizes.iter().sum());
+        session.ui.talk(&format!("{} attachments are not here yet, {bytes}.", sizes.len()));
+    }
+    Ok(())
 }
 
 /// What went wrong besides what the command ends with: a relay that did not answer beside others
@@ -72,11 +101,12 @@ fn tell(session: &mut Session, report: &Report) -> Result<(), Failure> {
     for line in report.brought.faults.iter().chain(&report.brought.news) {
         session.ui.talk(line);
     }
-    let stories = report.failures.iter().map(Failure::story);
+    let stories = report.failures.iter().chain(&report.faulty).map(Failure::story);
     let relay = |asked: &Asked| Relay { address: asked.address.clone(), answered: asked.answered };
     let round = Round {
         sent: report.brought.sent,
         received: report.brought.received,
+        fetched: report.brought.fetched,
         unsent: report.unsent,
         relays: report.relays.iter().map(relay).collect(),
         notices: report.brought.faults.iter().cloned().chain(stories).collect(),

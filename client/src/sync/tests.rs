@@ -66,6 +66,7 @@ fn exit_of(unsent: u64, answered: &[bool], kinds: &[Error]) -> u8 {
         brought: Brought::default(),
         unsent,
         relays: answered.iter().map(asked).collect(),
+        faulty: Vec::new(),
         failures: kinds.iter().map(|kind| Failure::new(*kind, "something happened")).collect(),
     };
     report.into_result().map_or_else(|failure| failure.kind.exit(), |()| 0)

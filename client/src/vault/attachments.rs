@@ -1,13 +1,17 @@
 //! Attachments: what their records say of their blobs, and what of these is here.
 
+use std::io::Read as _;
+
 use rusqlite::{OptionalExtension, Row, params};
 use sealpost_protocol::entry::Blob;
-use sealpost_protocol::hash::Hash;
+use sealpost_protocol::hash::{Hash, Hasher};
 
 use super::committees::CommitteeNo;
-use super::container::{self, BlobReader, BlobWriter, Container, PIECE_BYTES};
+use super::container::{self, Container, PIECE_BYTES};
 use super::sql::{int, uint, words};
 use super::{Read, Vault, VaultError, Write, disk};
+
+pub use super::container::{BlobReader, BlobWriter};
 
 words! {
     /// How far a blob is here.
@@ -54,6 +58,9 @@ pub struct HeldBlob {
     /// How much of it the relay has from this device.
     pub sent: u64,
 }
+
+/// Read at a time to be hashed.
+const HASHED_BYTES: usize = 256 * 1024;
 
 const ATTACHMENT: &str = "SELECT committee, id, to_id, sha256, size, fault FROM attachment";
 const BLOB: &str = "SELECT no, state, size, held, sent FROM blob";
@@ -311,6 +318,23 @@ impl Vault {
         Ok(Container::open(&self.home)?.reader(pieces, held.held))
     }
 
+    /// Whether the bytes of a whole blob are still those that were put there.
+    pub fn is_intact(&self, held: &HeldBlob, sha256: &Hash) -> Result<bool, VaultError> {
+        Ok(self.hash_held(held)?.finish() == *sha256)
+    }
+
+    /// What is here of a blob, hashed.
+    pub fn hash_held(&self, held: &HeldBlob) -> Result<Hasher, VaultError> {
+        let (mut reader, mut hasher) = (self.read_blob(held)?, Hasher::default());
+        let mut buffer = vec![0; HASHED_BYTES];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(hasher),
+                read => hasher.update(&buffer[..read]),
+            }
+        }
+    }
+
     /// Lets go of a blob, whole or not.
     pub fn discard_blob(&mut self, no: BlobNo) -> Result<(), VaultError> {
         let container = Container::open(&self.home)?;
@@ -320,7 +344,7 @@ impl Vault {
     /// Lets go of what was being sealed by commands that are no more.
     fn drop_unfinished(&mut self) -> Result<(), VaultError> {
         let container = Container::open(&self.home)?;
-        if self.read(|vault| Ok::<_, VaultError>(vault.any_sealing()?))? && container.is_alone()? {
+        if self.read(Read::any_sealing)? && container.is_alone()? {
             self.write(|vault| {
                 vault.sealing()?.into_iter().try_for_each(|no| vault.discard(&container, no))
             })?;
@@ -330,6 +354,14 @@ impl Vault {
 }
 
 impl Read<'_> {
+    /// Whether there is any blob, or a part of one.
+    #[cfg(test)]
+    pub(crate) fn any_blob(&self) -> Result<bool, VaultError> {
+        Ok(self
+            .transaction
+            .query_row("SELECT EXISTS (SELECT 1 FROM blob)", [], |row| row.get(0))?)
+    }
+
     fn any_sealing(&self) -> Result<bool, VaultError> {
         let found = "SELECT EXISTS (SELECT 1 FROM blob WHERE state = 'sealing')";
         Ok(self.transaction.query_row(found, [], |row| row.get(0))?)

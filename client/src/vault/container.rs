@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, fstatvfs};
 use rustix::io::Errno;
 
 use super::{Home, VaultError, disk, steps};
@@ -21,6 +21,8 @@ use crate::random;
 
 /// The bytes of a piece: few for a photograph, not too many rows for a film.
 pub(super) const PIECE_BYTES: u64 = 256 * 1024;
+/// What is left free on the disk: text must still be written when scans no longer fit.
+const LEFT_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// [`PIECE_BYTES`] in memory.
 const PIECE: usize = 256 * 1024;
 
@@ -44,6 +46,11 @@ impl Container {
     /// it has then. Room is reserved, so that what was begun does not fail for it.
     pub(super) fn grow(&self, before: u64, lacking: u64) -> io::Result<u64> {
         let len = steps::step((before + lacking) * PIECE_BYTES);
+        let disk = fstatvfs(&self.file)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < len.saturating_sub(before * PIECE_BYTES) + LEFT_FREE_BYTES {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         match fallocate(&self.file, FallocateFlags::empty(), 0, len) {
             // No such call on this file system.
             Err(Errno::OPNOTSUPP) => self.file.set_len(len)?,

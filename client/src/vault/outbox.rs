@@ -163,6 +163,18 @@ impl Write<'_> {
         must_be_one(taken)
     }
 
+    /// The relay says that it does not have the blob of this draft's entry: it is to be sent anew.
+    pub fn blob_not_there(&self, no: DraftNo) -> Result<(), VaultError> {
+        self.transaction.execute(
+            "UPDATE blob SET sent = 0 WHERE EXISTS (SELECT 1 FROM attachment, outbox
+             WHERE outbox.no = ?1 AND attachment.committee = outbox.committee
+             AND attachment.id = outbox.id AND blob.committee = attachment.committee
+             AND blob.sha256 = attachment.sha256)",
+            [no.0],
+        )?;
+        Ok(())
+    }
+
     /// Sets it aside: the relay will never take it. It stays here to be read and corrected.
     pub fn refuse_draft(&self, no: DraftNo, refusal: &Refusal) -> Result<(), VaultError> {
         let taken = self.transaction.execute(

@@ -4,6 +4,7 @@ use sealpost_protocol::id::DeviceId;
 use serde::Serialize;
 
 use crate::app::{App, Session};
+use crate::attachments::carry::Which;
 use crate::audit::{self, Agrees, Audit as Looked, Vouch};
 use crate::error::{Failure, Kind};
 use crate::hygiene::Item;
@@ -83,7 +84,7 @@ impl Audit {
 /// Follows the log first, so that whoever is ahead then is ahead of what the relay shows.
 async fn ask(app: &mut App, no: CommitteeNo) -> Result<Vec<DeviceId>, Failure> {
     let _alone = relay::alone(app).await?;
-    sync::round(app, Scope::One(no)).await?.into_followed()?;
+    sync::round(app, Scope::One(no), Which::None).await?.into_followed()?;
     let known = app.vault.read(|vault| vault.committee_no(no))?;
     let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
     let fetched = audit::fetch(app, &connection, &known).await;

@@ -4,6 +4,7 @@ use sealpost_protocol::id::DeviceId;
 
 use super::Rows;
 use crate::app::{App, Session};
+use crate::attachments::carry::Which;
 use crate::changes::Intent;
 use crate::commands::{CHANGE_PATIENCE, relocked};
 use crate::decide;
@@ -77,7 +78,7 @@ fn own_end(
     relay::run(async {
         let _alone = relay::alone(app).await?;
         // It fails, for this device is not active: what it was shown then is what counts.
-        let _ = sync::round(app, Scope::One(known.no)).await?;
+        let _ = sync::round(app, Scope::One(known.no), Which::None).await?;
         Ok(())
     })?;
     let drafts = app.vault.read(Read::drafts)?;

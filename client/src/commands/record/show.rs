@@ -1,9 +1,11 @@
 //! `sealpost record show`
 
+use indicatif::HumanBytes;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::Session;
+use crate::attachments::state::{self, State};
 use crate::catalog::{self, Shown};
 use crate::error::{Failure, Kind};
 use crate::ui::display::Untrusted;
@@ -26,6 +28,27 @@ struct Json {
     record: Value,
     entry: Option<Entry>,
     verified: bool,
+    attachments: Vec<Attachment>,
+}
+
+/// A file attached to it, and what of it is where.
+#[derive(Serialize)]
+struct Attachment {
+    #[serde(rename = "ref")]
+    reference: String,
+    id: String,
+    label: Option<String>,
+    role: Option<String>,
+    media: Option<String>,
+    size: Option<u64>,
+    sha256: Option<String>,
+    state: &'static str,
+    /// Bytes of the sealed file that are here, or at the relay while it is sent.
+    done: Option<u64>,
+    /// Of how many.
+    of: Option<u64>,
+    /// What was wrong, when it is missing.
+    fault: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +77,7 @@ impl Show {
         let words = words(&shown);
         let json = Json {
             verified: shown.entry.is_some(),
+            attachments: shown.attachments.iter().map(Attachment::of).collect(),
             record: shown.record,
             entry: shown.entry.map(|entry| Entry {
                 author: entry.author,
@@ -64,6 +88,42 @@ impl Show {
         };
         Ok(session.ui.result(&json, &words)?)
     }
+}
+
+impl Attachment {
+    fn of(shown: &state::Shown) -> Self {
+        let about = shown.about.as_ref();
+        let progress = shown.state.progress();
+        Self {
+            reference: shown.reference.clone(),
+            id: shown.id.clone(),
+            label: about.map(|about| about.label.clone()),
+            role: about.map(|about| about.role.clone()),
+            media: about.map(|about| about.media.clone()),
+            size: about.map(|about| about.plain.size),
+            sha256: about.map(|about| about.plain.sha256.to_string()),
+            state: shown.state.word(),
+            done: progress.map(|(done, _)| done),
+            of: progress.map(|(_, of)| of),
+            fault: match &shown.state {
+                State::Faulty(why) => Some(why.clone()),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn attachment_words(shown: &state::Shown) -> String {
+    let state = shown.state.words();
+    let Some(about) = &shown.about else { return format!("{}  {state}", shown.reference) };
+    format!(
+        "{}  {}  {}  {}  {}",
+        shown.reference,
+        Untrusted::line(&about.label),
+        Untrusted::line(&about.role),
+        HumanBytes(about.plain.size),
+        Untrusted::line(&state),
+    )
 }
 
 fn words(shown: &Shown) -> String {
@@ -79,11 +139,13 @@ fn words(shown: &Shown) -> String {
     };
     let mut lines = vec![format!("{}  {}  {place}", shown.reference, shown.state)];
     if let Value::Object(fields) = &shown.record {
-        for (name, value) in fields {
+        // What opens the blob is for a program to read, not for a screen.
+        for (name, value) in fields.iter().filter(|(name, _)| *name != "blob") {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let indented = text.replace('\n', "\n    ");
             lines.push(format!("{}: {}", Untrusted::line(name), Untrusted::text(&indented)));
         }
     }
+    lines.extend(shown.attachments.iter().map(attachment_words));
     lines.join("\n")
 }
