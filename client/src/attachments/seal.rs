@@ -88,7 +88,7 @@ fn save(
         "time": time::rfc3339(made),
         "event": "attached",
         "actor": actor,
-        "tool": concat!("sealpost ", env!("CARGO_PKG_VERSION")),
+        "tool": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
         "hash_after": details.plain.sha256.to_string(),
     }]);
     let class = if attach.readers.is_empty() { "H1" } else { "H2" };

@@ -9,7 +9,7 @@ use crate::vault::steps;
 const PIECE: usize = 256 * 1024;
 
 fn bytes(seed: u8, len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8 ^ seed).collect()
+    (0..=250).cycle().take(len).map(|byte: u8| byte ^ seed).collect()
 }
 
 /// Puts a blob into the vault as one that was sealed here.
