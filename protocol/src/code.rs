@@ -106,10 +106,10 @@ impl From<&Refusal> for Code {
             | Refusal::Payload(_)
             | Refusal::Content
             | Refusal::Blobs
+            | Refusal::ForgetCodec(_)
+            | Refusal::NoSuchRecord
             | Refusal::ChangeCodec(_) => Self::BadPayload,
-            Refusal::NotBuilt(_) | Refusal::Change(PeerRosterError::NotBuilt(_)) => {
-                Self::Unsupported
-            }
+            Refusal::Change(PeerRosterError::NotBuilt(_)) => Self::Unsupported,
             Refusal::Change(_) | Refusal::Founding(_) => Self::BadChange,
         }
     }

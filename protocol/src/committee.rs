@@ -13,10 +13,11 @@ use crate::age_header::{self, PeerAgeHeaderError};
 use crate::change::{Change, Role};
 use crate::codec::{self, PeerCodecError};
 use crate::entry::{Admitted, Blob, Header, Kind, RosterHead, Seen, SignedEntry, UnverifiedEntry};
+use crate::forget::{Forget, Past};
 use crate::hash::Hash;
 use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, Term, TreeSize};
 use crate::limits;
-use crate::roster::{PeerRosterError, Place, Roster};
+use crate::roster::{Forgetting, PeerRosterError, Place, Proposed, Roster};
 use crate::sign::{BadSignature, PublicKey};
 use crate::tree::Frontier;
 
@@ -87,15 +88,18 @@ pub enum Refusal {
     /// record.
     #[error("the entry names blobs it may not name")]
     Blobs,
+    /// The payload of a `forget` that does not decode.
+    #[error("forget: {0}")]
+    ForgetCodec(PeerCodecError),
     /// A roster payload that does not decode.
     #[error("roster change: {0}")]
     ChangeCodec(#[from] PeerCodecError),
     /// A roster change against the rules.
     #[error("roster change: {0}")]
     Change(#[from] PeerRosterError),
-    /// A kind of entry this version does not admit.
-    #[error("this version of the program does not admit `{0}`")]
-    NotBuilt(&'static str),
+    /// A `forget` of something that is no record, or not at that place, or that its author had not seen.
+    #[error("it forgets no record that its author had seen at that place")]
+    NoSuchRecord,
     /// A founding entry that is not as one must be.
     #[error("founding entry: {0}")]
     Founding(&'static str),
@@ -121,9 +125,9 @@ pub enum AdmitError<E> {
     /// The rules say no.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The caller could not say what the root was at an earlier size.
-    #[error("the root at an earlier size is not available")]
-    Root(E),
+    /// The caller could not say what the log held at an earlier place.
+    #[error("what the log held before is not available")]
+    Past(E),
 }
 
 /// The last entry of an author.
@@ -154,6 +158,18 @@ pub struct Committee {
     authors: BTreeMap<DeviceId, AuthorHead>,
     #[n(4)]
     roster: Roster,
+    /// Records that came without their payload, until a `forget` of them comes.
+    #[n(5)]
+    lacking: BTreeSet<LeafIndex>,
+}
+
+/// Whether a record may lack its payload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Payloads {
+    /// It is new to the log.
+    Needed,
+    /// It stands in a log already, and may have been forgotten since.
+    MayLack,
 }
 
 impl Committee {
@@ -178,8 +194,10 @@ impl Committee {
             tree,
             authors: [(author, head)].into(),
             roster,
+            lacking: BTreeSet::new(),
         };
-        Ok((committee, Admitted { index: LeafIndex(0), entry: signed.into_entry(), nodes }))
+        let (index, entry) = (LeafIndex(0), signed.into_entry());
+        Ok((committee, Admitted { index, entry, nodes, forgets: None }))
     }
 
     /// Checks that an entry is for this log and signed by the author it names.
@@ -195,43 +213,104 @@ impl Committee {
 
     /// Admits an entry as the next of this log, or changes nothing and says why not.
     ///
-    /// `root_at` gives this log's root at an earlier size. Whether the entry is already in the
-    /// log is for the caller to find out first: an old entry is refused as [`Refusal::AuthorChain`].
-    pub fn admit<E>(
+    /// `past` tells what this log held before. Whether the entry is already in the log is for the caller
+    /// to find out first: an old entry is refused as [`Refusal::AuthorChain`].
+    pub fn admit<P: Past>(
         &mut self,
         signed: SignedEntry,
-        root_at: impl FnOnce(TreeSize) -> Result<Hash, E>,
-    ) -> Result<Admitted, AdmitError<E>> {
-        self.check(&signed, root_at)?;
+        past: &P,
+    ) -> Result<Admitted, AdmitError<P::Error>> {
+        self.admit_with(signed, past, Payloads::Needed)
+    }
+
+    /// As [`Self::admit`], of an entry that stands in a log already: its record may have been forgotten
+    /// since. What is missed until a `forget` of it comes, [`Self::lacking`] says.
+    pub fn admit_logged<P: Past>(
+        &mut self,
+        signed: SignedEntry,
+        past: &P,
+    ) -> Result<Admitted, AdmitError<P::Error>> {
+        self.admit_with(signed, past, Payloads::MayLack)
+    }
+
+    fn admit_with<P: Past>(
+        &mut self,
+        signed: SignedEntry,
+        past: &P,
+        payloads: Payloads,
+    ) -> Result<Admitted, AdmitError<P::Error>> {
+        self.check(&signed, past)?;
         let index = self.size().next_index();
         let Header { author, made_at, .. } = *signed.header();
         let place = Place { index, leaf: signed.leaf(), author, made_at };
-        match signed.header().kind {
-            Kind::Record => self.check_record(&signed)?,
+        let forgets = match signed.header().kind {
+            Kind::Record => {
+                self.check_record(&signed, payloads)?;
+                if signed.payload().is_none() {
+                    self.lacking.insert(index);
+                }
+                None
+            }
             Kind::Roster => {
                 let change = decode_change(signed.payload())?;
+                let forgets = self.forgets(&change);
                 self.roster.apply(change, place).map_err(Refusal::from)?;
+                forgets
             }
-            Kind::Forget => return Err(Refusal::NotBuilt("forget").into()),
+            Kind::Forget => self.forget(&signed, past, place)?,
+        };
+        if let Some(index) = forgets {
+            self.lacking.remove(&index);
         }
         let nodes = self.tree.append(place.leaf);
         let header = signed.header();
         let head = AuthorHead { seq: header.author_seq, leaf: place.leaf, seen: header.seen.size };
         self.authors.insert(place.author, head);
-        Ok(Admitted { index, entry: signed.into_entry(), nodes })
+        Ok(Admitted { index, entry: signed.into_entry(), nodes, forgets })
+    }
+
+    /// What an approval lets be forgotten, should it be the last that was missing.
+    fn forgets(&self, change: &Change) -> Option<LeafIndex> {
+        let Change::Approve(approve) = change else { return None };
+        let proposal = self.roster.proposal(approve.entry)?;
+        match proposal.change {
+            Proposed::Forget(forgetting) if self.roster.missing_approvals(proposal) == 1 => {
+                Some(forgetting.index)
+            }
+            _ => None,
+        }
+    }
+
+    /// Folds a `forget`. What is forgotten by it at once, if it need not wait for approvals.
+    fn forget<P: Past>(
+        &mut self,
+        signed: &SignedEntry,
+        past: &P,
+        place: Place,
+    ) -> Result<Option<LeafIndex>, AdmitError<P::Error>> {
+        let payload = signed.payload().ok_or(Refusal::PayloadMissing)?;
+        let decoded = codec::decode(payload, limits::FORGET_PAYLOAD_BYTES_MAX);
+        let Forget { index, leaf } = decoded.map_err(Refusal::ForgetCodec)?;
+        if index.0 >= signed.header().seen.size.0 {
+            return Err(Refusal::NoSuchRecord.into());
+        }
+        let named = past.entry_at(index).map_err(AdmitError::Past)?;
+        if named.leaf != leaf || named.kind != Kind::Record {
+            return Err(Refusal::NoSuchRecord.into());
+        }
+        let author = self.roster.device(named.author).ok_or(Refusal::NoSuchRecord)?;
+        let forgetting = Forgetting { index, member: author.member };
+        let at_once = self.roster.forget(forgetting, place).map_err(Refusal::from)?;
+        Ok(at_once.then_some(index))
     }
 
     /// The rules every entry but the founding one must keep.
-    fn check<E>(
-        &self,
-        signed: &SignedEntry,
-        root_at: impl FnOnce(TreeSize) -> Result<Hash, E>,
-    ) -> Result<(), AdmitError<E>> {
+    fn check<P: Past>(&self, signed: &SignedEntry, past: &P) -> Result<(), AdmitError<P::Error>> {
         let header = signed.header();
         self.check_log(header.committee, header.term)?;
         self.check_author(signed)?;
         self.check_chain(signed)?;
-        self.check_seen(header.author, header.seen, root_at)?;
+        self.check_seen(header.author, header.seen, past)?;
         let current = self.roster.epoch();
         let seen_lock = header.seen.size.0 > self.roster.current_lock().at.0;
         if header.epoch != current || !seen_lock {
@@ -295,12 +374,12 @@ impl Committee {
         }
     }
 
-    fn check_seen<E>(
+    fn check_seen<P: Past>(
         &self,
         author: DeviceId,
         seen: Seen,
-        root_at: impl FnOnce(TreeSize) -> Result<Hash, E>,
-    ) -> Result<(), AdmitError<E>> {
+        past: &P,
+    ) -> Result<(), AdmitError<P::Error>> {
         let last = self.authors.get(&author).map_or(TreeSize(0), |head| head.seen);
         if seen.size > self.size() || seen.size < last || seen.size == TreeSize(0) {
             return Err(Refusal::SeenOutOfRange.into());
@@ -308,18 +387,26 @@ impl Committee {
         let ours = if seen.size == self.size() {
             self.root()
         } else {
-            root_at(seen.size).map_err(AdmitError::Root)?
+            past.root_at(seen.size).map_err(AdmitError::Past)?
         };
         if seen.root == ours { Ok(()) } else { Err(Refusal::Disputed(seen).into()) }
     }
 
-    fn check_record(&self, signed: &SignedEntry) -> Result<(), Refusal> {
+    fn check_record(&self, signed: &SignedEntry, payloads: Payloads) -> Result<(), Refusal> {
         if self.roster.lock_pending() {
             return Err(Refusal::LockPending);
         }
-        let payload = signed.payload().ok_or(Refusal::PayloadMissing)?;
-        age_header::check_record(payload)?;
-        Ok(())
+        match signed.payload() {
+            Some(payload) => age_header::check_record(payload).map(|_| ()).map_err(Refusal::from),
+            None if payloads == Payloads::MayLack => Ok(()),
+            None => Err(Refusal::PayloadMissing),
+        }
+    }
+
+    /// The records that came without their payload, and of which no `forget` has come: at the end of
+    /// what somebody shows of a log there must be none.
+    pub fn lacking(&self) -> impl Iterator<Item = LeafIndex> {
+        self.lacking.iter().copied()
     }
 
     /// The committee's id.

@@ -284,11 +284,16 @@ impl UnverifiedEntry {
         Ok(SignedEntry { parts: self.0, key: (*key).into() })
     }
 
-    /// The entry as whoever forgot its payload hands it out.
-    #[cfg(test)]
-    pub(crate) fn with_payload_dropped(mut self) -> Self {
+    /// The entry as whoever forgot its payload keeps it and hands it out.
+    #[must_use]
+    pub fn with_payload_dropped(mut self) -> Self {
         self.0.payload = None;
         self
+    }
+
+    /// The encoding, as it was decoded.
+    pub fn encode(&self) -> Vec<u8> {
+        self.0.encode()
     }
 
     /// Takes the signature as checked, because this relay checked it before it wrote the entry to
@@ -388,6 +393,8 @@ pub struct Admitted {
     pub entry: Entry,
     /// The tree nodes it completed, its own leaf hash first, for whoever keeps them.
     pub nodes: Vec<Hash>,
+    /// The record that is forgotten by it: payload and blobs are to be dropped.
+    pub forgets: Option<LeafIndex>,
 }
 
 /// SHA-256(0x00 ‖ CBOR[header, signatures]).

@@ -22,7 +22,7 @@ mod people;
 mod sealed;
 mod suspension;
 
-pub use approvals::{Admission, Proposal, Proposed};
+pub use approvals::{Admission, Forgetting, Proposal, Proposed};
 pub use devices::{NewDevice, Spare};
 pub use error::PeerRosterError;
 pub use lock::LockState;

@@ -14,11 +14,14 @@ use crate::change::{
 use crate::codec;
 use crate::committee::{AdmitError, Committee, Refusal};
 use crate::entry::{Admitted, Entry, Header, Kind, RosterHead, UnverifiedEntry, VERSION};
+use crate::forget::{Forget, Past, PastEntry};
 use crate::hash::Hash;
-use crate::id::{AuthorSeq, CommitteeId, DeviceId, Epoch, MemberNumber, TreeSize, UnixMillis};
+use crate::id::{
+    AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, MemberNumber, TreeSize, UnixMillis,
+};
 use crate::roster::{Proposed, Roster};
 use crate::sign::SigningKey;
-use crate::tree::{self, Frontier};
+use crate::tree::{self, Frontier, MakeProofError, NoNode};
 
 /// An invented device, made of a seed.
 pub struct TestDevice {
@@ -207,6 +210,28 @@ pub fn reread(entry: &Entry) -> UnverifiedEntry {
     UnverifiedEntry::decode(&entry.encode()).expect("what was signed here decodes")
 }
 
+/// A log that is held in memory, as what was before the end of its fold.
+pub struct Held<'h> {
+    /// Every node of the tree.
+    pub nodes: &'h [Hash],
+    /// Every encoded entry.
+    pub log: &'h [Vec<u8>],
+}
+
+impl Past for Held<'_> {
+    type Error = MakeProofError<NoNode>;
+
+    fn root_at(&self, size: TreeSize) -> Result<Hash, Self::Error> {
+        tree::root_at(size, self.nodes)
+    }
+
+    fn entry_at(&self, index: LeafIndex) -> Result<PastEntry, Self::Error> {
+        let at = usize::try_from(index.0).expect("a log in memory");
+        let entry = UnverifiedEntry::decode(&self.log[at]).expect("it was admitted");
+        Ok(PastEntry::from(&entry))
+    }
+}
+
 /// A log of invented devices, with all its nodes and entries.
 pub struct World {
     /// The fold.
@@ -223,6 +248,11 @@ impl World {
         let entry = found_with(founder, founding_change(founder), founding_header(founder));
         let (committee, admitted) = Committee::found(entry).expect("a sound founding entry");
         Self { committee, nodes: admitted.nodes, log: vec![admitted.entry.encode()] }
+    }
+
+    /// What it held before its end.
+    pub fn past(&self) -> Held<'_> {
+        Held { nodes: &self.nodes, log: &self.log }
     }
 
     /// A header that admission accepts as the author's next.
@@ -255,13 +285,10 @@ impl World {
     /// Admits an entry.
     pub fn push(&mut self, entry: &Entry) -> Result<Admitted, Refusal> {
         let signed = self.committee.verify_signature(reread(entry))?;
-        let nodes = &self.nodes;
-        let admitted = self
-            .committee
-            .admit(signed, |size| tree::root_at(size, nodes.as_slice()))
-            .map_err(|error| match error {
+        let past = Held { nodes: &self.nodes, log: &self.log };
+        let admitted = self.committee.admit(signed, &past).map_err(|error| match error {
             AdmitError::Refused(refusal) => refusal,
-            AdmitError::Root(error) => panic!("all nodes are at hand: {error}"),
+            AdmitError::Past(error) => panic!("all nodes are at hand: {error}"),
         })?;
         self.nodes.extend(&admitted.nodes);
         self.log.push(entry.encode());
@@ -272,6 +299,12 @@ impl World {
     pub fn record(&mut self, author: &TestDevice) -> Result<Admitted, Refusal> {
         let header = self.record_header(author);
         self.push(&Entry::sign(header, record_file(), &author.signing))
+    }
+
+    /// Signs and admits a `forget`.
+    pub fn forget(&mut self, author: &TestDevice, forget: Forget) -> Result<Admitted, Refusal> {
+        let header = self.header(author.id(), Kind::Forget);
+        self.push(&Entry::sign(header, codec::encode(&forget), &author.signing))
     }
 
     /// Signs and admits a roster change.

@@ -1,10 +1,12 @@
 use super::*;
 use crate::change::{Label, Policy, Remove, RepairGrant, Suspend, Target};
 use crate::entry::{Blob, Entry, Header};
+use crate::forget::PastEntry;
 use crate::id::{MemberNumber, UnixMillis};
 use crate::vectors::for_each_vector;
 use crate::world::{
-    TestDevice, World, found_with, founding_change, founding_header, lock, record_file, reread,
+    Held, TestDevice, World, found_with, founding_change, founding_header, lock, record_file,
+    reread,
 };
 
 fn people() -> (TestDevice, TestDevice, TestDevice) {
@@ -53,7 +55,7 @@ fn a_log_folds_to_the_same_everywhere() {
     let (mut fold, _) = Committee::found(entries.next().unwrap()).unwrap();
     for entry in entries {
         let signed = fold.verify_signature(entry).unwrap();
-        fold.admit(signed, |size| crate::tree::root_at(size, world.nodes.as_slice())).unwrap();
+        fold.admit(signed, &world.past()).unwrap();
     }
     assert_eq!(fold, world.committee);
 }
@@ -90,7 +92,7 @@ fn a_signature_checked_with_another_key_does_not_reach_the_log() {
     let header = world.record_header(&member);
     let forged = Entry::sign(header, record_file(), &coordinator.signing);
     let signed = reread(&forged).verify(coordinator.card.signing_key()).unwrap();
-    let refused = world.committee.admit(signed, |_| Err(()));
+    let refused = world.committee.admit(signed, &NoPast);
     assert_eq!(refused, Err(AdmitError::Refused(BadSignature("entry").into())));
 }
 
@@ -287,14 +289,29 @@ fn a_records_payload_has_one_scrypt_stanza_of_work_factor_one() {
 }
 
 #[test]
-fn forget_is_for_a_later_version() {
+fn a_forget_that_is_none_is_refused() {
     let (mut world, _, member, reader) = world();
     let mut forget = |author: &TestDevice| {
         let header = world.header(author.id(), Kind::Forget);
         world.push(&Entry::sign(header, vec![0x80], &author.signing))
     };
-    assert_eq!(forget(&member), Err(Refusal::NotBuilt("forget")));
+    assert!(matches!(forget(&member), Err(Refusal::ForgetCodec(_))));
     assert_eq!(forget(&reader), Err(Refusal::NotEntitled));
+}
+
+/// A log of which nothing earlier can be had.
+struct NoPast;
+
+impl Past for NoPast {
+    type Error = &'static str;
+
+    fn root_at(&self, _: TreeSize) -> Result<Hash, &'static str> {
+        Err("disk")
+    }
+
+    fn entry_at(&self, _: LeafIndex) -> Result<PastEntry, &'static str> {
+        Err("disk")
+    }
 }
 
 #[test]
@@ -394,7 +411,7 @@ fn nothing_is_admitted_without_its_payload() {
     for entry in [&record, &change] {
         let bare = without_payload(&entry.encode());
         let signed = world.committee.verify_signature(bare).unwrap();
-        let refused = world.committee.admit(signed, |_| Err(()));
+        let refused = world.committee.admit(signed, &NoPast);
         assert_eq!(refused, Err(AdmitError::Refused(Refusal::PayloadMissing)));
     }
     world.push(&record).unwrap();
@@ -436,7 +453,7 @@ fn admission_asks_again_what_was_asked_before_the_signature() {
         let entry = Entry::sign(header, record_file(), &member.signing);
         let early = world.committee.verify_signature(reread(&entry)).unwrap_err();
         let signed = reread(&entry).verify(member.card.signing_key()).unwrap();
-        match world.committee.admit(signed, |_| Err(())) {
+        match world.committee.admit(signed, &NoPast) {
             Err(AdmitError::Refused(refusal)) => assert_eq!(refusal, early),
             other => panic!("{other:?}"),
         }
@@ -457,7 +474,7 @@ fn an_old_root_that_cannot_be_had_is_no_refusal() {
     world.record(&coordinator).unwrap();
     let signed = world.committee.verify_signature(reread(&entry)).unwrap();
     let before = world.committee.clone();
-    assert_eq!(world.committee.admit(signed, |_| Err("disk")), Err(AdmitError::Root("disk")));
+    assert_eq!(world.committee.admit(signed, &NoPast), Err(AdmitError::Past("disk")));
     assert_eq!(world.committee, before);
     world.push(&entry).unwrap();
 }
@@ -475,12 +492,12 @@ fn fold(log: &[Vec<u8>]) -> Result<Committee, Refusal> {
     let mut nodes = founding.nodes;
     for entry in entries {
         let signed = fold.verify_signature(entry)?;
-        let admitted = fold.admit(signed, |size| crate::tree::root_at(size, nodes.as_slice()));
+        let admitted = fold.admit(signed, &Held { nodes: &nodes, log });
         nodes.extend(
             admitted
                 .map_err(|error| match error {
                     AdmitError::Refused(refusal) => refusal,
-                    AdmitError::Root(error) => panic!("all nodes are at hand: {error}"),
+                    AdmitError::Past(error) => panic!("all nodes are at hand: {error}"),
                 })?
                 .nodes,
         );

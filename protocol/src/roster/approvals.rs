@@ -31,6 +31,8 @@ tagged! {
         5 => Policy(Policy),
         /// Adds a device to a member who is no coordinator, where the policy has coordinators see to it.
         6 => Device(Box<NewDevice>),
+        /// Drops the payload and the blobs of another's record.
+        7 => Forget(Forgetting),
     }
 }
 
@@ -45,6 +47,18 @@ pub struct Admission {
     /// The role.
     #[n(1)]
     pub role: Role,
+}
+
+/// A record that is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Forgetting {
+    /// Its place in the log.
+    #[n(0)]
+    pub index: LeafIndex,
+    /// Whose it is.
+    #[n(1)]
+    pub member: MemberNumber,
 }
 
 /// A change that waits for approvals.
@@ -98,6 +112,26 @@ impl Roster {
             *self = after;
         }
         Ok(())
+    }
+
+    /// Lets a record be forgotten at once, or keeps that until others approved it; which. Members forget
+    /// their own.
+    pub(crate) fn forget(
+        &mut self,
+        forgetting: Forgetting,
+        place: Place,
+    ) -> Result<bool, PeerRosterError> {
+        let own = self.device(place.author).map(|device| device.member);
+        if own == Some(forgetting.member) {
+            return Ok(true);
+        }
+        let by = self.require_coordinator(place.author)?;
+        let change = Proposed::Forget(forgetting);
+        if !self.needs_approvals(&change) {
+            return Ok(true);
+        }
+        self.propose(change, by, place);
+        Ok(false)
     }
 
     pub(super) fn propose(&mut self, change: Proposed, by: MemberNumber, place: Place) {
@@ -195,7 +229,10 @@ impl Roster {
                 Some(Target::Member(*member))
             }
             Proposed::Restore(target) => Some(*target),
-            Proposed::Admit(_) | Proposed::Policy(_) | Proposed::Device(_) => None,
+            Proposed::Admit(_)
+            | Proposed::Policy(_)
+            | Proposed::Device(_)
+            | Proposed::Forget(_) => None,
         };
         after.settle(self, changed, at)?;
         Ok(after)
@@ -220,6 +257,8 @@ impl Roster {
     /// Whether a changed role or standing is that of whom `change` is about.
     fn touches(&self, changed: Target, change: &Proposed) -> bool {
         match changed {
+            // Whose record it is need not be here any more for it to be forgotten.
+            Target::Member(_) if matches!(change, Proposed::Forget(_)) => false,
             Target::Member(member) => self.target_of(change) == Some(member),
             Target::Device(_) => *change == Proposed::Restore(changed),
         }
@@ -231,6 +270,7 @@ impl Roster {
             Proposed::Role(SetRole { member, .. }) | Proposed::Remove(member) => Some(*member),
             Proposed::Restore(target) => self.member_of(*target).ok(),
             Proposed::Device(new) => Some(new.member),
+            Proposed::Forget(forgetting) => Some(forgetting.member),
             Proposed::Admit(_) | Proposed::Policy(_) => None,
         }
     }
@@ -240,7 +280,10 @@ impl Roster {
         let grave = match change {
             Proposed::Admit(admission) => admission.role == Role::Coordinator,
             Proposed::Role(role) => self.is_about_coordinators(*role),
-            Proposed::Restore(_) | Proposed::Remove(_) | Proposed::Policy(_) => true,
+            Proposed::Restore(_)
+            | Proposed::Remove(_)
+            | Proposed::Policy(_)
+            | Proposed::Forget(_) => true,
             Proposed::Device(_) => false,
         };
         grave && self.policy.approvals > 1

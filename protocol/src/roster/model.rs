@@ -312,6 +312,7 @@ impl State {
                     Proposed::Restore(target) => (3, name(member_of(*target)), 0),
                     Proposed::Remove(member) => (4, name(*member), 0),
                     Proposed::Device(new) => (7, name(new.member), 0),
+                    Proposed::Forget(forgetting) => (8, name(forgetting.member), 0),
                     Proposed::Policy(policy) => (5, 0, u8::try_from(policy.approvals).unwrap()),
                 };
                 [kind, about, what, name(it.by), set(&it.approved)]

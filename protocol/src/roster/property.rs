@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use crate::change::{Change, RepairGrant, Role, Target};
 use crate::codec;
 use crate::committee::Committee;
-use crate::entry::UnverifiedEntry;
-use crate::id::{Epoch, MemberNumber};
-use crate::tree;
+use crate::entry::{Admitted, Kind, UnverifiedEntry};
+use crate::forget::Forget;
+use crate::id::{Epoch, LeafIndex, MemberNumber};
 use crate::world::{
-    TestDevice, World, add_device, admission, approval, hybrid_file, lock, next_lock, recovery,
-    remove, restore, retire, set_approvals, set_role, suspend,
+    Held, TestDevice, World, add_device, admission, approval, hybrid_file, lock, next_lock,
+    recovery, remove, restore, retire, set_approvals, set_role, suspend,
 };
 
 use super::Standing;
@@ -35,6 +35,7 @@ enum Act {
     Device(u8),
     Retire(u8),
     Share(u8, Vec<u8>),
+    Forget(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +69,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (1..=PEOPLE).prop_map(Act::Retire),
         2 => (1..=PEOPLE, proptest::sample::subsequence((1..=PEOPLE).collect::<Vec<_>>(), 2..4))
             .prop_map(|(spare, helpers)| Act::Share(spare, helpers)),
+        2 => (0..40_usize).prop_map(Act::Forget),
     ]
 }
 
@@ -78,7 +80,7 @@ fn change_of(world: &World, act: &Act) -> Option<Change> {
         Whom::Device(seed) => Target::Device(TestDevice::new(*seed).id()),
     };
     Some(match act {
-        Act::Record => return None,
+        Act::Record | Act::Forget(_) => return None,
         Act::Admit(seed, role) => {
             Change::Admit(Box::new(admission(roster, &TestDevice::new(*seed), *role)))
         }
@@ -119,16 +121,21 @@ fn change_of(world: &World, act: &Act) -> Option<Change> {
     })
 }
 
-/// Has somebody try something, and says whether the log grew by it.
-fn tries(world: &mut World, who: u8, act: &Act) -> bool {
+/// Has somebody try something, and gives what the log grew by, if it did.
+fn tries(world: &mut World, who: u8, act: &Act) -> Option<Admitted> {
     let author = TestDevice::new(who);
     let before = world.committee.clone();
-    let admitted = match change_of(world, act) {
-        None => world.record(&author).is_ok(),
-        Some(change) => world.change(&author, &change).is_ok(),
+    let admitted = match (act, change_of(world, act)) {
+        (Act::Forget(which), _) => {
+            let at = which % world.log.len();
+            let leaf = UnverifiedEntry::decode(&world.log[at]).unwrap().leaf();
+            world.forget(&author, Forget { index: LeafIndex(at as u64), leaf })
+        }
+        (_, None) => world.record(&author),
+        (_, Some(change)) => world.change(&author, &change),
     };
-    assert!(admitted || world.committee == before, "a refusal changes nothing: {act:?}");
-    admitted
+    assert!(admitted.is_ok() || world.committee == before, "a refusal changes nothing: {act:?}");
+    admitted.ok()
 }
 
 fn check(world: &World) {
@@ -156,7 +163,7 @@ fn check(world: &World) {
 }
 
 /// A fold over entries as a client is given them.
-fn folds(fold: Option<Committee>, entries: &[Vec<u8>], nodes: &[crate::hash::Hash]) -> Committee {
+fn folds(fold: Option<Committee>, entries: &[Vec<u8>], past: &Held<'_>) -> Committee {
     let mut fold = fold;
     for bytes in entries {
         let entry = UnverifiedEntry::decode(bytes).unwrap();
@@ -165,7 +172,7 @@ fn folds(fold: Option<Committee>, entries: &[Vec<u8>], nodes: &[crate::hash::Has
             continue;
         };
         let signed = committee.verify_signature(entry).unwrap();
-        committee.admit(signed, |size| tree::root_at(size, nodes)).unwrap();
+        committee.admit_logged(signed, past).unwrap();
     }
     fold.unwrap()
 }
@@ -183,17 +190,29 @@ proptest! {
             world.admit(&TestDevice::new(1), &TestDevice::new(seed), role).unwrap();
         }
         world.change(&TestDevice::new(1), &set_approvals(2)).unwrap();
+        let mut forgotten = world.log.clone();
         for (who, act) in &acts {
-            tries(&mut world, *who, act);
+            let admitted = tries(&mut world, *who, act);
             check(&world);
+            let Some(admitted) = admitted else { continue };
+            forgotten.push(admitted.entry.encode());
+            if let Some(index) = admitted.forgets {
+                let at = usize::try_from(index.0).unwrap();
+                let entry = UnverifiedEntry::decode(&forgotten[at]).unwrap();
+                prop_assert_eq!(entry.header().kind, Kind::Record);
+                forgotten[at] = entry.with_payload_dropped().encode();
+            }
         }
-        let whole = folds(None, &world.log, &world.nodes);
+        let past = world.past();
+        let whole = folds(None, &world.log, &past);
         prop_assert_eq!(&whole, &world.committee);
+        // What was forgotten is not missed.
+        prop_assert_eq!(&folds(None, &forgotten, &past), &world.committee);
         // From a snapshot on, as a restarted relay or a client between two pulls.
         let at = cut.index(world.log.len()).max(1);
-        let early = folds(None, &world.log[..at], &world.nodes);
+        let early = folds(None, &world.log[..at], &past);
         let snapshot: Committee = codec::decode(&codec::encode(&early), usize::MAX).unwrap();
-        let late = folds(Some(snapshot), &world.log[at..], &world.nodes);
+        let late = folds(Some(snapshot), &world.log[at..], &past);
         prop_assert_eq!(codec::encode(&late), codec::encode(&world.committee));
     }
 }
@@ -225,12 +244,19 @@ fn what_is_tried_reaches_every_kind_of_change() {
         (6, Act::Record),
         (6, Act::Retire(5)),
         (2, Act::Retire(5)),
+        (3, Act::Forget(9)),
+        (2, Act::Approve(0, true)),
+        (2, Act::Forget(0)),
     ];
-    let admitted: Vec<bool> = tried.iter().map(|(who, act)| tries(&mut world, *who, act)).collect();
+    let mut admitted = Vec::new();
+    for (who, act) in &tried {
+        admitted.push(tries(&mut world, *who, act).is_some());
+    }
     let refused: Vec<usize> = (0..tried.len()).filter(|at| !admitted[*at]).collect();
     assert_eq!(
         refused,
-        [6, 15, 19, 21],
-        "what a suspended member writes, a wrong lock, what a spare writes, another's device retired"
+        [6, 15, 19, 21, 24],
+        "what a suspended member writes, a wrong lock, what a spare writes, another's device retired, \
+         the founding forgotten"
     );
 }

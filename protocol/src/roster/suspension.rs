@@ -82,9 +82,11 @@ impl Roster {
     ) -> Result<(), PeerRosterError> {
         let about = match change {
             Proposed::Restore(_) | Proposed::Remove(_) => self.target_of(change),
-            Proposed::Admit(_) | Proposed::Role(_) | Proposed::Policy(_) | Proposed::Device(_) => {
-                None
-            }
+            Proposed::Admit(_)
+            | Proposed::Role(_)
+            | Proposed::Policy(_)
+            | Proposed::Device(_)
+            | Proposed::Forget(_) => None,
         };
         if about.is_some() && self.undecided_by(by).any(|own| Some(own.member) == about) {
             return Err(PeerRosterError::Bound);
