@@ -19,6 +19,13 @@ pub const DATAGRAM_BYTES_MAX: u16 = 1452;
 pub const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
 /// Replies that may wait for the wire: a pull reads ahead this many frames.
 pub const REPLIES_WAITING: usize = 2;
+/// Bytes of a blob that wait, when its sender is faster than the disk: with what lies unread in the
+/// stream, all the memory an upload takes. Counted among the bytes of unfinished requests.
+pub const BODY_BYTES_WAITING: usize = BODY_CHUNKS_WAITING * BODY_CHUNK_BYTES;
+/// In so many pieces.
+pub const BODY_CHUNKS_WAITING: usize = 8;
+/// Each of them.
+pub const BODY_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes given to QUIC at a time, so that a deadline measures progress and not the frame's size.
 pub const WRITE_STEP_BYTES: usize = 16 * 1024;
 

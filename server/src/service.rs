@@ -31,9 +31,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::hub::{self, CutOff, CutOffs, Head, Watched};
 use crate::permit;
-use crate::store::{LogStore, NoteStore, StoreError};
+use crate::store::{BlobStore, LogStore, NoteStore, StoreError};
 
 mod access;
+mod blobs;
 mod cosignatures;
 mod examine;
 mod fold;
@@ -51,6 +52,10 @@ use pace::Pace;
 /// What a stranger may send at most: a founding entry or a join request.
 const STRANGER_REQUEST_BYTES_MAX: usize = 64 * 1024;
 
+/// What follows a request on its stream: the bytes of a blob, as they come. Ends where the stream does,
+/// however it does.
+pub type Body = mpsc::Receiver<Bytes>;
+
 /// The clock that judges expiry: milliseconds since 1970.
 pub type Clock = fn() -> UnixMillis;
 
@@ -67,7 +72,7 @@ pub struct Service<S> {
     cut_offs: Arc<CutOffs>,
 }
 
-impl<S: LogStore + NoteStore> Service<S> {
+impl<S: LogStore + NoteStore + BlobStore> Service<S> {
     /// Folds every log in the store.
     pub async fn open(store: Arc<S>, key: SigningKey, clock: Clock) -> Result<Self, FoldError> {
         let service = Self {
@@ -101,11 +106,13 @@ impl<S: LogStore + NoteStore> Service<S> {
         self.cut_offs.listen(peer)
     }
 
-    /// Answers one request. Ends when the answer is complete or nobody listens any more.
+    /// Answers one request. Ends when the answer is complete or nobody listens any more. `body` is read
+    /// for a blob alone.
     pub async fn call(
         self: &Arc<Self>,
         peer: PublicKey,
         request: Request,
+        body: Body,
         replies: mpsc::Sender<Reply>,
     ) {
         let answer = match request {
@@ -121,7 +128,8 @@ impl<S: LogStore + NoteStore> Service<S> {
             Request::Joins(ask) => self.joins(peer, ask.committee).await,
             Request::Invite(invite) => self.invite(peer, invite).await,
             Request::Answer(answer) => self.answer(peer, answer).await,
-            Request::BlobPut(_) | Request::BlobGet(_) => Err(Code::Unsupported.into()),
+            Request::BlobPut(put) => self.blob_put(peer, put, body, &replies).await,
+            Request::BlobGet(get) => self.blob_get(peer, get, &replies).await,
         };
         let reply = answer.unwrap_or_else(Reply::from);
         // A peer that went away needs no answer.
@@ -184,16 +192,24 @@ impl<S: LogStore + NoteStore> Service<S> {
         if request.entries.len() > limits::PUSH_ENTRIES_MAX {
             return Err(Code::TooLarge.into());
         }
-        let decoded: Vec<_> = request
+        let mut decoded: Vec<_> = request
             .entries
             .iter()
             .map(|bytes| UnverifiedEntry::decode(bytes).map_err(|error| Code::from(&error)))
             .collect();
         drop(request.entries);
+        let mut pins = Vec::new();
+        for entry in &mut decoded {
+            let Ok(sound) = entry else { continue };
+            match self.hold_blobs(&standing, sound).await {
+                Ok(pin) => pins.extend(pin),
+                Err(code) => *entry = Err(code),
+            }
+        }
         let changes_roster = decoded.iter().flatten().any(moves_access);
         let (places, entries): (Vec<_>, Vec<_>) = split(decoded);
         self.ready()?;
-        let outcomes = standing.log.push(&self.store, &self.key, entries, Instant::now())?;
+        let outcomes = standing.log.push(&self.store, &self.key, entries, pins, Instant::now())?;
         let mut outcomes = outcomes.into_iter();
         let mut results = Vec::with_capacity(places.len());
         for refused in places {

@@ -4,6 +4,8 @@
 //! append ┐                                        ┌ head, index_of
 //! commit ┴→ queue → one frame → fdatasync → answer┤ read, nodes
 //!           (order is fixed here)  (journal)      └ get, scan
+//!
+//! blob's bytes → upload → durable → named by an entry → blob
 //! ```
 //!
 //! Each method's comment states what it promises about durability; [`conformance`] holds every
@@ -17,12 +19,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
+use tokio::sync::mpsc;
 
 pub mod conformance;
 pub mod disk;
 
+mod blobs;
 mod check;
 mod checkpoints;
 mod commit;
@@ -34,6 +39,7 @@ mod notes;
 mod snapshots;
 mod tiles;
 
+pub use blobs::{BlobCounts, BlobOptions, Pin, Reader, Upload};
 pub use check::{Fault, Finding, Look, check};
 pub use embedded::{Options, Store};
 pub use tiles::CommitteeNodes;
@@ -61,6 +67,8 @@ pub struct StoredEntry {
     pub author: DeviceId,
     /// Its place in the author's own chain.
     pub author_seq: AuthorSeq,
+    /// The blobs it names, at most [`sealpost_protocol::limits::BLOBS_MAX`].
+    pub blobs: Vec<Blob>,
     /// The encoded entry, exactly as it came.
     pub bytes: Bytes,
 }
@@ -330,4 +338,110 @@ pub trait NoteStore: Send + Sync + 'static {
         &self,
         commit: Commit,
     ) -> impl Future<Output = Result<(), CommitError>> + Send + use<Self>;
+}
+
+/// Why a blob was not taken, or is not given.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BlobError {
+    /// What came is not the blob that was named: another hash, or more bytes. The sender's fault.
+    #[error("what came is not the blob that was named")]
+    PeerOther,
+    /// The bytes ended early. What came is kept, to go on from.
+    #[error("the blob's bytes ended early")]
+    PeerShort,
+    /// The same device began to send the same blob anew: that upload goes on, this one does not.
+    #[error("a newer upload of the blob took over")]
+    PeerTakenOver,
+    /// The device sends, or has left lying, as many as it may.
+    #[error("the device has too many uploads")]
+    PeerTooMany,
+    /// The committee's room for blobs is used up. Nothing was begun.
+    #[error("the committee's room for blobs is used up")]
+    LocalNoRoom,
+    /// An entry names the blob, and it is not there as it was written.
+    #[error("a blob that an entry names is missing or damaged: run check")]
+    StoreLost,
+    /// The store's own trouble. What is whole of an upload is kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What becomes of a blob that somebody wants to send.
+#[derive(Debug)]
+pub enum Begun<U> {
+    /// It is all here, durably.
+    Whole,
+    /// It is to be sent from the upload's offset on.
+    At(U),
+}
+
+/// The blobs of all committees: sealed attachments, by committee and SHA-256.
+///
+/// ```text
+/// upload → receive (durable, no entry names it) ─┐
+///              pin ── append of the entry ───────┴→ named: given to readers, kept
+/// ```
+///
+/// An upload belongs to one device of one committee until an entry names its blob.
+pub trait BlobStore: Send + Sync + 'static {
+    /// An upload under way; dropping it ends it, and what came is kept.
+    type Upload: BlobUpload;
+    /// Keeps blobs from being collected, until it is dropped.
+    type Pin: Send + 'static;
+    /// A blob being read.
+    type Reader: BlobRead;
+
+    /// Begins to take a blob, or goes on where `device` was when its last upload of it ended;
+    /// [`Begun::Whole`] is a promise as [`Self::receive`]'s `Ok`. One upload of a blob by a device at a
+    /// time: a newer one ends an older one that hangs. Room for what is still to come is looked for
+    /// first: [`BlobError::LocalNoRoom`], [`StoreError::StoreFull`].
+    fn upload(
+        &self,
+        committee: CommitteeId,
+        device: DeviceId,
+        blob: Blob,
+    ) -> impl Future<Output = Result<Begun<Self::Upload>, BlobError>> + Send;
+
+    /// Takes the bytes behind the upload's offset, until `body` ends. **Durable when it answers
+    /// `Ok`**: the whole blob, its hash checked. Otherwise what came is kept where it can be, and what
+    /// is not the blob is thrown away. Waits for nothing else than the body, the disk and room on it.
+    fn receive(
+        &self,
+        upload: Self::Upload,
+        body: mpsc::Receiver<Bytes>,
+    ) -> impl Future<Output = Result<(), BlobError>> + Send;
+
+    /// Holds blobs for an entry that is about to name them: **each is durable**, with that size, and
+    /// stays as long as the pin lives, from then on as long as an entry names it. `None` when one is
+    /// neither named in the committee already nor wholly sent by `device`.
+    fn pin(
+        &self,
+        committee: CommitteeId,
+        device: DeviceId,
+        blobs: Vec<Blob>,
+    ) -> impl Future<Output = Result<Option<Self::Pin>, StoreError>> + Send;
+
+    /// A blob that a **durable** entry of the committee names; `None` when none does, and
+    /// [`BlobError::StoreLost`] when it should be there and is not.
+    fn blob(
+        &self,
+        committee: CommitteeId,
+        sha256: Hash,
+    ) -> impl Future<Output = Result<Option<Self::Reader>, BlobError>> + Send;
+}
+
+/// An upload under way.
+pub trait BlobUpload: Send + 'static {
+    /// How many bytes of the blob are here.
+    fn offset(&self) -> u64;
+}
+
+/// A blob being read.
+pub trait BlobRead: Send + Sync + 'static {
+    /// How many bytes it has.
+    fn size(&self) -> u64;
+
+    /// The bytes from `offset` on, at most [`sealpost_protocol::limits::BLOB_FRAME_BYTES`] and at least one if there is
+    /// any. [`BlobError::StoreLost`] when the file is shorter than the blob.
+    fn read(&self, offset: u64) -> impl Future<Output = Result<Bytes, BlobError>> + Send;
 }

@@ -24,9 +24,9 @@ use tokio::time::timeout;
 use crate::hub::{CutOff, CutOffs};
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Turned};
-use crate::service::Service;
+use crate::service::{Body, Service};
 use crate::stop::Stop;
-use crate::store::{LogStore, NoteStore};
+use crate::store::{BlobStore, LogStore, NoteStore};
 
 use allowance::Budget;
 use connection::Shared;
@@ -42,13 +42,16 @@ mod tls;
 
 /// What answers requests: the service, as a transport sees it.
 pub trait Calls: Send + Sync + 'static {
-    /// Answers one request of the device that logged in with `peer`. The answer is complete when
+    /// Answers one request of the device that logged in with `peer`. `body` is what follows the request
+    /// on its stream: it flows from the first [`Reply::BlobAt`] on, and for a request to put a blob alone.
+    /// The answer is complete when
     /// `replies` is dropped; nobody listens any more when it is closed. Runs to its end even when
     /// the peer has gone, unless the request is a watch.
     fn call(
         self: &Arc<Self>,
         peer: PublicKey,
         request: Request,
+        body: Body,
         replies: mpsc::Sender<Reply>,
     ) -> impl Future<Output = ()> + Send;
 
@@ -186,14 +189,15 @@ impl Transport {
     }
 }
 
-impl<S: LogStore + NoteStore> Calls for Service<S> {
+impl<S: LogStore + NoteStore + BlobStore> Calls for Service<S> {
     async fn call(
         self: &Arc<Self>,
         peer: PublicKey,
         request: Request,
+        body: Body,
         replies: mpsc::Sender<Reply>,
     ) {
-        Self::call(self, peer, request, replies).await;
+        Self::call(self, peer, request, body, replies).await;
     }
 
     fn request_bytes_max(&self, peer: PublicKey) -> usize {

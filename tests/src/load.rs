@@ -32,7 +32,7 @@ use sealpost_protocol::sign::{PublicKey, SigningKey};
 use sealpost_protocol::tree::{Frontier, verify_inclusion};
 use sealpost_protocol::world::{self, TestDevice, World};
 use sealpost_relay::service::Service;
-use sealpost_relay::store::{LogStore, NoteStore};
+use sealpost_relay::store::{BlobStore, LogStore, NoteStore};
 use tokio::sync::mpsc;
 
 /// Takes a request to a relay and the answer back.
@@ -61,11 +61,12 @@ pub struct Direct<S> {
     pub peer: PublicKey,
 }
 
-impl<S: LogStore + NoteStore> Line for Direct<S> {
+impl<S: LogStore + NoteStore + BlobStore> Line for Direct<S> {
     async fn ask(&self, request: Request) -> Vec<Reply> {
         let (sender, mut replies) = mpsc::channel(2);
         let (service, peer) = (self.service.clone(), self.peer);
-        let call = tokio::spawn(async move { service.call(peer, request, sender).await });
+        let no_body = mpsc::channel(1).1;
+        let call = tokio::spawn(async move { service.call(peer, request, no_body, sender).await });
         let mut all = Vec::new();
         while let Some(reply) = replies.recv().await {
             all.push(reply);

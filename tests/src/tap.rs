@@ -25,7 +25,7 @@ use sealpost_relay::key;
 use sealpost_relay::limits::Limits;
 use sealpost_relay::metrics::Metrics;
 use sealpost_relay::permit;
-use sealpost_relay::service::{Clock, Service};
+use sealpost_relay::service::{Body, Clock, Service};
 use sealpost_relay::stop::{self, Stopper};
 use sealpost_relay::store::disk::{Disk, RealDisk};
 use sealpost_relay::store::{Options, Store};
@@ -38,7 +38,8 @@ use tokio::task::JoinHandle;
 use crate::proxy::Direction;
 
 /// Small: a test writes some kilobytes.
-const STORE: Options = Options { segment_bytes: 1024 * 1024, reserve_bytes: 64 * 1024 };
+const STORE: Options =
+    Options { segment_bytes: 1024 * 1024, reserve_bytes: 64 * 1024, ..Options::DEFAULT };
 
 /// One frame, as it is inside TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,6 +224,7 @@ impl Calls for Recorder {
         self: &Arc<Self>,
         peer: PublicKey,
         request: Request,
+        body: Body,
         replies: mpsc::Sender<Reply>,
     ) {
         self.record(peer, Direction::ToRelay, frame::encode(&request));
@@ -243,7 +245,7 @@ impl Calls for Recorder {
             // The service sees that nobody listens any more.
             drop(receiver);
         };
-        tokio::join!(self.service.call(peer, request.clone(), sender), passing);
+        tokio::join!(self.service.call(peer, request.clone(), body, sender), passing);
     }
 
     fn request_bytes_max(&self, peer: PublicKey) -> usize {

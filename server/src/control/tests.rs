@@ -34,7 +34,7 @@ fn commanded(below: &str) -> Commanded {
 
 fn store() -> Store {
     let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new());
-    let options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0 };
+    let options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
     Store::create(&disk, "/data".as_ref(), options).unwrap()
 }
 

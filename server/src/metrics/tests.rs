@@ -12,7 +12,7 @@ const RESERVE: u64 = 10_000;
 /// An empty store, on a disk that can be filled.
 fn store() -> (FaultyDisk, Arc<Store>) {
     let disk = FaultyDisk::new();
-    let options = Options { segment_bytes: 16 * 1024, reserve_bytes: RESERVE };
+    let options = Options { segment_bytes: 16 * 1024, reserve_bytes: RESERVE, ..Options::DEFAULT };
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     (disk, Arc::new(Store::create(&shared, "/data".as_ref(), options).unwrap()))
 }

@@ -7,7 +7,7 @@ const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 fn store() -> Store {
     let disk: std::sync::Arc<dyn Disk> = std::sync::Arc::new(FaultyDisk::new());
-    let options = Options { segment_bytes: 2 * 1024 * 1024, reserve_bytes: 0 };
+    let options = Options { segment_bytes: 2 * 1024 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
     Store::create(&disk, "/data".as_ref(), options).unwrap()
 }
 

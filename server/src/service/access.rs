@@ -11,7 +11,7 @@ use sealpost_protocol::sign::PublicKey;
 
 use super::log::{Activity, Log};
 use super::{Service, read, store_code};
-use crate::store::{LogStore, NoteStore};
+use crate::store::{BlobStore, LogStore, NoteStore};
 
 /// A device that may act in a log, and the log.
 pub(super) struct Standing {
@@ -45,7 +45,7 @@ impl From<Denied> for Reply {
     }
 }
 
-impl<S: LogStore + NoteStore> Service<S> {
+impl<S: LogStore + NoteStore + BlobStore> Service<S> {
     /// Whether `peer` stands in any roster here.
     pub fn knows(&self, peer: PublicKey) -> bool {
         read(&self.access).contains_key(&peer)

@@ -11,9 +11,9 @@ use sealpost_protocol::id::CommitteeId;
 use sealpost_protocol::sign::PublicKey;
 
 use super::{Denied, Service, store_code};
-use crate::store::{LogStore, NoteStore};
+use crate::store::{BlobStore, LogStore, NoteStore};
 
-impl<S: LogStore + NoteStore> Service<S> {
+impl<S: LogStore + NoteStore + BlobStore> Service<S> {
     /// Keeps a device's cosignature, when it is over this log's own root at that size.
     pub(super) async fn cosign(
         &self,

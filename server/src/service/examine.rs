@@ -130,8 +130,13 @@ fn decode_as(stored: &StoredEntry) -> Result<UnverifiedEntry, String> {
     let header = entry.header();
     let same = entry.leaf() == stored.leaf_hash
         && header.author == stored.author
-        && header.author_seq == stored.author_seq;
-    if same { Ok(entry) } else { Err("the journal gives it another hash or author".to_owned()) }
+        && header.author_seq == stored.author_seq
+        && header.blobs == stored.blobs;
+    if same {
+        Ok(entry)
+    } else {
+        Err("the journal gives it another hash, author or blobs".to_owned())
+    }
 }
 
 #[cfg(test)]

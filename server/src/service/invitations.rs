@@ -25,7 +25,7 @@ use sealpost_protocol::sign::PublicKey;
 use super::log::Activity;
 use super::{Denied, Service, Standing, note, store_code};
 use crate::limits::{INVITATION_REMEMBERED, JOIN_REQUESTS_COMMITTEE_MAX, MEMBER_INVITATIONS_MAX};
-use crate::store::{Commit, CommitError, LogStore, NoteStore};
+use crate::store::{BlobStore, Commit, CommitError, LogStore, NoteStore};
 
 const JOINS: &[u8] = b"join/";
 const ANSWERS: &[u8] = b"answer/";
@@ -43,7 +43,7 @@ struct Invitation {
     open: OpenInvitation,
 }
 
-impl<S: LogStore + NoteStore> Service<S> {
+impl<S: LogStore + NoteStore + BlobStore> Service<S> {
     /// Makes, lists or cancels invitations; answers with those of the asking device.
     pub(super) async fn invite(
         &self,

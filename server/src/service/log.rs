@@ -98,11 +98,14 @@ impl Log {
     /// Signatures are verified before the lock is taken, so that pushes of many authors share
     /// the processors; the lock is held for admission and queueing, so that the order of
     /// admission is the order of the log.
-    pub(crate) fn push<S: LogStore>(
+    ///
+    /// `pins` hold what the entries name, until the store has answered.
+    pub(crate) fn push<S: LogStore, P: Send + 'static>(
         self: &Arc<Self>,
         store: &Arc<S>,
         key: &Arc<SigningKey>,
         entries: Vec<UnverifiedEntry>,
+        pins: P,
         now: Instant,
     ) -> Result<Vec<Outcome>, Code> {
         let checked = self.verify_signatures(entries);
@@ -122,7 +125,7 @@ impl Log {
             state.note_moved(&before);
         }
         if !admitted.is_empty() {
-            self.append(state, store, key, expected, &admitted);
+            self.append(state, store, key, expected, &admitted, pins);
         }
         Ok(outcomes)
     }
@@ -136,18 +139,19 @@ impl Log {
     ) {
         let mut state = self.lock();
         state.in_flight.insert(founding.entry.leaf(), founding.index);
-        self.append(state, store, key, TreeSize(0), &[founding]);
+        self.append(state, store, key, TreeSize(0), &[founding], ());
     }
 
     /// Hands admitted entries to the store and sees to what follows, whether or not whoever
     /// pushed them still waits.
-    fn append<S: LogStore>(
+    fn append<S: LogStore, P: Send + 'static>(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
         store: &Arc<S>,
         key: &Arc<SigningKey>,
         expected: TreeSize,
         admitted: &[Admitted],
+        pins: P,
     ) {
         let size = state.fold.size();
         let root = state.fold.root();
@@ -164,7 +168,9 @@ impl Log {
         drop(state);
         let (log, store, key) = (self.clone(), store.clone(), key.clone());
         tokio::spawn(async move {
-            match durable.await {
+            let durable = durable.await;
+            drop(pins);
+            match durable {
                 Ok(_) => log.publish(store.as_ref(), &key).await,
                 Err(error) => log.stop(&error),
             }
@@ -331,6 +337,7 @@ fn stored(admitted: &Admitted) -> StoredEntry {
         leaf_hash: admitted.entry.leaf(),
         author: header.author,
         author_seq: header.author_seq,
+        blobs: header.blobs.clone(),
         bytes: Bytes::from(admitted.entry.encode()),
     }
 }

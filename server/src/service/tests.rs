@@ -20,6 +20,7 @@ use crate::store::disk::{Disk, RealDisk};
 use crate::store::{Options, Store};
 
 pub(crate) mod answers;
+mod blobs;
 mod changes;
 mod cut_off;
 pub(crate) mod invitations;
@@ -80,7 +81,7 @@ impl Home {
     }
 
     fn faulty(disk: &FaultyDisk) -> Self {
-        let options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0 };
+        let options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
         Self { disk: Arc::new(disk.clone()), path: "/relay".into(), options, _folder: None }
     }
 
@@ -168,9 +169,18 @@ impl Fixture {
 }
 
 fn stream(service: &Arc<TestService>, peer: PublicKey, request: Request) -> mpsc::Receiver<Reply> {
+    stream_with(service, peer, request, mpsc::channel(1).1)
+}
+
+fn stream_with(
+    service: &Arc<TestService>,
+    peer: PublicKey,
+    request: Request,
+    body: Body,
+) -> mpsc::Receiver<Reply> {
     let (replies, receiver) = mpsc::channel(2);
     let service = service.clone();
-    tokio::spawn(async move { service.call(peer, request, replies).await });
+    tokio::spawn(async move { service.call(peer, request, body, replies).await });
     receiver
 }
 

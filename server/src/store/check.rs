@@ -239,13 +239,12 @@ impl Check<'_> {
         let mut nodes = Vec::new();
         let first_node = tiles::node_count(log.size);
         for (entry, index) in appended.entries.iter().zip(appended.first.0..) {
-            let start = entry.offset as usize + frame::ENTRY_HEAD_BYTES;
-            let end = entry.offset as usize + entry.len as usize;
             let stored = StoredEntry {
                 leaf_hash: entry.leaf_hash,
                 author: entry.author,
                 author_seq: entry.author_seq,
-                bytes: bytes.slice(start..end),
+                blobs: entry.blobs.clone(),
+                bytes: bytes.slice(entry.bytes()),
             };
             if let Some(what) = self.look.entry(appended.committee, LeafIndex(index), &stored) {
                 let offset = place.offset + u64::from(entry.offset);

@@ -46,6 +46,7 @@ pub fn entry(author: DeviceId, seq: u64, len: usize) -> StoredEntry {
         leaf_hash: Hash::of_parts(&[&[0x00], &bytes]),
         author,
         author_seq: AuthorSeq(seq),
+        blobs: Vec::new(),
         bytes: Bytes::from(bytes),
     }
 }

@@ -8,11 +8,23 @@ use std::fmt::Debug;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{self, AtFlags, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 pub mod faulty;
+
+/// A file, from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Its name in its folder.
+    pub name: String,
+    /// How many bytes it has.
+    pub len: u64,
+    /// When it was last written to.
+    pub written: SystemTime,
+}
 
 /// A disk with folders and files.
 pub trait Disk: Debug + Send + Sync {
@@ -24,7 +36,10 @@ pub trait Disk: Debug + Send + Sync {
     fn create_folder(&self, path: &Path) -> io::Result<()>;
     /// The names in a folder, sorted.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
-    /// Renames a file within its folder, over another one if need be.
+    /// The files in a folder, sorted by name, without opening any. What is no file is left out.
+    fn files(&self, folder: &Path) -> io::Result<Vec<FileInfo>>;
+    /// Renames a file, over another one if need be. Into another folder it is durable there once that
+    /// one is synced, and may stand in both until the old one is: sync the new one first.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -192,6 +207,26 @@ impl Disk for RealDisk {
         }
         names.sort();
         Ok(names)
+    }
+
+    fn files(&self, folder: &Path) -> io::Result<Vec<FileInfo>> {
+        let opened = open_folder(folder)?;
+        let mut files = Vec::new();
+        for name in self.list(folder)? {
+            let found = match fs::statat(&opened, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                // Removed since.
+                Err(Errno::NOENT) => continue,
+                found => found?,
+            };
+            if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile {
+                let len = u64::try_from(found.st_size).map_err(io::Error::other)?;
+                // What was written before 1970 was not.
+                let seconds = u64::try_from(found.st_mtime).unwrap_or(0);
+                let written = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+                files.push(FileInfo { name, len, written });
+            }
+        }
+        Ok(files)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
+use tokio::sync::mpsc;
 
+use super::blobs::{self, BlobCounts, BlobOptions, Blobs};
 use super::checkpoints::Checkpoints;
 use super::commit::{self, Queue, Ticket};
 use super::disk::{Disk, DiskLock};
@@ -22,8 +25,8 @@ use super::notes::Notes;
 use super::snapshots::Snapshots;
 use super::tiles::{CommitteeNodes, Tiles};
 use super::{
-    Append, AppendError, COSIGNATURE_BYTES_MAX, Commit, CommitError, LogStore, NoteStore,
-    StoreError,
+    Append, AppendError, Begun, BlobError, BlobStore, COSIGNATURE_BYTES_MAX, Commit, CommitError,
+    LogStore, NoteStore, StoreError,
 };
 
 mod opening;
@@ -42,15 +45,24 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Writes are refused while less than this is free: index and tree nodes need room too.
     pub reserve_bytes: u64,
+    /// What blobs may take.
+    pub blobs: BlobOptions,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 * 1024 * 1024, reserve_bytes: 32 * 1024 * 1024 }
+        Self::DEFAULT
     }
 }
 
 impl Options {
+    /// Those of a relay.
+    pub const DEFAULT: Self = Self {
+        segment_bytes: 64 * 1024 * 1024,
+        reserve_bytes: 32 * 1024 * 1024,
+        blobs: BlobOptions::DEFAULT,
+    };
+
     fn sizes(self) -> Sizes {
         Sizes { segment_bytes: self.segment_bytes, reserve_bytes: self.reserve_bytes }
     }
@@ -77,6 +89,7 @@ pub(super) struct Inner {
     tiles: Tiles,
     snapshots: Snapshots,
     checkpoints: Checkpoints,
+    blobs: Arc<Blobs>,
     queue: Queue,
     view: RwLock<View>,
     /// The last frame that is known to be durable.
@@ -99,6 +112,8 @@ struct View {
 struct Closer {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Ends after the others: they leave it work.
+    settling: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
 
@@ -134,9 +149,13 @@ impl Store {
         let closer = Closer {
             inner: Arc::clone(&inner),
             threads: Mutex::default(),
+            settling: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         };
         let (committing, syncing) = (Arc::clone(&inner), Arc::clone(&inner));
+        let blobs = Arc::clone(&inner.blobs);
+        let settling = spawn("blobs", move || blobs.keep_settled())?;
+        closer.settling.lock().unwrap_or_else(PoisonError::into_inner).replace(settling);
         closer.spawn("journal", move || commit::run(&committing, journal))?;
         closer.spawn("checkpoints", move || syncing.checkpoints.keep_synced())?;
         Ok(Self { inner, closer: Arc::new(closer) })
@@ -151,8 +170,7 @@ impl Store {
 
 impl Closer {
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-        let thread = thread.map_err(StoreError::io("starting a thread"))?;
+        let thread = spawn(name, work)?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }
@@ -161,11 +179,14 @@ impl Closer {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.queue.close();
         self.inner.checkpoints.close();
-        for thread in threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
-        }
+        threads.drain(..).for_each(join);
+        self.inner.blobs.close();
+        self.settling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .into_iter()
+            .for_each(join);
         self.inner.index.close();
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -174,6 +195,17 @@ impl Closer {
 impl Drop for Closer {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(StoreError::io("starting a thread"))
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the store panicked");
     }
 }
 
@@ -223,7 +255,7 @@ impl Inner {
         &self.queue
     }
 
-    fn ready(&self) -> Result<(), StoreError> {
+    pub(super) fn ready(&self) -> Result<(), StoreError> {
         if self.checkpoints.have_failed() {
             return Err(StoreError::StoreStopped);
         }
@@ -284,6 +316,22 @@ impl Inner {
 
     pub(super) fn publish(&self, planned: Planned, batch: &Batch) {
         self.view.write().unwrap_or_else(PoisonError::into_inner).publish(planned, batch);
+        for item in &batch.items {
+            if let Item::Append(appended) = item {
+                let blobs = appended.entries.iter().flat_map(|entry| entry.blobs.iter().copied());
+                self.blobs.named(appended.committee, blobs);
+            }
+        }
+    }
+
+    /// The blob with that hash, when a durable entry of the committee names it.
+    pub(super) fn named_blob(
+        &self,
+        committee: CommitteeId,
+        sha256: Hash,
+    ) -> Result<Option<Blob>, StoreError> {
+        let Some(held) = self.held(committee) else { return Ok(None) };
+        self.doubting(self.index.blob(held.number, sha256))
     }
 
     fn view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
@@ -340,7 +388,8 @@ impl Inner {
                 let whole = bytes.slice(start..start + place.len as usize);
                 match frame::decode_entry(&whole, committee, LeafIndex(index)) {
                     Some((head, len)) if len == whole.len() => {
-                        entries.push((head, whole.slice(frame::ENTRY_HEAD_BYTES..)));
+                        let bytes = whole.slice(head.len()..);
+                        entries.push((head, bytes));
                     }
                     _ => return Err(self.damaged(*place)),
                 }
@@ -392,14 +441,21 @@ async fn settled(ticket: Ticket) -> Result<(), StoreError> {
 
 impl Store {
     /// Runs work that may wait for the disk where waiting is allowed.
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&Arc<Inner>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let inner = Arc::clone(&self.inner);
         let done = tokio::task::spawn_blocking(move || work(&inner)).await;
         // The panic was said, and its message may name what was being read.
-        done.unwrap_or_else(|_| Err(StoreError::StoreIndex("reading it panicked".to_owned())))
+        done.unwrap_or_else(
+            |_| Err(StoreError::StoreIndex("reading it panicked".to_owned()).into()),
+        )
+    }
+
+    /// What was counted of blobs since it was opened.
+    pub fn blob_counts(&self) -> BlobCounts {
+        self.inner.blobs.counts()
     }
 }
 
@@ -536,6 +592,46 @@ impl NoteStore for Store {
     ) -> impl Future<Output = Result<(), CommitError>> + Send + use<> {
         let ticket = self.inner.queue.commit(&self.inner, commit);
         async move { Ok(settled(ticket?).await?) }
+    }
+}
+
+impl BlobStore for Store {
+    type Upload = blobs::Upload;
+    type Pin = blobs::Pin;
+    type Reader = blobs::Reader;
+
+    async fn upload(
+        &self,
+        committee: CommitteeId,
+        device: DeviceId,
+        blob: Blob,
+    ) -> Result<Begun<Self::Upload>, BlobError> {
+        self.blocking(move |inner| inner.blobs.upload(inner, committee, device, blob)).await
+    }
+
+    async fn receive(
+        &self,
+        upload: Self::Upload,
+        body: mpsc::Receiver<Bytes>,
+    ) -> Result<(), BlobError> {
+        upload.receive(body).await
+    }
+
+    async fn pin(
+        &self,
+        committee: CommitteeId,
+        device: DeviceId,
+        blobs: Vec<Blob>,
+    ) -> Result<Option<Self::Pin>, StoreError> {
+        self.blocking(move |inner| inner.blobs.pin(inner, committee, device, &blobs)).await
+    }
+
+    async fn blob(
+        &self,
+        committee: CommitteeId,
+        sha256: Hash,
+    ) -> Result<Option<Self::Reader>, BlobError> {
+        self.blocking(move |inner| inner.blobs.blob(inner, committee, sha256)).await
     }
 }
 

@@ -4,7 +4,10 @@
 //! in the frame each entry stands, so that what is indexed after a write and after a restart
 //! cannot differ.
 
+use std::ops::Range;
+
 use bytes::Bytes;
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex};
 
@@ -18,8 +21,11 @@ pub(super) const BODY_HEAD_BYTES: usize = 8 + 8;
 pub(super) const ITEMS_AT: usize = HEAD_BYTES + BODY_HEAD_BYTES;
 /// What an append costs before its entries.
 pub(super) const APPEND_HEAD_BYTES: usize = 1 + 32 + 8 + 4;
-/// What an entry costs before its bytes.
-pub(super) const ENTRY_HEAD_BYTES: usize = 1 + 32 + 8 + 32 + 4 + 4;
+/// What an entry that names no blob costs before its bytes.
+const ENTRY_HEAD_BYTES: usize = 1 + 32 + 8 + 32 + 4 + 4;
+/// What the count of blobs costs, and each of them: hash and size.
+const BLOB_COUNT_BYTES: usize = 1;
+const BLOB_BYTES: usize = 32 + 8;
 /// What one changed note costs before its key and value.
 pub(super) const NOTE_HEAD_BYTES: usize = 1 + 2 + 4;
 /// What a list of changed notes costs before the first.
@@ -28,8 +34,9 @@ pub(super) const NOTES_HEAD_BYTES: usize = 1 + 4;
 const TYPE_BATCH: u8 = 1;
 const ITEM_APPEND: u8 = 1;
 const ITEM_NOTES: u8 = 2;
-/// An entry whose bytes are all there. Other numbers are kept for dropped payloads.
+/// Flags of an entry. Bit 0 is kept for a dropped payload.
 const ENTRY_WHOLE: u8 = 0;
+const ENTRY_NAMES_BLOBS: u8 = 1 << 1;
 const NOTE_PUT: u8 = 1;
 const NOTE_DELETE: u8 = 2;
 
@@ -62,8 +69,17 @@ pub(super) struct PlacedEntry {
     pub(super) leaf_hash: Hash,
     pub(super) author: DeviceId,
     pub(super) author_seq: AuthorSeq,
+    pub(super) blobs: Vec<Blob>,
     pub(super) offset: u32,
     pub(super) len: u32,
+}
+
+impl PlacedEntry {
+    /// Where in its frame the entry's own bytes stand.
+    pub(super) fn bytes(&self) -> Range<usize> {
+        let start = self.offset as usize;
+        start + head_len(self.blobs.len())..start + self.len as usize
+    }
 }
 
 /// Why bytes are no frame.
@@ -146,6 +162,7 @@ fn decode_append(frame: &[u8], reader: &mut Reader<'_>) -> Option<Appended> {
             leaf_hash: entry.leaf_hash,
             author: entry.author,
             author_seq: entry.author_seq,
+            blobs: entry.blobs,
             offset: u32::try_from(offset).ok()?,
             len: u32::try_from(len).ok()?,
         });
@@ -155,11 +172,19 @@ fn decode_append(frame: &[u8], reader: &mut Reader<'_>) -> Option<Appended> {
 }
 
 /// An entry as it stands in the journal, without its bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct EntryHead {
     pub(super) leaf_hash: Hash,
     pub(super) author: DeviceId,
     pub(super) author_seq: AuthorSeq,
+    pub(super) blobs: Vec<Blob>,
+}
+
+impl EntryHead {
+    /// How many bytes it takes before the entry's own.
+    pub(super) fn len(&self) -> usize {
+        head_len(self.blobs.len())
+    }
 }
 
 /// Reads the entry at the start of `bytes`, which must be the `index`th of `committee`, and checks
@@ -171,18 +196,22 @@ pub(super) fn decode_entry(
     index: LeafIndex,
 ) -> Option<(EntryHead, usize)> {
     let mut reader = Reader(bytes);
-    if reader.u8()? != ENTRY_WHOLE {
+    let flags = reader.u8()?;
+    if !matches!(flags, ENTRY_WHOLE | ENTRY_NAMES_BLOBS) {
         return None;
     }
     let author = DeviceId(reader.hash()?);
     let author_seq = AuthorSeq(reader.u64()?);
     let leaf_hash = reader.hash()?;
     let len = usize::try_from(reader.u32()?).ok()?;
+    let blobs = if flags == ENTRY_NAMES_BLOBS { reader.blobs()? } else { Vec::new() };
+    let head = &bytes[..bytes.len() - reader.0.len()];
     let crc = reader.u32()?;
     let payload = reader.take(len)?;
-    let head = &bytes[..ENTRY_HEAD_BYTES - 4];
     (entry_crc(committee, index, head, payload) == crc).then_some(())?;
-    Some((EntryHead { leaf_hash, author, author_seq }, ENTRY_HEAD_BYTES + len))
+    let head = EntryHead { leaf_hash, author, author_seq, blobs };
+    let len = head.len() + len;
+    Some((head, len))
 }
 
 fn decode_notes(reader: &mut Reader<'_>) -> Option<Vec<NoteChange>> {
@@ -217,8 +246,16 @@ fn entry_crc(committee: CommitteeId, index: LeafIndex, head: &[u8], payload: &[u
 
 /// How many bytes of a frame an append takes.
 pub(super) fn append_len(entries: &[StoredEntry]) -> usize {
-    let bytes: usize = entries.iter().map(|entry| ENTRY_HEAD_BYTES + entry.bytes.len()).sum();
-    APPEND_HEAD_BYTES + bytes
+    let len = |entry: &StoredEntry| head_len(entry.blobs.len()) + entry.bytes.len();
+    APPEND_HEAD_BYTES + entries.iter().map(len).sum::<usize>()
+}
+
+/// What an entry that names so many blobs costs before its bytes.
+fn head_len(blobs: usize) -> usize {
+    match blobs {
+        0 => ENTRY_HEAD_BYTES,
+        blobs => ENTRY_HEAD_BYTES + BLOB_COUNT_BYTES + blobs * BLOB_BYTES,
+    }
 }
 
 /// How many bytes of a frame changed notes take.
@@ -272,11 +309,19 @@ impl FrameWriter {
         entry: &StoredEntry,
     ) -> PlacedEntry {
         let start = self.frame.len();
-        self.frame.push(ENTRY_WHOLE);
+        self.frame.push(if entry.blobs.is_empty() { ENTRY_WHOLE } else { ENTRY_NAMES_BLOBS });
         self.frame.extend_from_slice(entry.author.as_bytes());
         self.frame.extend_from_slice(&entry.author_seq.0.to_be_bytes());
         self.frame.extend_from_slice(entry.leaf_hash.as_bytes());
         self.frame.extend_from_slice(&length(entry.bytes.len()).to_be_bytes());
+        if !entry.blobs.is_empty() {
+            let count = u8::try_from(entry.blobs.len()).expect("admission lets in a few");
+            self.frame.push(count);
+            for blob in &entry.blobs {
+                self.frame.extend_from_slice(blob.sha256.as_bytes());
+                self.frame.extend_from_slice(&blob.size.to_be_bytes());
+            }
+        }
         let crc = entry_crc(committee, index, &self.frame[start..], &entry.bytes);
         self.frame.extend_from_slice(&crc.to_be_bytes());
         self.frame.extend_from_slice(&entry.bytes);
@@ -284,6 +329,7 @@ impl FrameWriter {
             leaf_hash: entry.leaf_hash,
             author: entry.author,
             author_seq: entry.author_seq,
+            blobs: entry.blobs.clone(),
             offset: length(start),
             len: length(self.frame.len() - start),
         }
@@ -359,6 +405,12 @@ impl<'b> Reader<'b> {
 
     pub(super) fn hash(&mut self) -> Option<Hash> {
         self.array().map(Hash)
+    }
+
+    /// The blobs of an entry that names some.
+    fn blobs(&mut self) -> Option<Vec<Blob>> {
+        let count = self.u8().filter(|count| *count > 0)?;
+        (0..count).map(|_| Some(Blob { sha256: self.hash()?, size: self.u64()? })).collect()
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `c` committee | number, size |
 //! | `p` number, leaf index | segment, offset, length |
 //! | `a` number, author, author_seq | leaf index, leaf hash |
+//! | `b` number, SHA-256 of a blob, leaf index of an entry that names it | size |
 //! | `n` key | value of a note |
 //! | `x` committee, device | cosignature |
 
@@ -27,6 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
 
@@ -56,6 +58,7 @@ const MARK: &[u8] = b"m";
 const COMMITTEE: u8 = b'c';
 const PLACE: u8 = b'p';
 const AUTHOR: u8 = b'a';
+const BLOB: u8 = b'b';
 const NOTE: u8 = b'n';
 const COSIGNATURE: u8 = b'x';
 
@@ -109,6 +112,10 @@ impl IndexBatch {
             let mut value = index.to_be_bytes().to_vec();
             value.extend_from_slice(entry.leaf_hash.as_bytes());
             self.insert(author_key(number, entry.author, entry.author_seq), value);
+            for blob in &entry.blobs {
+                let key = key(BLOB, &[&blob_prefix(number, blob.sha256), &index.to_be_bytes()]);
+                self.insert(key, blob.size.to_be_bytes().to_vec());
+            }
         }
     }
 
@@ -264,8 +271,15 @@ impl Index {
         let mut reader = Reader(&value);
         match (reader.u64(), reader.hash()) {
             (Some(index), Some(leaf)) => Ok(Some((LeafIndex(index), leaf))),
-            _ => Err(StoreError::StoreIndex("a value does not decode".to_owned())),
+            _ => Err(undecodable()),
         }
+    }
+
+    /// The blob with that hash, when an entry of the committee with that number names it.
+    pub(super) fn blob(&self, number: u32, sha256: Hash) -> Result<Option<Blob>, StoreError> {
+        let prefix = key(BLOB, &[&blob_prefix(number, sha256)]);
+        let found = self.with(|database| database.scan_prefix(prefix).next().transpose())?;
+        found.map(|(key, value)| decode_blob(&key, &value).ok_or_else(undecodable)).transpose()
     }
 
     pub(super) fn put_cosignature(
@@ -380,6 +394,10 @@ fn author_key(number: u32, author: DeviceId, author_seq: AuthorSeq) -> Vec<u8> {
     key(AUTHOR, &[&number.to_be_bytes(), author.as_bytes(), &author_seq.0.to_be_bytes()])
 }
 
+fn blob_prefix(number: u32, blob: Hash) -> Vec<u8> {
+    [number.to_be_bytes().as_slice(), blob.as_bytes()].concat()
+}
+
 fn decode_mark(value: &[u8]) -> Option<Mark> {
     let mut reader = Reader(value);
     (reader.u32()? == VERSION).then_some(())?;
@@ -396,6 +414,15 @@ fn decode_committee(key: &[u8], value: &[u8]) -> Option<(CommitteeId, Indexed)> 
     let committee = CommitteeId(Reader(key.get(1..)?).hash()?);
     let mut reader = Reader(value);
     Some((committee, Indexed { number: reader.u32()?, size: TreeSize(reader.u64()?) }))
+}
+
+fn decode_blob(key: &[u8], value: &[u8]) -> Option<Blob> {
+    let mut reader = Reader(key.get(1 + 4..)?);
+    Some(Blob { sha256: reader.hash()?, size: Reader(value).u64()? })
+}
+
+fn undecodable() -> StoreError {
+    StoreError::StoreIndex("a value does not decode".to_owned())
 }
 
 fn decode_place(value: &[u8]) -> Option<Place> {

@@ -1,21 +1,26 @@
-//! One stream: one request frame, then the frames of its answer.
+//! One stream: one request frame, then the frames of its answer. Behind the request for a blob to be
+//! put come its bytes, once the answer has said from where on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{self, FrameReader, PeerFrameError, Refused, Reply, Request};
 use sealpost_protocol::limits::FRAME_READ_STEP_BYTES;
 use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::wire::CloseCode;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Calls;
 use super::allowance::Allowance;
 use super::connection::Shared;
-use crate::limits::{Limits, REPLIES_WAITING, WRITE_STEP_BYTES};
+use crate::limits::{
+    BODY_BYTES_WAITING, BODY_CHUNK_BYTES, BODY_CHUNKS_WAITING, Limits, REPLIES_WAITING,
+    WRITE_STEP_BYTES,
+};
 use crate::metrics::Outcome;
 
 /// Why the connection ends under its answers, once it does.
@@ -32,10 +37,18 @@ enum Unread {
     Gone,
 }
 
+/// A request, and for a blob that is to be put how far its stream was read.
+struct Asked {
+    request: Request,
+    body_begun: Option<Vec<u8>>,
+}
+
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     Whole(Outcome),
+    /// The rest of the request came too slowly.
+    TooSlow,
     /// The peer no longer listens, or was too slow.
     Broken,
 }
@@ -50,7 +63,10 @@ pub(super) async fn handle<C: Calls>(
 ) {
     let bytes_max = shared.calls.request_bytes_max(peer);
     match read(&mut receive, bytes_max, &mut allowance, &shared).await {
-        Ok(request) => answer(send, peer, request, last_word, &shared).await,
+        Ok(Asked { request, body_begun }) => {
+            let body = body_begun.map(|begun| (receive, begun));
+            answer(send, peer, request, body, last_word, &shared).await;
+        }
         Err(Unread::Refused(code)) => {
             stop(&mut receive, CloseCode::Misbehaved);
             let refusal = Reply::Refused(Refused { code });
@@ -77,11 +93,11 @@ async fn read<C>(
     bytes_max: usize,
     allowance: &mut Allowance,
     shared: &Shared<C>,
-) -> Result<Request, Unread> {
+) -> Result<Asked, Unread> {
     let began = Instant::now();
     let mut reader = FrameReader::new(bytes_max);
     let mut received = 0;
-    let mut body = None;
+    let mut request = None;
     loop {
         let deadline = began + time_for(received, &shared.limits);
         let chunk = timeout_at(deadline, receive.read_chunk(FRAME_READ_STEP_BYTES, true))
@@ -89,18 +105,29 @@ async fn read<C>(
             .map_err(|_| Unread::TooSlow)?
             .map_err(|_| Unread::Gone)?;
         let Some(chunk) = chunk else { break };
-        if body.is_some() {
+        if request.is_some() {
             return Err(Unread::Refused(Code::Malformed));
         }
         received += chunk.bytes.len();
         shared.metrics.received_bytes.inc_by(chunk.bytes.len() as u64);
         allowance.cover(received).map_err(|_| Unread::Refused(Code::Busy))?;
         reader.push(&chunk.bytes);
-        body = reader.next_body().map_err(|error| Unread::Refused(code_of(&error)))?;
+        let Some(body) = reader.next_body().map_err(|error| refused(&error))? else { continue };
+        match frame::decode(&body).map_err(|error| refused(&error))? {
+            request @ Request::BlobPut(_) => {
+                let waiting = received + BODY_BYTES_WAITING;
+                allowance.cover(waiting).map_err(|_| Unread::Refused(Code::Busy))?;
+                return Ok(Asked { request, body_begun: Some(reader.into_rest()) });
+            }
+            other => request = Some(other),
+        }
     }
-    reader.finish().map_err(|error| Unread::Refused(code_of(&error)))?;
-    let body = body.ok_or(Unread::Gone)?;
-    frame::decode(&body).map_err(|error| Unread::Refused(code_of(&error)))
+    reader.finish().map_err(|error| refused(&error))?;
+    Ok(Asked { request: request.ok_or(Unread::Gone)?, body_begun: None })
+}
+
+fn refused(error: &PeerFrameError) -> Unread {
+    Unread::Refused(code_of(error))
 }
 
 /// How long a request may take of which so many bytes have come.
@@ -120,6 +147,7 @@ async fn answer<C: Calls>(
     mut send: SendStream,
     peer: PublicKey,
     request: Request,
+    body: Option<(RecvStream, Vec<u8>)>,
     mut last_word: LastWord,
     shared: &Arc<Shared<C>>,
 ) {
@@ -127,7 +155,11 @@ async fn answer<C: Calls>(
     let kind = request_kind(&request);
     let endless = matches!(request, Request::Watch(_));
     let (replies, waiting) = mpsc::channel(REPLIES_WAITING);
-    let call = shared.calls.call(peer, request, replies);
+    let (bytes, flowing) = mpsc::channel(BODY_CHUNKS_WAITING);
+    let call = shared.calls.call(peer, request, flowing, replies);
+    let (flow, (say_slow, slow)) = (Notify::new(), oneshot::channel());
+    let feeding = feed(body, bytes, &flow, shared);
+    let call = while_fed(call, feeding, say_slow);
     let stop = endless.then(|| shared.stop.clone());
     let writing = async {
         tokio::select! {
@@ -136,7 +168,11 @@ async fn answer<C: Calls>(
                 reset(&mut send, code);
                 Sent::Broken
             }
-            sent = write_answer(&mut send, waiting, stop, shared) => sent,
+            Ok(()) = slow => {
+                reset(&mut send, CloseCode::TooSlow);
+                Sent::TooSlow
+            }
+            sent = write_answer(&mut send, waiting, &flow, stop, shared) => sent,
         }
     };
     let sent = if endless {
@@ -151,9 +187,65 @@ async fn answer<C: Calls>(
     };
     let outcome = match sent {
         Sent::Whole(outcome) => outcome,
+        Sent::TooSlow => Outcome::TooSlow,
         Sent::Broken => Outcome::Gone,
     };
     shared.metrics.answered(kind, outcome, (!endless).then(|| began.elapsed()));
+}
+
+/// Sees a call to its end, and beside it to the bytes that it asked for.
+async fn while_fed(
+    call: impl Future<Output = ()>,
+    feeding: impl Future<Output = Result<(), Unread>>,
+    say_slow: oneshot::Sender<()>,
+) {
+    tokio::pin!(call);
+    tokio::select! {
+        biased;
+        () = &mut call => return,
+        fed = feeding => if fed == Err(Unread::TooSlow) {
+            // Whoever writes the answer may have gone already.
+            let _ = say_slow.send(());
+        },
+    }
+    call.await;
+}
+
+/// Hands on the bytes behind a request, once the answer has said from where on they are to come. Whoever
+/// sends them may pause as long as whoever takes an answer; while they wait for the disk nothing counts.
+async fn feed<C>(
+    body: Option<(RecvStream, Vec<u8>)>,
+    bytes: mpsc::Sender<Bytes>,
+    flow: &Notify,
+    shared: &Shared<C>,
+) -> Result<(), Unread> {
+    let Some((mut receive, begun)) = body else { return Ok(()) };
+    flow.notified().await;
+    if !begun.is_empty() {
+        bytes.send(begun.into()).await.map_err(|_| Unread::Gone)?;
+    }
+    let (mut left, mut step) = (shared.limits.request_grace, 0);
+    loop {
+        let place = bytes.reserve().await.map_err(|_| Unread::Gone)?;
+        let mut chunk = vec![0; BODY_CHUNK_BYTES];
+        let began = Instant::now();
+        let read = match timeout(left, receive.read(&mut chunk)).await {
+            Ok(read) => read.map_err(|_| Unread::Gone)?,
+            Err(_) => {
+                stop(&mut receive, CloseCode::TooSlow);
+                return Err(Unread::TooSlow);
+            }
+        };
+        let Some(read) = read else { return Ok(()) };
+        chunk.truncate(read);
+        shared.metrics.received_bytes.inc_by(read as u64);
+        place.send(chunk.into());
+        step += read;
+        left = left.saturating_sub(began.elapsed());
+        if step >= WRITE_STEP_BYTES {
+            (left, step) = (shared.limits.request_grace, 0);
+        }
+    }
 }
 
 /// The code that a connection ends with under its answers.
@@ -168,6 +260,7 @@ async fn told(last_word: &mut LastWord) -> CloseCode {
 async fn write_answer<C>(
     send: &mut SendStream,
     mut waiting: mpsc::Receiver<Reply>,
+    flow: &Notify,
     stop: Option<crate::stop::Stop>,
     shared: &Shared<C>,
 ) -> Sent {
@@ -200,6 +293,9 @@ async fn write_answer<C>(
         if write(send, &reply, deadline, shared).await.is_err() {
             reset(send, CloseCode::TooSlow);
             return Sent::Broken;
+        }
+        if matches!(reply, Reply::BlobAt(_)) {
+            flow.notify_one();
         }
     }
     finish(send, deadline).await;

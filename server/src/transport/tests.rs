@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{
-    self, Checkpointed, Empty, HeadAsk, HeadsRequest, Hello, HelloReply, PullRequest, Refused,
+    self, BlobAt, Checkpointed, Empty, HeadAsk, HeadsRequest, Hello, HelloReply, PullRequest,
+    Refused,
 };
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, TreeSize, UnixMillis};
@@ -16,6 +17,7 @@ use super::*;
 use crate::stop::{self, Stopper};
 use peer::{Peer, Suite, close_code};
 
+mod body;
 mod closing;
 mod cut_off;
 mod foreign;
@@ -31,6 +33,34 @@ struct Echo {
     pulls_begun: Notify,
     pulls_ended: AtomicUsize,
     deaf: Notify,
+    /// The body of a blob that nobody takes is as long as it may be.
+    full: Notify,
+}
+
+impl Echo {
+    /// The size of a blob whose bytes it takes on a word.
+    const SLOW: u64 = 1;
+    /// The size of a blob that it does not want.
+    const UNWANTED: u64 = 2;
+
+    async fn put(&self, size: u64, mut body: Body, replies: &mpsc::Sender<Reply>) -> Reply {
+        if size == Self::UNWANTED {
+            return Reply::Refused(Refused { code: Code::NotFound });
+        }
+        let _ = replies.send(Reply::BlobAt(BlobAt { offset: 0 })).await;
+        if size == Self::SLOW {
+            while body.capacity() > 0 {
+                tokio::task::yield_now().await;
+            }
+            self.full.notify_one();
+            self.go_on.notified().await;
+        }
+        let mut offset = 0;
+        while let Some(bytes) = body.recv().await {
+            offset += bytes.len() as u64;
+        }
+        Reply::BlobAt(BlobAt { offset })
+    }
 }
 
 impl Calls for Echo {
@@ -38,6 +68,7 @@ impl Calls for Echo {
         self: &Arc<Self>,
         peer: PublicKey,
         request: Request,
+        body: Body,
         replies: mpsc::Sender<Reply>,
     ) {
         let reply = match request {
@@ -57,6 +88,7 @@ impl Calls for Echo {
                 self.pulls_ended.fetch_add(1, Ordering::SeqCst);
                 Reply::End(Checkpointed { checkpoint: "the end".to_owned() })
             }
+            Request::BlobPut(put) => self.put(put.blob.size, body, &replies).await,
             // Until nobody listens any more.
             Request::Joins(_) => {
                 let entry = minicbor::bytes::ByteVec::from(vec![7; 500 * 1024]);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Signal, getpid, kill_process};
-use sealpost_relay::store::disk::{Disk, DiskFile, DiskLock, RealDisk};
+use sealpost_relay::store::disk::{Disk, DiskFile, DiskLock, FileInfo, RealDisk};
 
 /// `sealpost-relay` on the real disk, with a journal that takes [`ORDERS`].
 pub fn mortal_relay() -> ExitCode {
@@ -236,6 +236,10 @@ impl Disk for JournalDisk {
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         self.disk.list(folder)
+    }
+
+    fn files(&self, folder: &Path) -> io::Result<Vec<FileInfo>> {
+        self.disk.files(folder)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

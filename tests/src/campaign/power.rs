@@ -24,7 +24,7 @@ const WRITERS: usize = 8;
 const RECORDS: usize = 12;
 const PLAINTEXT_BYTES: usize = 512;
 /// Small, so that some cuts come at the change of segments.
-const OPTIONS: Options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0 };
+const OPTIONS: Options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
 /// How a disk keeps its word.

@@ -147,7 +147,7 @@ fn another_version_a_lost_key_and_damage_are_told_apart() {
 
 fn run_on(disk: &FaultyDisk) -> (Session, Run) {
     let session = Session::new(Arc::new(disk.clone()), None, false);
-    let options = Options { segment_bytes: 16 * 1024, reserve_bytes: 0 };
+    let options = Options { segment_bytes: 16 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
     let listen = Some("127.0.0.1:0".parse().unwrap());
     let run =
         Run { init: true, listen, advertise: Vec::new(), metrics: None, config: None, options };
@@ -324,6 +324,7 @@ async fn check_verifies_what_a_relay_wrote_and_a_forged_entry_is_located() {
         leaf_hash: sealpost_protocol::hash::Hash([7; 32]),
         author: TestDevice::new(1).id(),
         author_seq: sealpost_protocol::id::AuthorSeq(2),
+        blobs: Vec::new(),
         bytes: forged.into(),
     };
     let append = store::Append {

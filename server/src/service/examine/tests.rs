@@ -27,6 +27,7 @@ fn stored(bytes: &[u8]) -> StoredEntry {
         leaf_hash: entry.leaf(),
         author: header.author,
         author_seq: header.author_seq,
+        blobs: Vec::new(),
         bytes: bytes.to_vec().into(),
     }
 }

@@ -5,6 +5,7 @@ use sealpost_protocol::frame::NotActive;
 use sealpost_protocol::id::MemberNumber;
 use sealpost_protocol::world::{remove, restore, set_approvals, suspend};
 
+use super::blobs::blob_of;
 use super::invitations::open_invitation;
 use super::strangers::requests;
 use super::*;
@@ -69,7 +70,8 @@ async fn whatever_a_suspended_device_asks_it_is_shown_the_entry_that_did_it() {
     assert_eq!(fixture.assert_proves(&why, index, &TestDevice::new(FOUNDER)), change);
     assert_eq!(fixture.verified(&why.checkpoint).checkpoint().size, fixture.world.committee.size());
     let entry = fixture.world.log[0].clone();
-    for request in requests(fixture.committee(), &entry, open_invitation(1, 1)) {
+    for request in requests(fixture.committee(), &entry, open_invitation(1, 1), blob_of(b"a blob"))
+    {
         let told = format!("{request:?}");
         let mut replies = stream(&fixture.service, member(), request.clone());
         let expected = match request {

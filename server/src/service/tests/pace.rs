@@ -34,7 +34,7 @@ async fn a_member_who_is_no_coordinator_cannot_starve_a_suspension() {
     let service = fixture.service.clone();
     let push = |bytes: &[u8], now| {
         let entry = UnverifiedEntry::decode(bytes).unwrap();
-        match log.push(&service.store, &service.key, vec![entry], now).unwrap().remove(0) {
+        match log.push(&service.store, &service.key, vec![entry], (), now).unwrap().remove(0) {
             Outcome::At(_) => Ok(()),
             Outcome::Refused(code) => Err(code),
             Outcome::Past(_) => panic!("it is new"),

@@ -1,11 +1,15 @@
 //! Who may not know of a log learns nothing of it: not even whether there is one.
 
 use sealpost_protocol::change::Target;
-use sealpost_protocol::frame::{CommitteeRequest, InviteAction, InviteRequest, OpenInvitation};
+use sealpost_protocol::entry::Blob;
+use sealpost_protocol::frame::{
+    BlobGetRequest, BlobPutRequest, CommitteeRequest, InviteAction, InviteRequest, OpenInvitation,
+};
 use sealpost_protocol::invitation::SealedJoinRequest;
 use sealpost_protocol::world::suspend;
 
 use super::answers::{answer_to, somebody_asks};
+use super::blobs::{attach, file};
 use super::invitations::open_invitation;
 use super::*;
 use crate::store::disk::faulty::Kind;
@@ -30,10 +34,17 @@ async fn found_another(fixture: &Fixture) -> [TestDevice; 2] {
 
 /// Every request about a committee, in every form. Compiling it asks for a new one when there is a
 /// new request.
-pub(crate) fn requests(committee: CommitteeId, entry: &[u8], open: OpenInvitation) -> Vec<Request> {
+pub(crate) fn requests(
+    committee: CommitteeId,
+    entry: &[u8],
+    open: OpenInvitation,
+    blob: Blob,
+) -> Vec<Request> {
     let ask = |size| HeadAsk { committee, size: TreeSize(size) };
     let heads = |size| HeadsRequest { committees: vec![ask(size)] };
     let about = CommitteeRequest { committee };
+    let put = |blob| Request::BlobPut(BlobPutRequest { committee, blob });
+    let get = |offset| Request::BlobGet(BlobGetRequest { committee, sha256: blob.sha256, offset });
     let invite = |action| Request::Invite(InviteRequest { committee, action });
     let cosign = |size, cosignature: &str| CosignRequest {
         committee,
@@ -61,6 +72,13 @@ pub(crate) fn requests(committee: CommitteeId, entry: &[u8], open: OpenInvitatio
         Request::Joins(about),
         answer_to(committee, &open, b"a share"),
         answer_to(committee, &open, &[0; limits::ANSWER_BYTES_MAX + 1]),
+        put(blob),
+        put(Blob { sha256: Hash::of(b"another"), size: 7 }),
+        put(Blob { size: 0, ..blob }),
+        put(Blob { size: u64::MAX, ..blob }),
+        get(0),
+        get(blob.size),
+        get(u64::MAX),
         invite(InviteAction::New(open)),
         invite(InviteAction::Cancel(open.id)),
         invite(InviteAction::List(Empty {})),
@@ -98,13 +116,14 @@ async fn answer(fixture: &Fixture, peer: PublicKey, request: Request) -> Vec<Vec
 #[tokio::test]
 async fn foreign_is_nonexistent() {
     let disk = FaultyDisk::new();
-    let fixture = Fixture::at(Home::faulty(&disk)).await;
+    let mut fixture = Fixture::at(Home::faulty(&disk)).await;
+    let blob = attach(&mut fixture, &TestDevice::new(MEMBER), &file(1, 3_000)).await;
     let of_another = found_another(&fixture).await.map(|device| login(&device));
     let member = login(&TestDevice::new(MEMBER));
     let entry = fixture.world.log[1].clone();
     let open = somebody_asks(&fixture).await;
-    let existing = requests(fixture.committee(), &entry, open);
-    let absent = requests(CommitteeId(Hash::of(b"no such committee")), &entry, open);
+    let existing = requests(fixture.committee(), &entry, open, blob);
+    let absent = requests(CommitteeId(Hash::of(b"no such committee")), &entry, open, blob);
     for (existing, absent) in existing.into_iter().zip(absent) {
         let told = |what| format!("{what} {existing:?}");
         for peer in [stranger(), of_another[0], of_another[1]] {

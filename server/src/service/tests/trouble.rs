@@ -47,7 +47,7 @@ async fn a_full_disk_refuses_writes_by_name_and_reads_go_on_until_there_is_room(
     let stale = service.log(fixture.committee()).unwrap();
     assert!(stale.head().broken.is_some());
     let entry = UnverifiedEntry::decode(&second).unwrap();
-    let late = stale.push(&service.store, &service.key, vec![entry], Instant::now()).err();
+    let late = stale.push(&service.store, &service.key, vec![entry], (), Instant::now()).err();
     assert_eq!(late, Some(Code::Full));
     assert_reads(&fixture, 3).await;
     // Now it is known, and nothing is admitted in vain.
@@ -169,6 +169,7 @@ async fn fill_queue(fixture: &Fixture) {
             leaf_hash: Hash::ZERO,
             author: TestDevice::new(40).id(),
             author_seq: sealpost_protocol::id::AuthorSeq(size),
+            blobs: Vec::new(),
             bytes: bytes.clone(),
         };
         let entries = vec![entry];

@@ -16,8 +16,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use super::{Disk, DiskFile, DiskLock, RealDisk};
+use super::{Disk, DiskFile, DiskLock, FileInfo, RealDisk};
 
 /// What a disk writes whole or not at all.
 pub const SECTOR_BYTES: usize = 512;
@@ -98,7 +99,7 @@ enum FileChange {
     Len(u64),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct File {
     cache: Vec<u8>,
     platter: Vec<u8>,
@@ -106,10 +107,12 @@ struct File {
     dirty: Vec<FileChange>,
     /// In the cache, marked clean by a failed sync: no later sync writes them.
     forgotten: Vec<FileChange>,
+    written: SystemTime,
 }
 
 struct Machine {
     powered: bool,
+    now: SystemTime,
     syncs_lie: bool,
     free_bytes: u64,
     next_file: FileId,
@@ -172,6 +175,7 @@ impl FaultyDisk {
     pub fn new() -> Self {
         Self::of(Machine {
             powered: true,
+            now: SystemTime::UNIX_EPOCH,
             syncs_lie: false,
             free_bytes: u64::MAX,
             next_file: 0,
@@ -219,6 +223,11 @@ impl FaultyDisk {
         self.machine().free_bytes = bytes;
     }
 
+    /// Sets the time at which files are written from now on; it stands still. At first 1970.
+    pub fn set_time(&self, now: SystemTime) {
+        self.machine().now = now;
+    }
+
     /// Everything that was asked so far.
     pub fn operations(&self) -> Vec<Operation> {
         self.machine().operations.clone()
@@ -247,7 +256,7 @@ impl FaultyDisk {
         let files = machine
             .files
             .iter()
-            .map(|(id, file)| (*id, File::found(surviving_bytes(file, &mut dice))))
+            .map(|(id, file)| (*id, File::found(surviving_bytes(file, &mut dice), file.written)))
             .collect();
         self.successor(&machine, names, files)
     }
@@ -281,6 +290,7 @@ impl FaultyDisk {
     ) -> Self {
         let mut next = Self::of(Machine {
             powered: true,
+            now: machine.now,
             syncs_lie: machine.syncs_lie,
             free_bytes: machine.free_bytes,
             next_file: machine.next_file,
@@ -313,7 +323,7 @@ impl FaultyDisk {
         };
         let file = machine.files.get_mut(&id).expect("a name leads to a file");
         change(&mut file.cache);
-        *file = File::found(std::mem::take(&mut file.cache));
+        *file = File::found(std::mem::take(&mut file.cache), file.written);
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
@@ -380,7 +390,7 @@ impl Machine {
     fn make_file(&mut self, path: &Path) -> FileId {
         let id = self.next_file;
         self.next_file += 1;
-        self.files.insert(id, File::default());
+        self.files.insert(id, File::found(Vec::new(), self.now));
         self.change_names(NameChange::Link(path.to_owned(), Node::File(id)));
         id
     }
@@ -398,17 +408,24 @@ impl Machine {
         Ok(())
     }
 
+    fn change(&mut self, id: FileId, change: FileChange) {
+        let now = self.now;
+        self.file(id).change(change, now);
+    }
+
     fn file(&mut self, id: FileId) -> &mut File {
         self.files.get_mut(&id).expect("files outlive their names")
     }
 }
 
 impl File {
-    fn found(bytes: Vec<u8>) -> Self {
-        Self { cache: bytes.clone(), platter: bytes, ..Self::default() }
+    fn found(bytes: Vec<u8>, written: SystemTime) -> Self {
+        let platter = bytes.clone();
+        Self { cache: bytes, platter, dirty: Vec::new(), forgotten: Vec::new(), written }
     }
 
-    fn change(&mut self, change: FileChange) {
+    fn change(&mut self, change: FileChange, now: SystemTime) {
+        self.written = now;
         change.apply(&mut self.cache);
         self.dirty.push(change);
     }
@@ -588,11 +605,33 @@ impl Disk for FaultyDisk {
             .collect())
     }
 
+    fn files(&self, folder: &Path) -> io::Result<Vec<FileInfo>> {
+        let mut machine = self.machine();
+        machine.begin(Kind::List, folder, 0, 0)?.finish()?;
+        machine.node(folder)?;
+        let inside = machine.names.iter().filter(|(path, _)| path.parent() == Some(folder));
+        Ok(inside
+            .filter_map(|(path, node)| {
+                let Node::File(id) = node else { return None };
+                let file = machine.files.get(id)?;
+                let name = path.file_name()?.to_string_lossy().into_owned();
+                Some(FileInfo { name, len: file.cache.len() as u64, written: file.written })
+            })
+            .collect())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut machine = self.machine();
         let verdict = machine.begin(Kind::Rename, from, 0, 0)?;
-        machine.node(from)?;
-        machine.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
+        let node = machine.node(from)?;
+        machine.parent_exists(to)?;
+        if from.parent() == to.parent() {
+            machine.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
+        } else {
+            // Two folders, each with its own way to the platter.
+            machine.change_names(NameChange::Link(to.to_owned(), node));
+            machine.change_names(NameChange::Remove(from.to_owned()));
+        }
         verdict.finish()
     }
 
@@ -684,7 +723,7 @@ impl DiskFile for Handle {
         let half = matches!(verdict, Verdict::DoHalf);
         let written = if half { &bytes[..bytes.len() / 2] } else { bytes };
         machine.grow(self.id, offset + written.len() as u64)?;
-        machine.file(self.id).change(FileChange::Write(offset, written.to_vec()));
+        machine.change(self.id, FileChange::Write(offset, written.to_vec()));
         verdict.finish()?;
         Ok(written.len())
     }
@@ -696,7 +735,7 @@ impl DiskFile for Handle {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut machine = self.disk.machine();
         let verdict = machine.begin(Kind::SetLen, &self.path, len, 0)?;
-        machine.file(self.id).change(FileChange::Len(len));
+        machine.change(self.id, FileChange::Len(len));
         verdict.finish()
     }
 
@@ -705,7 +744,7 @@ impl DiskFile for Handle {
         let verdict = machine.begin(Kind::Preallocate, &self.path, len, 0)?;
         machine.grow(self.id, len)?;
         if len > machine.file(self.id).cache.len() as u64 {
-            machine.file(self.id).change(FileChange::Len(len));
+            machine.change(self.id, FileChange::Len(len));
         }
         verdict.finish()
     }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 
 use super::super::StoreError;
+use super::super::blobs::Blobs;
+use super::super::blobs::folder::{BLOBS, UPLOADS};
 use super::super::checkpoints::{Checkpoints, SIDES};
 use super::super::commit::Queue;
 use super::super::disk::{self, Disk, DiskLock};
@@ -28,14 +30,18 @@ const TILES: &str = "tiles";
 const SNAPSHOTS: &str = "snapshots";
 const INDEX: &str = "index";
 const LOCK: &str = "lock";
+/// Folders for what is not in the journal. One that an earlier version of this program made lacks them.
+const BLOB_FOLDERS: [&str; 2] = [BLOBS, UPLOADS];
 /// What an interrupted creation may have left: the store's folders, and the relay's own files
 /// beside them. The format file itself is not among it.
-const OURS: [&str; 10] = [
+const OURS: [&str; 12] = [
     LOCK,
     JOURNAL,
     CHECKPOINTS,
     TILES,
     SNAPSHOTS,
+    BLOBS,
+    UPLOADS,
     "format.tmp",
     "key",
     "key.tmp",
@@ -60,7 +66,8 @@ pub(super) fn create<E: From<StoreError>>(
     must_be_free(disk.as_ref(), root)?;
     let folders = [JOURNAL, CHECKPOINTS, TILES, SNAPSHOTS].map(|name| root.join(name));
     let sides = SIDES.map(|side| root.join(CHECKPOINTS).join(side));
-    for folder in folders.iter().chain(&sides) {
+    let blobs = BLOB_FOLDERS.map(|name| root.join(name));
+    for folder in folders.iter().chain(&sides).chain(&blobs) {
         disk.create_folder(folder).map_err(creating)?;
     }
     let segments = Segments::new(Arc::clone(disk), root.join(JOURNAL));
@@ -90,6 +97,11 @@ pub(in crate::store) fn must_be_free(disk: &dyn Disk, root: &Path) -> Result<(),
             return Err(exists());
         }
     }
+    for folder in BLOB_FOLDERS {
+        if !list_or_none(disk, &root.join(folder))?.is_empty() {
+            return Err(exists());
+        }
+    }
     let journal = root.join(JOURNAL);
     let mut segments = list_or_none(disk, &journal)?;
     segments.retain(|name| name != journal::NEXT);
@@ -115,6 +127,7 @@ pub(super) fn open(
 ) -> Result<(Inner, Journal, Box<dyn DiskLock>), StoreError> {
     check_format(disk.as_ref(), root)?;
     let lock = lock(disk.as_ref(), root)?;
+    make_blob_folders(disk.as_ref(), root)?;
     let segments = Arc::new(Segments::new(Arc::clone(disk), root.join(JOURNAL)));
     let sizes = options.sizes();
     let (index, contents, vouched) = open_index(disk.as_ref(), root, &segments)?;
@@ -145,6 +158,7 @@ pub(super) fn open(
         tiles: Tiles::new(Arc::clone(disk), root.join(TILES)),
         snapshots: Snapshots::new(Arc::clone(disk), root.join(SNAPSHOTS)),
         checkpoints,
+        blobs: Arc::new(Blobs::new(Arc::clone(disk), root, options.blobs)),
         queue: Queue::new(sizes),
         view: RwLock::new(view),
         durable,
@@ -152,6 +166,20 @@ pub(super) fn open(
         reserve_bytes: options.reserve_bytes,
     };
     Ok((inner, journal, lock))
+}
+
+fn make_blob_folders(disk: &dyn Disk, root: &Path) -> Result<(), StoreError> {
+    let making = StoreError::io("making the folders for blobs");
+    let make = || {
+        let there = disk.list(root)?;
+        let missing: Vec<_> =
+            BLOB_FOLDERS.iter().filter(|name| !there.iter().any(|there| there == *name)).collect();
+        for name in &missing {
+            disk.create_folder(&root.join(name))?;
+        }
+        if missing.is_empty() { Ok(()) } else { disk.sync_folder(root) }
+    };
+    make().map_err(making)
 }
 
 /// Takes the folder for this process.

@@ -11,7 +11,7 @@ mod crashes;
 mod damage;
 
 /// Small segments, so that a few entries fill several.
-const SMALL: Options = Options { segment_bytes: 16 * 1024, reserve_bytes: 0 };
+const SMALL: Options = Options { segment_bytes: 16 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
@@ -67,7 +67,7 @@ fn the_real_disk_conforms() {
 #[test]
 fn the_faulty_disk_conforms() {
     let (_, disk) = faulty();
-    let options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0 };
+    let options = Options { segment_bytes: 64 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
     let store = Store::create(&disk, &root(), options).unwrap();
     runtime().block_on(conformance::run(&store));
 }
@@ -106,7 +106,7 @@ fn only_what_is_behind_the_mark_is_read_at_a_restart() {
     let host = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::new().with_host(host.path().to_owned());
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let options = Options { segment_bytes: 1024 * 1024, reserve_bytes: 0 };
+    let options = Options { segment_bytes: 1024 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
     let store = Store::create(&shared, &root(), options).unwrap();
     runtime().block_on(async {
         for size in 0..500 {
@@ -124,7 +124,7 @@ fn only_what_is_behind_the_mark_is_read_at_a_restart() {
 #[test]
 fn one_sync_serves_all_that_wait() {
     let (disk, shared) = faulty();
-    let options = Options { segment_bytes: 8 * 1024 * 1024, reserve_bytes: 0 };
+    let options = Options { segment_bytes: 8 * 1024 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
     let store = Store::create(&shared, &root(), options).unwrap();
     let syncs = disk.count(Kind::Sync);
     let release = disk.hold_syncs();
@@ -180,7 +180,7 @@ fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 #[test]
 fn the_queue_is_bounded_and_says_when_there_is_room() {
     let (disk, shared) = faulty();
-    let options = Options { segment_bytes: 64 * 1024 * 1024, reserve_bytes: 0 };
+    let options = Options { segment_bytes: 64 * 1024 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
     let store = Store::create(&shared, &root(), options).unwrap();
     let release = disk.hold_syncs();
     runtime().block_on(async {

@@ -14,6 +14,7 @@ fn entry(seed: u8, seq: u64, bytes: Vec<u8>) -> StoredEntry {
         leaf_hash: Hash([seed ^ 0x55; 32]),
         author: DeviceId(Hash([seed; 32])),
         author_seq: AuthorSeq(seq),
+        blobs: Vec::new(),
         bytes: bytes.into(),
     }
 }
@@ -61,7 +62,7 @@ proptest! {
             let at = placed.offset as usize;
             let (head, len) = decode_entry(&bytes[at..], committee(1), LeafIndex(index)).unwrap();
             prop_assert_eq!(len, placed.len as usize);
-            prop_assert_eq!(&bytes[at + ENTRY_HEAD_BYTES..at + len], &entry.bytes[..]);
+            prop_assert_eq!(&bytes[placed.bytes()], &entry.bytes[..]);
             prop_assert_eq!(head.leaf_hash, entry.leaf_hash);
             prop_assert_eq!((head.author, head.author_seq), (entry.author, entry.author_seq));
         }
@@ -126,6 +127,7 @@ fn the_frame_of_the_spec_comes_out() {
         leaf_hash: Hash([0x1e; 32]),
         author: DeviceId(Hash([0xd0; 32])),
         author_seq: AuthorSeq(0),
+        blobs: Vec::new(),
         bytes: Bytes::from_static(b"entry"),
     };
     writer.append(committee(0xc0), LeafIndex(7), &[entry]);

@@ -20,6 +20,7 @@ fn appended(first: u64, count: u8) -> Appended {
         leaf_hash: Hash([number; 32]),
         author: device(1),
         author_seq: AuthorSeq(first + u64::from(number)),
+        blobs: Vec::new(),
         offset: 50 + 100 * u32::from(number),
         len: 100,
     };

@@ -1,6 +1,7 @@
 //! The service behind QUIC: what a stranger, an unknown device and a device of another committee
 //! are told of a log that exists is what they are told of one that does not, byte for byte.
 
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::frame::{FoundRequest, PushRequest};
 use sealpost_protocol::world::{TestDevice, World};
 
@@ -34,7 +35,7 @@ pub(super) struct Served {
 impl Served {
     pub(super) async fn start() -> Self {
         let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new());
-        let options = Options { segment_bytes: 256 * 1024, reserve_bytes: 0 };
+        let options = Options { segment_bytes: 256 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
         let store = Arc::new(Store::create(&disk, "/data".as_ref(), options).unwrap());
         let service = Arc::new(Service::open(store, key(), || NOW).await.unwrap());
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
@@ -46,6 +47,13 @@ impl Served {
         let (stopper, stop) = stop::channel();
         tokio::spawn(transport.serve(service.clone(), stop));
         Self { address, metrics, service, _stopper: stopper }
+    }
+
+    /// Waits until so many bytes of blobs are written.
+    pub(super) async fn written(&self, bytes: u64) {
+        while self.service.store().blob_counts().received_bytes < bytes {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(super) async fn peer(&self, seed: u8) -> Peer {
@@ -87,8 +95,9 @@ async fn foreign_is_nonexistent_byte_for_byte() {
     served.found(MEMBER_ELSEWHERE).await;
     let entry = world.log[1].clone();
     let open = open_invitation(1, 1);
-    let existing = requests(world.committee.id(), &entry, open);
-    let absent = requests(CommitteeId(Hash([9; 32])), &entry, open);
+    let blob = Blob { sha256: Hash::of(b"a blob"), size: 6 };
+    let existing = requests(world.committee.id(), &entry, open, blob);
+    let absent = requests(CommitteeId(Hash([9; 32])), &entry, open, blob);
     let (elsewhere, nobody) = (served.peer(MEMBER_ELSEWHERE).await, served.peer(NOBODY).await);
     for (existing, absent) in existing.iter().zip(&absent) {
         let nothing = raw(&nobody, absent).await;

@@ -1,0 +1,92 @@
+//! Reading blobs that entries name.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::CommitteeId;
+use sealpost_protocol::limits::BLOB_FRAME_BYTES;
+use tokio::task::spawn_blocking;
+
+use super::super::disk::DiskFile;
+use super::super::embedded::Inner;
+use super::super::{BlobError, BlobRead, StoreError};
+use super::Blobs;
+
+/// A blob being read.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    blobs: Arc<Blobs>,
+    file: Arc<dyn DiskFile>,
+    committee: CommitteeId,
+    sha256: Hash,
+    size: u64,
+}
+
+impl Blobs {
+    /// A blob that an entry names.
+    pub(in crate::store) fn blob(
+        self: &Arc<Self>,
+        inner: &Inner,
+        committee: CommitteeId,
+        sha256: Hash,
+    ) -> Result<Option<Reader>, BlobError> {
+        let Some(named) = inner.named_blob(committee, sha256)? else { return Ok(None) };
+        self.with_kept(committee, |kept| {
+            let path = match (kept.blobs.get(&sha256), kept.waiting(named)) {
+                (Some(size), _) if *size == named.size => self.blob_path(committee, sha256),
+                (_, Some(device)) => {
+                    self.named(committee, [named]);
+                    self.upload_path(committee, (device, sha256), true)
+                }
+                _ => return Err(self.lost(committee, sha256)),
+            };
+            let file = match self.disk.open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // It may be sent again.
+                    kept.blobs.remove(&sha256);
+                    return Err(self.lost(committee, sha256));
+                }
+                opened => opened.map_err(StoreError::io("opening a blob"))?,
+            };
+            let blobs = Arc::clone(self);
+            Ok(Some(Reader { blobs, file: file.into(), committee, sha256, size: named.size }))
+        })
+    }
+}
+
+impl BlobRead for Reader {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    async fn read(&self, offset: u64) -> Result<Bytes, BlobError> {
+        let bytes = self.read_quietly(offset).await?;
+        self.blobs.read_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+}
+
+impl Reader {
+    /// As [`BlobRead::read`], counted for nobody.
+    pub(super) async fn read_quietly(&self, offset: u64) -> Result<Bytes, BlobError> {
+        let reader = self.clone();
+        let read = spawn_blocking(move || reader.read_blocking(offset)).await;
+        // The panic was said, or the runtime is ending.
+        read.unwrap_or_else(|_| Err(StoreError::StoreStopped.into()))
+    }
+
+    fn read_blocking(&self, offset: u64) -> Result<Bytes, BlobError> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut buffer = vec![0; left.min(BLOB_FRAME_BYTES)];
+        match self.file.read_exact_at(&mut buffer, offset) {
+            Ok(()) => Ok(buffer.into()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(self.blobs.lost(self.committee, self.sha256))
+            }
+            Err(error) => Err(StoreError::io("reading a blob")(error).into()),
+        }
+    }
+}
