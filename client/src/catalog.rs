@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::attachments::details::PeerAttachmentError;
 use crate::attachments::{self, Details};
 use crate::error::{Failure, Kind as Error};
+use crate::forget::FORGOTTEN;
 use crate::keys::{self, Keys};
 use crate::kinds;
 use crate::names::{self, People, Wanted};
@@ -137,7 +138,7 @@ fn open(
     header: &Header,
     payload: Option<&[u8]>,
 ) -> Result<Result<Opened, String>, Failure> {
-    let Some(payload) = payload else { return Ok(Err("it was forgotten".to_owned())) };
+    let Some(payload) = payload else { return Ok(Err(FORGOTTEN.to_owned())) };
     let Some(epoch_keys) = keys.of(vault, header.epoch)? else {
         return Ok(Err(format!("no key for lock {}", header.epoch)));
     };
@@ -439,8 +440,9 @@ fn listed(committee: &Committee, record: &Record, people: &People) -> Listed {
         committee: names::committee_ref(&committee.id).to_string(),
         author: people.name(&record.author),
         made: record.made,
-        state: match record.content {
+        state: match &record.content {
             Content::Opened(_) => "accepted",
+            Content::Unopened(why) if why == FORGOTTEN => "forgotten",
             Content::Unopened(_) => "unopened",
         },
     }
@@ -459,6 +461,11 @@ fn unsent(committee: &Committee, draft: &Draft, own: &str) -> Listed {
 
 fn unopened(record: &Record, author: &str, why: &str) -> Failure {
     let device = names::device_ref(&record.author);
+    if why == FORGOTTEN {
+        let what = format!("{} by {author} ({device}) was forgotten", record.reference);
+        return Failure::new(Error::NotFound, what)
+            .next("Its entry stays in the log: sealpost record list");
+    }
     let what = format!(
         "{} by {author} ({device}), made {}, could not be opened: {why}",
         record.reference,

@@ -108,6 +108,13 @@ pub enum Intent {
         /// The later of the two.
         epoch: u32,
     },
+    /// That a record is forgotten: no roster change, and made like one.
+    Forget {
+        /// Its place.
+        index: u64,
+        /// Its leaf hash, in hex.
+        leaf: String,
+    },
 }
 
 /// A helper's sealed share, as an intent keeps it.
@@ -235,6 +242,7 @@ impl Intent {
             Self::Approve { .. } => "approve",
             Self::Grant { .. } => "grant",
             Self::Link { .. } => "link",
+            Self::Forget { .. } => "forget",
         }
     }
 
@@ -265,7 +273,8 @@ impl Intent {
             Self::Grant { device, epoch, again } => {
                 !again && roster.holds(parsed(device, "a device")?, Epoch(*epoch))
             }
-            Self::Approve { .. } | Self::Link { .. } => false,
+            // What these come to, no roster says.
+            Self::Approve { .. } | Self::Link { .. } | Self::Forget { .. } => false,
         })
     }
 }
@@ -333,7 +342,7 @@ fn decode_card(hex: &str) -> Result<Card, Failure> {
     Card::decode(&bytes).map_err(|_| damaged("a card"))
 }
 
-fn parsed<T: FromStr>(text: &str, what: &str) -> Result<T, Failure> {
+pub(crate) fn parsed<T: FromStr>(text: &str, what: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| damaged(what))
 }
 

@@ -14,6 +14,7 @@ use crate::changes::build::{Maker, build};
 use crate::changes::{self, Intent};
 use crate::deliver::{Delivery, deliver, deliver_all};
 use crate::error::Failure;
+use crate::forget;
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::names;
@@ -107,6 +108,12 @@ fn settled(
     let fold = log.pulled()?;
     if let Some((reference, missing)) = still_waits(app, fold.roster(), wanted, change) {
         return Ok(Outcome::Waits { reference, missing });
+    }
+    if let (Intent::Approve { .. }, Some(Proposed::Forget(forgetting))) = (wanted, &before.proposed)
+    {
+        let index = forgetting.index;
+        let done = app.vault.read(|vault| forget::is_forgotten(vault, no, index))?;
+        return Ok(if done { Outcome::InForce } else { Outcome::Overtaken });
     }
     Ok(match (before.is_so(wanted, fold)?, fold.roster().lock_pending()) {
         (false, _) => Outcome::Overtaken,

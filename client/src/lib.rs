@@ -27,6 +27,7 @@ pub mod demo;
 pub mod devices;
 pub mod error;
 pub mod exposure;
+pub mod forget;
 pub mod guard;
 pub mod handover;
 pub mod hardness;

@@ -84,6 +84,9 @@ pub enum Lie {
     /// It has signed for the entry that names a blob, and does not have it.
     #[error("it took an attachment's entry and does not have the attachment")]
     BlobGone,
+    /// It withholds the payload of a record that nothing in its log forgets.
+    #[error("it shows entry {0} without its payload, and nothing in its log forgets it")]
+    Withheld(LeafIndex),
     /// It answered for another number of entries than were sent.
     #[error("it answered for {got} entries of {sent}")]
     Results {

@@ -14,6 +14,7 @@ use sealpost_protocol::address::RelayAddress;
 use sealpost_protocol::checkpoint::{Checkpoint, Origin, SignedCheckpoint, UnverifiedCheckpoint};
 use sealpost_protocol::committee::{AdmitError, Committee as Fold};
 use sealpost_protocol::entry::{Admitted, PeerEntryError, UnverifiedEntry};
+use sealpost_protocol::forget::{Past, PastEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{LeafIndex, Term, TreeSize};
 use sealpost_protocol::sign::VerifyingKey;
@@ -158,26 +159,31 @@ impl Log {
         }
         let decoded = decode_all(from, &pulled.entries)?;
         let nodes = self.check_roots(vault, &decoded, pulled, &note, marks)?;
-        let nodes = Nodes { vault, no: self.known.no, first: tree::node_count(from), new: nodes };
+        let past = Stored {
+            vault,
+            no: self.known.no,
+            from,
+            nodes,
+            entries: decoded.iter().map(Decoded::as_past).collect(),
+        };
         let mut fold = self.fold().cloned();
         let mut admitted = Vec::with_capacity(decoded.len());
         for (at, entry) in decoded.into_iter().enumerate() {
             let index = LeafIndex(from.0 + at as u64);
             let entry = entry.known(index)?;
-            let admission =
-                admit(&mut fold, entry, index, &nodes).map_err(|error| match error {
-                    AdmissionError::Lie(lie) => FollowError::Caught(
-                        Caught::from(lie).note(note.text()).entry(&pulled.entries[at]),
-                    ),
-                    AdmissionError::Vault(error) => FollowError::from(error),
-                })?;
+            let admission = admit(&mut fold, entry, index, &past).map_err(|error| match error {
+                AdmissionError::Lie(lie) => FollowError::Caught(
+                    Caught::from(lie).note(note.text()).entry(&pulled.entries[at]),
+                ),
+                AdmissionError::Vault(error) => FollowError::from(error),
+            })?;
             admitted.push(admission);
         }
         let fold = fold.filter(|fold| fold.id() == self.known.id).ok_or(Lie::OtherCommittee)?;
         if fold.roster().home().address.key() != self.address.key() {
             return Err(Lie::OtherHome.into());
         }
-        Ok(Extension { admitted, fold, nodes: nodes.new, from, note })
+        Ok(Extension { admitted, fold, nodes: past.nodes, from, note })
     }
 
     /// Grows the tree by the leaves and holds it against the note and every mark. Returns the
@@ -230,8 +236,7 @@ impl Log {
         if let Some(fold) = self.fold().filter(|fold| fold.size() == size) {
             return Ok(fold.root());
         }
-        let nodes = Nodes { vault, no: self.known.no, first: u64::MAX, new: Vec::new() };
-        tree::root_at(size, &nodes).map_err(node_error)
+        tree::root_at(size, &Stored::of(vault, self.known.no)).map_err(node_error)
     }
 
     /// Whether `entry` would be admitted next, by rules that others' entries cannot change again.
@@ -246,11 +251,10 @@ impl Log {
             Ok(signed) => signed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let nodes = Nodes { vault, no: self.known.no, first: u64::MAX, new: Vec::new() };
-        match fold.admit(signed, |size| tree::root_at(size, &nodes)) {
+        match fold.admit(signed, &Stored::of(vault, self.known.no)) {
             Ok(_) => Ok(Ok(())),
             Err(AdmitError::Refused(refusal)) => Ok(Err(refusal)),
-            Err(AdmitError::Root(error)) => Err(node_error(error)),
+            Err(AdmitError::Past(error)) => Err(error),
         }
     }
 }
@@ -258,12 +262,12 @@ impl Log {
 /// Folds a log again from its stored entries, with every rule and signature.
 fn fold_again(vault: &Read<'_>, no: CommitteeNo, position: &Position) -> Result<Fold, Failure> {
     let damaged = || VaultError::Damaged("a committee's log does not fold again".to_owned());
-    let nodes = Nodes { vault, no, first: u64::MAX, new: Vec::new() };
+    let past = Stored::of(vault, no);
     let mut fold = None;
     for index in (0..position.size.0).map(LeafIndex) {
         let bytes = vault.entry(no, index)?.ok_or_else(damaged)?;
         let entry = UnverifiedEntry::decode(&bytes).map_err(|_| damaged())?;
-        admit(&mut fold, entry, index, &nodes).map_err(|error| match error {
+        admit(&mut fold, entry, index, &past).map_err(|error| match error {
             AdmissionError::Lie(_) => damaged(),
             AdmissionError::Vault(error) => error,
         })?;
@@ -314,6 +318,13 @@ impl Decoded {
         }
     }
 
+    fn as_past(&self) -> Option<PastEntry> {
+        match self {
+            Self::Known(entry) => Some(PastEntry::from(entry.as_ref())),
+            Self::Newer { .. } => None,
+        }
+    }
+
     fn known(self, index: LeafIndex) -> Result<UnverifiedEntry, Failure> {
         match self {
             Self::Known(entry) => Ok(*entry),
@@ -336,7 +347,7 @@ fn admit(
     fold: &mut Option<Fold>,
     entry: UnverifiedEntry,
     index: LeafIndex,
-    nodes: &Nodes<'_, '_>,
+    past: &Stored<'_, '_>,
 ) -> Result<Admitted, AdmissionError> {
     let inadmissible = |refusal| AdmissionError::Lie(Lie::Inadmissible { index, refusal });
     let Some(fold) = fold else {
@@ -345,28 +356,57 @@ fn admit(
         return Ok(admitted);
     };
     let signed = fold.verify_signature(entry).map_err(inadmissible)?;
-    fold.admit(signed, |size| tree::root_at(size, nodes)).map_err(|error| match error {
+    fold.admit_logged(signed, past).map_err(|error| match error {
         AdmitError::Refused(refusal) => inadmissible(refusal),
-        AdmitError::Root(error) => AdmissionError::Vault(node_error(error)),
+        AdmitError::Past(error) => AdmissionError::Vault(error),
     })
 }
 
-/// The tree's nodes: those stored, and those of the stretch that is being verified.
-struct Nodes<'r, 'v> {
+/// What the log held before: what is stored, and the stretch that is being verified.
+struct Stored<'r, 'v> {
     vault: &'r Read<'v>,
     no: CommitteeNo,
-    first: u64,
-    new: Vec<Hash>,
+    /// The size up to which it is in the vault.
+    from: TreeSize,
+    /// The nodes that were completed since.
+    nodes: Vec<Hash>,
+    /// The entries since.
+    entries: Vec<Option<PastEntry>>,
 }
 
-impl tree::Nodes for Nodes<'_, '_> {
+impl<'r, 'v> Stored<'r, 'v> {
+    fn of(vault: &'r Read<'v>, no: CommitteeNo) -> Self {
+        Self { vault, no, from: TreeSize(u64::MAX), nodes: Vec::new(), entries: Vec::new() }
+    }
+}
+
+impl Past for Stored<'_, '_> {
+    type Error = VaultError;
+
+    fn root_at(&self, size: TreeSize) -> Result<Hash, VaultError> {
+        tree::root_at(size, self).map_err(node_error)
+    }
+
+    fn entry_at(&self, index: LeafIndex) -> Result<PastEntry, VaultError> {
+        let missing = || VaultError::Damaged("an entry of a committee's log is missing".to_owned());
+        if let Some(at) = index.0.checked_sub(self.from.0) {
+            let at = usize::try_from(at).ok();
+            return at.and_then(|at| self.entries.get(at)).copied().flatten().ok_or_else(missing);
+        }
+        let bytes = self.vault.entry(self.no, index)?.ok_or_else(missing)?;
+        Ok(PastEntry::from(&UnverifiedEntry::decode(&bytes).map_err(|_| missing())?))
+    }
+}
+
+impl tree::Nodes for Stored<'_, '_> {
     type Error = VaultError;
 
     fn node(&self, position: u64) -> Result<Hash, VaultError> {
         let missing = || VaultError::Damaged("a node of a committee's tree is missing".to_owned());
-        if let Some(at) = position.checked_sub(self.first) {
+        let stored = if self.nodes.is_empty() { u64::MAX } else { tree::node_count(self.from) };
+        if let Some(at) = position.checked_sub(stored) {
             let at = usize::try_from(at).ok();
-            return at.and_then(|at| self.new.get(at)).copied().ok_or_else(missing);
+            return at.and_then(|at| self.nodes.get(at)).copied().ok_or_else(missing);
         }
         self.vault.node(self.no, position)?.ok_or_else(missing)
     }

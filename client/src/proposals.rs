@@ -1,6 +1,6 @@
 //! What waits for a second person, and for whom.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_protocol::change::{Change, SetRole, Target};
 use sealpost_protocol::hash::Hash;
@@ -69,7 +69,16 @@ pub fn waiting(
             }
         }
     }
-    let shown = Shown { known: &log.known, roster, people: &people, by_spares, own: member, now };
+    let mut records = BTreeMap::new();
+    for (leaf, proposal) in roster.proposals() {
+        if let Proposed::Forget(forgetting) = proposal.change
+            && let Some(record) = vault.record_at(no, forgetting.index)?
+        {
+            records.insert(leaf, record.reference);
+        }
+    }
+    let (known, people) = (&log.known, &people);
+    let shown = Shown { known, roster, people, by_spares, records, own: member, now };
     let suspensions = roster.undecided().map(|(leaf, one)| shown.suspension(leaf, one));
     let proposals = roster.proposals().map(|(leaf, one)| shown.proposal(leaf, one));
     Ok(suspensions.chain(proposals).collect())
@@ -140,6 +149,8 @@ pub fn holds(change: &Proposed, roster: &Roster) -> bool {
         }
         Proposed::Policy(policy) => policy == roster.policy(),
         Proposed::Device(new) => roster.device(new.card.device()).is_some(),
+        // What is forgotten no roster says.
+        Proposed::Forget(_) => false,
     }
 }
 
@@ -185,6 +196,13 @@ pub fn words(change: &Proposed, roster: &Roster, people: &People) -> String {
         }
         Proposed::Restore(target) => format!("restore {}", target_words(*target, roster, people)),
         Proposed::Remove(member) => format!("remove {}", people.member(*member)),
+        Proposed::Forget(forgetting) => {
+            format!(
+                "forget entry {}, a record of {}",
+                forgetting.index,
+                people.member(forgetting.member)
+            )
+        }
         Proposed::Policy(policy) => format!(
             "change the policy: {} approvals, lease {} days{}, confirmed by {} devices in {} \
              countries, plaintext kept {}{}",
@@ -220,6 +238,8 @@ struct Shown<'a> {
     people: &'a People,
     /// Further devices that a spare proposes.
     by_spares: BTreeSet<Hash>,
+    /// The REFs of records that are to be forgotten.
+    records: BTreeMap<Hash, String>,
     own: Option<MemberNumber>,
     now: UnixMillis,
 }
@@ -230,7 +250,8 @@ impl Shown<'_> {
         let is_bound = |member: MemberNumber| {
             let by_them =
                 |(_, one): (Hash, &Suspension)| one.by == member && Some(one.member) == target;
-            !matches!(proposal.change, Proposed::Role(_)) && self.roster.undecided().any(by_them)
+            !matches!(proposal.change, Proposed::Role(_) | Proposed::Forget(_))
+                && self.roster.undecided().any(by_them)
         };
         let until = until(proposal);
         let expired = self.now > until;
@@ -259,6 +280,15 @@ impl Shown<'_> {
                 self.people.member(new.member),
                 names::device_ref(&new.card.device())
             ),
+            Proposed::Forget(forgetting) => match self.records.get(&leaf) {
+                Some(record) => {
+                    format!(
+                        "forget {record}, a record of {}",
+                        self.people.member(forgetting.member)
+                    )
+                }
+                None => words(change, self.roster, self.people),
+            },
             change => words(change, self.roster, self.people),
         }
     }

@@ -15,6 +15,7 @@ use sealpost_protocol::tree;
 use crate::app::App;
 use crate::catalog;
 use crate::error::Failure;
+use crate::forget;
 use crate::join::Opening;
 use crate::keys::{self, Keys};
 use crate::lie::{Caught, FollowError, Lie};
@@ -105,7 +106,15 @@ pub(crate) fn accept(
         Ok::<_, FollowError>((log, extension, marks.into_iter().max_by_key(|mark| mark.size)))
     })?;
     let shown = extension.note.checkpoint().size;
+    let lacking = extension.fold.lacking().next();
+    if let Some(index) = lacking.filter(|_| shown == log.size()) {
+        return Err(Caught::from(Lie::Withheld(index)).note(extension.note.text()).into());
+    }
     let brought = store(app, &log, &extension)?;
+    if lacking.is_some() {
+        // What forgot it may have come while this was pulled.
+        return Ok((brought, Goal::Ahead));
+    }
     match goal.filter(|goal| goal.size > shown) {
         None => Ok((brought, Goal::Reached)),
         Some(_) if shown > log.size() => Ok((brought, Goal::Ahead)),
@@ -184,6 +193,9 @@ fn store(app: &mut App, log: &Log, extension: &Extension) -> Result<Brought, Fai
         take_changes(vault, &mut keys, &extension.admitted)?;
         store_label(vault, &mut keys, no, &extension.admitted)?;
         catalog::open_new(vault, &mut keys, no, &extension.admitted)?;
+        for index in extension.admitted.iter().filter_map(|admitted| admitted.forgets) {
+            forget::here(vault, no, index)?;
+        }
         let gained = keys.gained().clone();
         catalog::open_again(vault, &mut keys, no, &gained)?;
         brought.faults = keys.into_faults();

@@ -16,7 +16,7 @@ use sealpost_protocol::entry::{Blob, Entry, Header, Kind, UnverifiedEntry, VERSI
 use sealpost_protocol::frame::{PushRequest, PushResult, Pushed, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::hybrid::Recipient;
-use sealpost_protocol::id::{AuthorSeq, DeviceId, Epoch, MemberNumber, UnixMillis};
+use sealpost_protocol::id::{AuthorSeq, DeviceId, Epoch, LeafIndex, MemberNumber, UnixMillis};
 use sealpost_protocol::identity::DeviceIdentity;
 use sealpost_protocol::record::{Binding, Fields, LocalRecordError, RecordBody, RecordId, SEALED};
 use sealpost_protocol::roster::PeerRosterError;
@@ -28,6 +28,7 @@ use crate::app::App;
 use crate::changes::build::{Maker, build, no_key};
 use crate::changes::{self, Intent};
 use crate::error::{Failure, Kind as Error};
+use crate::forget;
 use crate::keys::Keys;
 use crate::lease::Lease;
 use crate::lie::{Caught, FollowError, Lie};
@@ -317,6 +318,9 @@ fn is_done(vault: &Read<'_>, log: &Log, device: DeviceId, draft: &Draft) -> Resu
             Intent::Link { epoch } => {
                 Ok(!vault.broken_links(log.known.no)?.contains(&Epoch(epoch)))
             }
+            Intent::Forget { index, .. } => {
+                forget::is_forgotten(vault, log.known.no, LeafIndex(index))
+            }
             intent => intent.is_done(log.pulled()?),
         },
     }
@@ -473,6 +477,11 @@ impl Signer<'_> {
 
     fn build_change(&mut self, vault: &Read<'_>, draft: &Draft) -> Result<Payload, Failure> {
         let intent = intent_of(draft)?;
+        if let Intent::Forget { index, leaf } = &intent {
+            let forget = forget::payload(*index, leaf)?;
+            let (bytes, content) = (codec::encode(&forget), Hash::ZERO);
+            return Ok(Payload { kind: Kind::Forget, bytes, content, blobs: Vec::new() });
+        }
         let (no, fold, label) = (draft.new.committee, self.fold, self.label.as_ref());
         let mut maker = Maker { vault, no, fold, keys: &mut self.keys, label, now: self.now };
         let change = build(&intent, &mut maker)?;

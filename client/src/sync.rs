@@ -400,7 +400,7 @@ async fn one(
     let behind = match state {
         HeadState::Unknown(_) => return Err(gone(app, known)?.into()),
         HeadState::NotActive(shown) => return Err(cutoff::told(app, known, &shown)),
-        HeadState::Same(_) => !app.vault.read(|vault| vault.ahead(known.no))?.is_empty(),
+        HeadState::Same(_) => app.vault.read(|vault| is_owed(vault, known.no))?,
         HeadState::Other(head) => {
             keep_head(app, known, &head.checkpoint)?;
             true
@@ -420,6 +420,13 @@ async fn one(
         }
         done => done,
     }
+}
+
+/// Whether the relay owes something of the log though it has not grown: what it signed for, or what
+/// forgot a payload that it left out.
+fn is_owed(vault: &Read<'_>, no: CommitteeNo) -> Result<bool, Failure> {
+    let log = Log::load(vault, no)?;
+    Ok(!vault.ahead(no)?.is_empty() || log.pulled()?.lacking().next().is_some())
 }
 
 async fn afterwards(

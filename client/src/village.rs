@@ -7,6 +7,7 @@ use sealpost_protocol::checkpoint::{Checkpoint, Origin, UnverifiedCheckpoint};
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::{AdmitError, Committee as Fold, Refusal};
 use sealpost_protocol::entry::{Entry, Header, Kind as EntryKind, UnverifiedEntry, VERSION};
+use sealpost_protocol::forget::{Past, PastEntry};
 use sealpost_protocol::frame::NotActive;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, LeafIndex, Term, TreeSize, UnixMillis};
@@ -38,6 +39,23 @@ pub(crate) struct MemoryRelay {
     nodes: Vec<Hash>,
 }
 
+/// A log in memory before the end of its fold: nodes and entries.
+struct Held<'h>(&'h [Hash], &'h [Vec<u8>]);
+
+impl Past for Held<'_> {
+    type Error = String;
+
+    fn root_at(&self, size: TreeSize) -> Result<Hash, String> {
+        tree::root_at(size, self.0).map_err(|error| error.to_string())
+    }
+
+    fn entry_at(&self, index: LeafIndex) -> Result<PastEntry, String> {
+        let entry = usize::try_from(index.0).ok().and_then(|at| self.1.get(at));
+        let entry = entry.and_then(|bytes| UnverifiedEntry::decode(bytes).ok());
+        entry.as_ref().map(PastEntry::from).ok_or_else(|| "no such entry".to_owned())
+    }
+}
+
 impl MemoryRelay {
     pub(crate) fn new(seed: u8) -> Self {
         let key = SigningKey::from_bytes(&[seed; 32]);
@@ -61,13 +79,11 @@ impl MemoryRelay {
             }
             Some(fold) => {
                 let signed = fold.verify_signature(entry)?;
-                let nodes = self.nodes.as_slice();
-                fold.admit(signed, |size| tree::root_at(size, nodes)).map_err(
-                    |error| match error {
-                        AdmitError::Refused(refusal) => refusal,
-                        AdmitError::Root(error) => panic!("{error}"),
-                    },
-                )?
+                let past = Held(&self.nodes, &self.entries);
+                fold.admit(signed, &past).map_err(|error| match error {
+                    AdmitError::Refused(refusal) => refusal,
+                    AdmitError::Past(error) => panic!("{error}"),
+                })?
             }
         };
         self.nodes.extend(admitted.nodes);

@@ -45,8 +45,8 @@ mod pace;
 use access::{Denied, Standing};
 pub use examine::Examiner;
 pub use fold::FoldError;
-use fold::{Trust, fold_from_store};
-use log::{Log, Outcome};
+use fold::{Trust, fold_from_store, forgotten_by};
+use log::{Log, Outcome, Push, Targets};
 use pace::Pace;
 
 /// What a stranger may send at most: a founding entry or a join request.
@@ -209,7 +209,15 @@ impl<S: LogStore + NoteStore + BlobStore> Service<S> {
         let changes_roster = decoded.iter().flatten().any(moves_access);
         let (places, entries): (Vec<_>, Vec<_>) = split(decoded);
         self.ready()?;
-        let outcomes = standing.log.push(&self.store, &self.key, entries, pins, Instant::now())?;
+        let mut targets = Targets::new();
+        for entry in &entries {
+            let named = forgotten_by(self.store.as_ref(), standing.committee, entry).await;
+            if let Some(named) = named.map_err(|error| store_code(&error))? {
+                targets.insert(entry.leaf(), named);
+            }
+        }
+        let push = Push { entries, targets, pins };
+        let outcomes = standing.log.push(&self.store, &self.key, push, Instant::now())?;
         let mut outcomes = outcomes.into_iter();
         let mut results = Vec::with_capacity(places.len());
         for refused in places {

@@ -85,6 +85,8 @@ pub(crate) async fn carry(
     which: Which,
     report: &mut Report,
 ) -> Result<(), Failure> {
+    // What was forgotten since, here or by others.
+    app.vault.drop_unnamed()?;
     let mut tried = BTreeSet::new();
     loop {
         let loads = loads(app, committees, which)?;

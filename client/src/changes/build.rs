@@ -43,6 +43,8 @@ pub struct Maker<'a, 'k> {
 /// Makes the change that fits the log as it is. What needs no lock is made without one.
 pub fn build(intent: &Intent, maker: &mut Maker<'_, '_>) -> Result<Change, Failure> {
     Ok(match intent {
+        // No roster change: sending makes its entry.
+        Intent::Forget { .. } => return Err(damaged("a roster change")),
         Intent::Lock { withhold, .. } => Change::Lock(Box::new(maker.lock(*withhold)?)),
         Intent::Admit { card, role, handle, country } => {
             let country = parsed(country, "a country")?;

@@ -3,6 +3,7 @@
 use crate::app::Session;
 use crate::error::Failure;
 
+pub mod forget;
 pub mod list;
 pub mod new;
 pub mod show;
@@ -14,6 +15,7 @@ pub enum Record {
     New(new::New),
     List(list::List),
     Show(show::Show),
+    Forget(forget::Forget),
 }
 
 impl Record {
@@ -22,6 +24,7 @@ impl Record {
             Self::New(command) => command.run(session),
             Self::List(command) => command.run(session),
             Self::Show(command) => command.run(session),
+            Self::Forget(command) => command.run(session),
         }
     }
 }

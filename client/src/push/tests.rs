@@ -232,7 +232,7 @@ fn an_id_that_was_copied_into_another_committee_leaves_both_records_a_name() {
     let elsewhere = crate::vault::fixture::add_committee(&mut isla.app.vault, 8);
     let copy = Record {
         committee: elsewhere,
-        index: sealpost_protocol::id::LeafIndex(0),
+        index: LeafIndex(0),
         reference: sealpost_protocol::reference::Ref::new("N", id.as_bytes()).to_string(),
         id,
         kind: "note".to_owned(),
@@ -262,7 +262,7 @@ fn an_answer_is_taken_only_with_one_receipt_that_holds_for_each_entry() {
     let mut frontier = tree::Frontier::new();
     let nodes: Vec<Hash> = leaves.iter().flat_map(|leaf| frontier.append(*leaf)).collect();
     let accepted = |index: u64| {
-        let index = sealpost_protocol::id::LeafIndex(index);
+        let index = LeafIndex(index);
         let proof = tree::inclusion_proof(index, frontier.size(), nodes.as_slice());
         PushResult::Accepted(Accepted { index, proof: proof.expect("in the tree") })
     };
@@ -314,7 +314,7 @@ fn what_came_is_pulled(between: bool) {
     let mut frontier = tree::Frontier::new();
     let nodes: Vec<Hash> =
         relay.entries.iter().flat_map(|bytes| frontier.append(leaf(bytes))).collect();
-    let index = sealpost_protocol::id::LeafIndex(if between { 3 } else { 2 });
+    let index = LeafIndex(if between { 3 } else { 2 });
     let proof = tree::inclusion_proof(index, frontier.size(), nodes.as_slice()).expect("in it");
     let results = vec![PushResult::Accepted(Accepted { index, proof })];
     let pushed = Pushed { results, checkpoint: relay.note_at(relay.entries.len()) };

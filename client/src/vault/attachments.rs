@@ -7,7 +7,7 @@ use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::{Hash, Hasher};
 
 use super::committees::CommitteeNo;
-use super::container::{self, Container, PIECE_BYTES};
+use super::container::{self, Container};
 use super::sql::{int, uint, words};
 use super::{Read, Vault, VaultError, Write, disk};
 
@@ -151,6 +151,13 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// Forgets what an attachment's record said. Its blob goes when no other names it.
+    pub fn forget_attachment(&self, committee: CommitteeNo, id: &str) -> Result<(), VaultError> {
+        let statement = "DELETE FROM attachment WHERE committee = ?1 AND id = ?2";
+        self.transaction.execute(statement, params![committee.0, id])?;
+        Ok(())
+    }
+
     /// Remembers why a blob could not be fetched as it should be; none: it could, or is tried anew.
     pub fn note_blob_fault(
         &self,
@@ -251,24 +258,14 @@ impl Write<'_> {
         Ok(BlobNo(self.transaction.last_insert_rowid()))
     }
 
-    /// Lets go of a blob. What of its pieces was never written is filled, so that it looks like the rest.
+    /// Lets go of a blob. Its pieces are written over: what was forgotten is gone, and what was never
+    /// written looks like the rest.
     fn discard(&self, container: &Container, no: BlobNo) -> Result<(), VaultError> {
-        let held: i64 =
-            self.transaction
-                .query_row("SELECT held FROM blob WHERE no = ?1", [no.0], |row| row.get(0))?;
-        let written = usize::try_from(uint(held) / PIECE_BYTES).unwrap_or(usize::MAX);
-        container.fill(self.pieces_of(no)?.into_iter().skip(written))?;
+        container.fill(self.pieces_of(no)?)?;
         self.transaction
             .execute("UPDATE piece SET blob = NULL, part = NULL WHERE blob = ?1", [no.0])?;
         self.transaction.execute("DELETE FROM blob WHERE no = ?1", [no.0])?;
         Ok(())
-    }
-
-    fn sealing(&self) -> Result<Vec<BlobNo>, VaultError> {
-        let mut statement =
-            self.transaction.prepare_cached("SELECT no FROM blob WHERE state = 'sealing'")?;
-        let rows = statement.query_map([], |row| row.get(0).map(BlobNo))?;
-        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
@@ -341,6 +338,16 @@ impl Vault {
         self.write(|vault| vault.discard(&container, no))
     }
 
+    /// Lets go of blobs that no attachment names any more: they were forgotten.
+    pub fn drop_unnamed(&mut self) -> Result<(), VaultError> {
+        let unnamed = self.read(Read::unnamed)?;
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        let container = Container::open(&self.home)?;
+        self.write(|vault| unnamed.iter().try_for_each(|no| vault.discard(&container, *no)))
+    }
+
     /// Lets go of what was being sealed by commands that are no more.
     fn drop_unfinished(&mut self) -> Result<(), VaultError> {
         let container = Container::open(&self.home)?;
@@ -354,6 +361,25 @@ impl Vault {
 }
 
 impl Read<'_> {
+    /// Blobs that no attachment names.
+    fn unnamed(&self) -> Result<Vec<BlobNo>, VaultError> {
+        self.blobs_where(
+            "sha256 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment
+             WHERE attachment.committee = blob.committee AND attachment.sha256 = blob.sha256)",
+        )
+    }
+
+    fn sealing(&self) -> Result<Vec<BlobNo>, VaultError> {
+        self.blobs_where("state = 'sealing'")
+    }
+
+    fn blobs_where(&self, condition: &str) -> Result<Vec<BlobNo>, VaultError> {
+        let mut statement =
+            self.transaction.prepare_cached(&format!("SELECT no FROM blob WHERE {condition}"))?;
+        let rows = statement.query_map([], |row| row.get(0).map(BlobNo))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Whether there is any blob, or a part of one.
     #[cfg(test)]
     pub(crate) fn any_blob(&self) -> Result<bool, VaultError> {

@@ -89,6 +89,20 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// Puts an entry without its payload in the place of the same entry.
+    pub fn forget_payload(
+        &self,
+        no: CommitteeNo,
+        index: LeafIndex,
+        bytes: &[u8],
+    ) -> Result<(), VaultError> {
+        self.transaction.execute(
+            "UPDATE entry SET bytes = ?3 WHERE committee = ?1 AND leaf_index = ?2",
+            params![no.0, int(index.0), bytes],
+        )?;
+        Ok(())
+    }
+
     /// Stores nodes that follow one another, the first at `position`.
     pub fn put_nodes(
         &self,

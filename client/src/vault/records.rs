@@ -78,6 +78,19 @@ impl Read<'_> {
     }
 }
 
+impl Read<'_> {
+    /// The record at a place, if one is there.
+    pub fn record_at(
+        &self,
+        no: CommitteeNo,
+        index: LeafIndex,
+    ) -> Result<Option<Record>, VaultError> {
+        let found =
+            self.records_where("committee = ?1 AND leaf_index = ?2", params![no.0, int(index.0)])?;
+        Ok(found.into_iter().next())
+    }
+}
+
 impl Write<'_> {
     /// Stores a record; one at the same place is replaced, as when it can be opened at last.
     pub fn put_record(&self, record: &Record) -> Result<(), VaultError> {

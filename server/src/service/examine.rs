@@ -7,14 +7,15 @@ use ed25519_dalek::VerifyingKey;
 use sealpost_protocol::checkpoint::{Origin, UnverifiedCheckpoint};
 use sealpost_protocol::committee::Committee;
 use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::forget::{Past, PastEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
 use sealpost_protocol::tree;
 
 use crate::store::{Look, StoredEntry};
 
-/// Folds all logs side by side as their entries come. The nodes of their trees are held in memory:
-/// 64 bytes an entry.
+/// Folds all logs side by side as their entries come. The nodes of their trees, and whose entries they
+/// are, are held in memory: 130 bytes an entry.
 #[derive(Default)]
 pub struct Examiner {
     /// Under which checkpoints are verified; without it only their roots are.
@@ -27,7 +28,27 @@ pub struct Examiner {
 
 struct Examined {
     fold: Committee,
+    past: Entries,
+}
+
+/// What came of a log before.
+struct Entries {
     nodes: Vec<Hash>,
+    entries: Vec<PastEntry>,
+}
+
+impl Past for Entries {
+    type Error = String;
+
+    fn root_at(&self, size: TreeSize) -> Result<Hash, String> {
+        tree::root_at(size, self.nodes.as_slice()).map_err(|error| error.to_string())
+    }
+
+    fn entry_at(&self, index: LeafIndex) -> Result<PastEntry, String> {
+        let at = usize::try_from(index.0).ok();
+        let entry = at.and_then(|at| self.entries.get(at)).copied();
+        entry.ok_or_else(|| format!("there is no entry {index}"))
+    }
 }
 
 impl Examiner {
@@ -47,21 +68,24 @@ impl Examiner {
     }
 
     fn found(&mut self, committee: CommitteeId, entry: UnverifiedEntry) -> Result<(), String> {
+        let founding = PastEntry::from(&entry);
         let (fold, admitted) = Committee::found(entry).map_err(|refusal| refusal.to_string())?;
         if fold.id() != committee {
             return Err("it founds another committee than the log it stands in".to_owned());
         }
-        self.logs.insert(committee, Examined { fold, nodes: admitted.nodes });
+        let past = Entries { nodes: admitted.nodes, entries: vec![founding] };
+        self.logs.insert(committee, Examined { fold, past });
         Ok(())
     }
 }
 
 impl Examined {
     fn admit(&mut self, entry: UnverifiedEntry) -> Result<(), String> {
+        let this = PastEntry::from(&entry);
         let signed = self.fold.verify_signature(entry).map_err(|refusal| refusal.to_string())?;
-        let nodes = self.nodes.as_slice();
-        let admitted = self.fold.admit(signed, |size| tree::root_at(size, nodes));
-        self.nodes.extend(admitted.map_err(|error| error.to_string())?.nodes);
+        let admitted = self.fold.admit_logged(signed, &self.past);
+        self.past.nodes.extend(admitted.map_err(|error| error.to_string())?.nodes);
+        self.past.entries.push(this);
         Ok(())
     }
 
@@ -75,7 +99,7 @@ impl Examined {
         let parsed = UnverifiedCheckpoint::parse(note.as_bytes());
         let unverified = parsed.map_err(|error| format!("no checkpoint: {error}"))?;
         let claimed = *unverified.claimed();
-        let root = tree::root_at(size, self.nodes.as_slice()).map_err(|error| error.to_string())?;
+        let root = self.past.root_at(size)?;
         if claimed.size != size || claimed.root != root {
             return Err("a checkpoint was signed for another log than this one".to_owned());
         }

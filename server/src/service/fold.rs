@@ -3,10 +3,11 @@
 use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee;
-use sealpost_protocol::entry::UnverifiedEntry;
+use sealpost_protocol::entry::{Kind, UnverifiedEntry};
+use sealpost_protocol::forget::{Forget, Past, PastEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
-use sealpost_protocol::tree;
+use sealpost_protocol::{limits, tree};
 
 use crate::store::{LogStore, Nodes, StoreError};
 
@@ -92,7 +93,6 @@ pub(super) async fn fold_from_store<S: LogStore>(
 ) -> Result<Committee, FoldError> {
     let mut fold = from;
     let head = store.head(committee).await;
-    let nodes = TreeNodes(store.nodes(committee));
     loop {
         let from = fold.as_ref().map_or(LeafIndex(0), |fold| fold.size().next_index());
         if from.0 >= head.0 {
@@ -100,7 +100,7 @@ pub(super) async fn fold_from_store<S: LogStore>(
         }
         for bytes in store.read(committee, from, REPLAY_BYTES).await? {
             let index = fold.as_ref().map_or(LeafIndex(0), |fold| fold.size().next_index());
-            if let Err(why) = fold_one(&mut fold, &bytes, trust, &nodes) {
+            if let Err(why) = fold_next(store, committee, &mut fold, &bytes, trust).await? {
                 return Err(FoldError::StoreInadmissible { committee, index, why });
             }
         }
@@ -112,13 +112,63 @@ pub(super) async fn fold_from_store<S: LogStore>(
     })
 }
 
-fn fold_one<N: Nodes>(
+/// Folds one entry more, or says in words why it cannot.
+async fn fold_next<S: LogStore>(
+    store: &S,
+    committee: CommitteeId,
     fold: &mut Option<Committee>,
     bytes: &[u8],
     trust: Trust,
-    nodes: &TreeNodes<N>,
+) -> Result<Result<(), String>, StoreError> {
+    let entry = match UnverifiedEntry::decode(bytes) {
+        Ok(entry) => entry,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let forgotten = forgotten_by(store, committee, &entry).await?;
+    let past = StoredPast { nodes: TreeNodes(store.nodes(committee)), forgotten };
+    Ok(fold_one(fold, entry, trust, &past))
+}
+
+/// The entry that a `forget` names, if it is one and that is here. What the store does not have durably no
+/// honest author has seen.
+pub(super) async fn forgotten_by<S: LogStore>(
+    store: &S,
+    committee: CommitteeId,
+    entry: &UnverifiedEntry,
+) -> Result<Option<PastEntry>, StoreError> {
+    let payload = entry.payload().filter(|_| entry.header().kind == Kind::Forget);
+    let forget: Option<Forget> =
+        payload.and_then(|payload| codec::decode(payload, limits::FORGET_PAYLOAD_BYTES_MAX).ok());
+    let Some(forget) = forget else { return Ok(None) };
+    let named = store.read(committee, forget.index, 0).await?;
+    let named = named.first().and_then(|bytes| UnverifiedEntry::decode(bytes).ok());
+    Ok(named.as_ref().map(PastEntry::from))
+}
+
+/// A log in the store before the end of its fold.
+struct StoredPast<N> {
+    nodes: TreeNodes<N>,
+    forgotten: Option<PastEntry>,
+}
+
+impl<N: Nodes> Past for StoredPast<N> {
+    type Error = String;
+
+    fn root_at(&self, size: TreeSize) -> Result<Hash, String> {
+        tree::root_at(size, &self.nodes).map_err(|error| error.to_string())
+    }
+
+    fn entry_at(&self, index: LeafIndex) -> Result<PastEntry, String> {
+        self.forgotten.ok_or_else(|| format!("there is no entry {index}"))
+    }
+}
+
+fn fold_one<N: Nodes>(
+    fold: &mut Option<Committee>,
+    entry: UnverifiedEntry,
+    trust: Trust,
+    past: &StoredPast<N>,
 ) -> Result<(), String> {
-    let entry = UnverifiedEntry::decode(bytes).map_err(|error| error.to_string())?;
     let Some(fold) = fold else {
         *fold = Some(Committee::found(entry).map_err(|refusal| refusal.to_string())?.0);
         return Ok(());
@@ -127,9 +177,7 @@ fn fold_one<N: Nodes>(
         (Trust::OwnJournal, Some(key)) => entry.danger_from_own_journal(key),
         _ => fold.verify_signature(entry).map_err(|refusal| refusal.to_string())?,
     };
-    fold.admit(signed, |size| tree::root_at(size, nodes))
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    fold.admit_logged(signed, past).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// The last snapshot, if it decodes and its root is the log's at that size.

@@ -21,11 +21,29 @@ use crate::store::{Append, AppendError, LogStore, StoreError, StoredEntry};
 
 mod state;
 
-pub(crate) use state::{Activity, Outcome};
+pub(crate) use state::{Activity, Outcome, Targets};
 use state::{Checked, State};
 
 /// Entries between two snapshots of a fold: bounds what a restart folds again.
 const SNAPSHOT_ENTRIES: u64 = 50_000;
+
+/// Entries to be pushed, and what was looked up for them.
+pub(crate) struct Push<P> {
+    /// In this order.
+    pub(crate) entries: Vec<UnverifiedEntry>,
+    /// What those among them that forget something name.
+    pub(crate) targets: Targets,
+    /// Holds the blobs that they name, until the store has answered.
+    pub(crate) pins: P,
+}
+
+#[cfg(test)]
+impl Push<()> {
+    /// An entry that names nothing.
+    pub(crate) fn of(entry: UnverifiedEntry) -> Self {
+        Self { entries: vec![entry], targets: Targets::new(), pins: () }
+    }
+}
 
 /// One committee's log.
 pub(crate) struct Log {
@@ -98,16 +116,14 @@ impl Log {
     /// Signatures are verified before the lock is taken, so that pushes of many authors share
     /// the processors; the lock is held for admission and queueing, so that the order of
     /// admission is the order of the log.
-    ///
-    /// `pins` hold what the entries name, until the store has answered.
     pub(crate) fn push<S: LogStore, P: Send + 'static>(
         self: &Arc<Self>,
         store: &Arc<S>,
         key: &Arc<SigningKey>,
-        entries: Vec<UnverifiedEntry>,
-        pins: P,
+        push: Push<P>,
         now: Instant,
     ) -> Result<Vec<Outcome>, Code> {
+        let Push { entries, targets, pins } = push;
         let checked = self.verify_signatures(entries);
         let mut state = self.lock();
         if let Some(code) = state.broken {
@@ -119,7 +135,7 @@ impl Log {
         let mut admitted = Vec::new();
         let outcomes = checked
             .into_iter()
-            .map(|entry| state.admit(entry, store.as_ref(), now, &mut admitted))
+            .map(|entry| state.admit(entry, store.as_ref(), now, &targets, &mut admitted))
             .collect();
         if let Some(before) = before {
             state.note_moved(&before);

@@ -11,7 +11,9 @@ use sealpost_protocol::frame::{CommitteeRequest, CosignRequest, HeadAsk};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::Term;
 use sealpost_protocol::tree::{Proof, verify_inclusion};
-use sealpost_protocol::world::{TestDevice, World, founding_change, founding_header, record_file};
+use sealpost_protocol::world::{
+    Held, TestDevice, World, founding_change, founding_header, record_file,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -483,8 +485,7 @@ async fn concurrent_writers_share_one_log() {
     let mut nodes = first.nodes;
     for entry in log {
         let signed = fold.verify_signature(entry).unwrap();
-        let root_at = |size| sealpost_protocol::tree::root_at(size, nodes.as_slice());
-        let admitted = fold.admit(signed, root_at).unwrap();
+        let admitted = fold.admit(signed, &Held { nodes: &nodes, log: &entries }).unwrap();
         nodes.extend(admitted.nodes);
     }
     assert_eq!(fold.root(), head.checkpoint().root);

@@ -3,6 +3,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 
 use super::*;
+use crate::vault::container::PIECE_BYTES;
 use crate::vault::fixture::{add_committee, create, home};
 use crate::vault::steps;
 

@@ -9,6 +9,7 @@ use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::{AdmitError, Committee, Refusal};
 use sealpost_protocol::entry::{Admitted, Kind, SignedEntry, UnverifiedEntry};
+use sealpost_protocol::forget::{Past, PastEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, LeafIndex, MemberNumber, TreeSize};
 use sealpost_protocol::limits;
@@ -64,6 +65,27 @@ pub(crate) enum Outcome {
     Refused(Code),
 }
 
+/// What the `forget`s of a push name, by their own leaf hashes: looked up before the lock is taken.
+pub(crate) type Targets = HashMap<Hash, PastEntry>;
+
+/// What one admission asks of the log before its end, looked up already.
+struct AsAsked {
+    root: Result<Hash, NoRoot>,
+    forgotten: Option<PastEntry>,
+}
+
+impl Past for AsAsked {
+    type Error = NoRoot;
+
+    fn root_at(&self, _: TreeSize) -> Result<Hash, NoRoot> {
+        self.root
+    }
+
+    fn entry_at(&self, _: LeafIndex) -> Result<PastEntry, NoRoot> {
+        self.forgotten.ok_or(NoRoot)
+    }
+}
+
 /// An entry of a push after the check that needs no lock.
 pub(super) enum Checked {
     Signed(Box<SignedEntry>),
@@ -101,6 +123,7 @@ impl State {
         entry: Checked,
         store: &S,
         now: Instant,
+        targets: &Targets,
         admitted: &mut Vec<Admitted>,
     ) -> Outcome {
         let signed = match entry {
@@ -126,7 +149,8 @@ impl State {
         }
         let seen = signed.header().seen.size;
         let root = if seen < self.fold.size() { self.root_at(store, seen) } else { Err(NoRoot) };
-        match self.fold.admit(signed, |_| root) {
+        let past = AsAsked { root, forgotten: targets.get(&leaf).copied() };
+        match self.fold.admit(signed, &past) {
             Ok(entry) => {
                 let index = entry.index;
                 if let Some(member) = paced {
@@ -145,7 +169,7 @@ impl State {
                 Outcome::Refused(Code::from(&refusal))
             }
             // Sizes that are not durable were signed for by nobody: no honest author saw one.
-            Err(AdmitError::Root(NoRoot)) => Outcome::Refused(Code::SeenOutOfRange),
+            Err(AdmitError::Past(NoRoot)) => Outcome::Refused(Code::SeenOutOfRange),
         }
     }
 

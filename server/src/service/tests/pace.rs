@@ -6,6 +6,7 @@ use sealpost_protocol::world::{hybrid_file, next_lock, remove, suspend};
 
 use super::*;
 use crate::limits::{ROSTER_CHANGES_MAX, ROSTER_CHANGES_WITHIN};
+use crate::service::log::Push;
 
 #[tokio::test]
 async fn a_change_by_no_coordinator_is_not_what_the_role_allows() {
@@ -34,7 +35,7 @@ async fn a_member_who_is_no_coordinator_cannot_starve_a_suspension() {
     let service = fixture.service.clone();
     let push = |bytes: &[u8], now| {
         let entry = UnverifiedEntry::decode(bytes).unwrap();
-        match log.push(&service.store, &service.key, vec![entry], (), now).unwrap().remove(0) {
+        match log.push(&service.store, &service.key, Push::of(entry), now).unwrap().remove(0) {
             Outcome::At(_) => Ok(()),
             Outcome::Refused(code) => Err(code),
             Outcome::Past(_) => panic!("it is new"),

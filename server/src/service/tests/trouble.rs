@@ -1,6 +1,7 @@
 //! What a failing disk does to those who ask.
 
 use super::*;
+use crate::service::log::Push;
 use crate::store::disk::faulty::{Failure, Kind};
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
@@ -47,7 +48,7 @@ async fn a_full_disk_refuses_writes_by_name_and_reads_go_on_until_there_is_room(
     let stale = service.log(fixture.committee()).unwrap();
     assert!(stale.head().broken.is_some());
     let entry = UnverifiedEntry::decode(&second).unwrap();
-    let late = stale.push(&service.store, &service.key, vec![entry], (), Instant::now()).err();
+    let late = stale.push(&service.store, &service.key, Push::of(entry), Instant::now()).err();
     assert_eq!(late, Some(Code::Full));
     assert_reads(&fixture, 3).await;
     // Now it is known, and nothing is admitted in vain.

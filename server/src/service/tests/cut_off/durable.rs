@@ -1,6 +1,7 @@
 //! What is admitted and not durable yet, and what never will be.
 
 use super::*;
+use crate::service::log::Push;
 use crate::store::disk::faulty::{Failure, Kind};
 
 /// Gives everything else every chance to be too early.
@@ -161,7 +162,7 @@ async fn a_suspension_that_cannot_be_signed_for_is_not_shown_and_refuses_all_the
     let service = &fixture.service;
     let log = service.log(fixture.committee()).unwrap();
     let entry = UnverifiedEntry::decode(&fixture.world.log[2]).unwrap();
-    log.push(&service.store, &service.key, vec![entry], (), Instant::now()).unwrap();
+    log.push(&service.store, &service.key, Push::of(entry), Instant::now()).unwrap();
     assert_eq!(log.durable(TreeSize(3)).await.err(), Some(Code::Stopped));
     assert_eq!(service.store().head(fixture.committee()).await, TreeSize(3));
     let asked = ask(&fixture.service, member(), fixture.heads(0));

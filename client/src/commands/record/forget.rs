@@ -1,0 +1,101 @@
+//! `sealpost record forget`
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::app::Session;
+use crate::commands::not_sent;
+use crate::error::{Failure, Kind};
+use crate::forget::{self, Outcome, Wanted};
+use crate::ui::input;
+use crate::vault::Read;
+use crate::who;
+
+/// How long it is tried for to have it done at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Forgets a record and what is attached to it: relay and colleagues drop payload and files.
+///
+/// Its author, time and hash stay in the log, which goes on to verify. What devices have copied, or a
+/// dishonest relay kept, stays where it is: the devices that had it are listed. Another's record is
+/// forgotten by coordinators, as many as the policy asks for.
+#[derive(Debug, clap::Args)]
+pub struct Forget {
+    /// The record, or one attachment.
+    #[arg(value_name = "REF")]
+    record: String,
+    /// Leave its attachments.
+    #[arg(long)]
+    alone: bool,
+    /// Ask nothing.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What `record forget` prints with `--json`.
+#[derive(Serialize)]
+struct Shown {
+    /// What is to be forgotten: the record, then what is attached.
+    refs: Vec<String>,
+    /// `forgotten`, `waits` or `saved`.
+    state: &'static str,
+    /// Under which REFs others approve it.
+    approve: Vec<String>,
+    /// Devices that vouched for the log beyond it: they have had it.
+    had: Vec<Had>,
+}
+
+#[derive(Serialize)]
+struct Had {
+    device: String,
+    handle: String,
+}
+
+impl Forget {
+    pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let mut app = session.open()?;
+        let wanted = app.vault.read(|vault| forget::wanted(vault, &self.record, self.alone))?;
+        forget::must_be_allowed(&app, &wanted)?;
+        let had = app.vault.read(|vault| had(vault, &wanted))?;
+        let refs: Vec<String> = wanted.records.iter().map(|one| one.reference.clone()).collect();
+        session.ui.talk(&format!("To be forgotten: {}", refs.join(", ")));
+        for Had { device, handle } in &had {
+            session.ui.talk(&format!("{handle} ({device}) has had it, and may have kept a copy."));
+        }
+        if !self.yes {
+            input::confirm("What is forgotten cannot be had back.", &refs[0])?;
+        }
+        let outcome = forget::forget(&mut app, &wanted, PATIENCE)?;
+        let (state, approve) = match &outcome {
+            Outcome::Forgotten => ("forgotten", Vec::new()),
+            Outcome::Waits(approve) => ("waits", approve.clone()),
+            Outcome::Saved(_) => ("saved", Vec::new()),
+        };
+        let words = format!("{}  {state}", refs.join(", "));
+        session.ui.result(&Shown { refs, state, approve, had }, &words)?;
+        ended(outcome)
+    }
+}
+
+fn had(vault: &Read<'_>, wanted: &Wanted) -> Result<Vec<Had>, Failure> {
+    let answer = who::can_open(vault, wanted.records[0].clone(), None)?;
+    let delivered = answer.readers.iter().filter(|reader| reader.delivered.is_some());
+    Ok(delivered
+        .map(|reader| Had { device: reader.reference(), handle: reader.handle.clone() })
+        .collect())
+}
+
+fn ended(outcome: Outcome) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Forgotten => Ok(()),
+        Outcome::Waits(approve) => {
+            let commands: Vec<String> =
+                approve.iter().map(|one| format!("sealpost approve {one}")).collect();
+            Err(Failure::new(Kind::SecondPerson, "It waits for other coordinators")
+                .safe("It is in the log, and nothing is forgotten until they have approved.")
+                .next(format!("Others type: {}", commands.join("; "))))
+        }
+        Outcome::Saved(failure) => Err(not_sent(failure, "The wish to forget")),
+    }
+}
