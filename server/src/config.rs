@@ -4,6 +4,7 @@
 //! listen = "0.0.0.0:4433"
 //! advertise = ["relay.example:4433"]
 //! metrics = "127.0.0.1:9433"
+//! committee_blobs_gib_max = 256
 //! ```
 //!
 //! `run --init` writes what it was given there, so that `run` alone serves the same.
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::store::disk::{self, Disk};
+use crate::store::{BlobOptions, Options};
 
 /// The file in the data folder.
 pub const FILE: &str = "relay.toml";
@@ -37,6 +39,8 @@ pub struct Settings {
     pub advertise: Vec<Host>,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// How many GiB of attachments one committee may keep here.
+    pub committee_blobs_gib_max: Option<u64>,
 }
 
 /// Why settings cannot be used. The operator's to mend.
@@ -77,6 +81,7 @@ struct File {
     #[serde(default)]
     advertise: Vec<String>,
     metrics: Option<SocketAddr>,
+    committee_blobs_gib_max: Option<u64>,
 }
 
 impl Settings {
@@ -93,7 +98,8 @@ impl Settings {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let host = |text: &String| text.parse().map_err(|error: AddressError| error.to_string());
         let advertise = file.advertise.iter().map(host).collect::<Result<_, _>>()?;
-        Ok(Self { listen: file.listen, advertise, metrics: file.metrics })
+        let File { listen, metrics, committee_blobs_gib_max, .. } = file;
+        Ok(Self { listen, advertise, metrics, committee_blobs_gib_max })
     }
 
     /// Keeps them durably in the data folder at `root`.
@@ -119,6 +125,9 @@ impl Settings {
         if let Some(metrics) = self.metrics {
             line("metrics", format!("\"{metrics}\""));
         }
+        if let Some(gib) = self.committee_blobs_gib_max {
+            line("committee_blobs_gib_max", gib.to_string());
+        }
         text
     }
 
@@ -130,12 +139,22 @@ impl Settings {
             listen: self.listen.or(under.listen),
             advertise,
             metrics: self.metrics.or(under.metrics),
+            committee_blobs_gib_max: self.committee_blobs_gib_max.or(under.committee_blobs_gib_max),
         }
     }
 
     /// Where to listen.
     pub fn listen(&self) -> SocketAddr {
         self.listen.unwrap_or(LISTEN)
+    }
+
+    /// The sizes of a store, as far as these say something of them.
+    #[must_use]
+    pub fn options(&self, otherwise: Options) -> Options {
+        let gib = self.committee_blobs_gib_max;
+        let max = gib.map(|gib| gib.saturating_mul(1024 * 1024 * 1024));
+        let committee_bytes_max = max.unwrap_or(otherwise.blobs.committee_bytes_max);
+        Options { blobs: BlobOptions { committee_bytes_max, ..otherwise.blobs }, ..otherwise }
     }
 
     /// The address of the relay with `key` that listens at `bound`.

@@ -33,6 +33,7 @@ pub mod service;
 pub mod stop;
 pub mod store;
 pub mod transport;
+pub mod upkeep;
 
 #[cfg(test)]
 mod program;

@@ -127,6 +127,15 @@ pub const MEMBER_INVITATIONS_MAX: usize = 8;
 /// been without a network.
 pub const INVITATION_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// Uploads that nobody came to name are looked for so often.
+pub const COLLECT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes a second at which blobs are read again to find damage: a tenth of what an old disk gives, and a
+/// TiB in a day and a half.
+pub const SCRUB_BYTES_A_SECOND: u64 = 8 * 1024 * 1024;
+/// How long after its start, and after each round, a relay begins to read blobs again: a start has
+/// other work, and few blobs need not be read all day.
+pub const SCRUB_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 /// Requests for metrics at a time: one scraper, and one that hangs.
 pub const METRICS_REQUESTS_MAX: usize = 4;
 /// A request for metrics: a line and a few headers.

@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{PushResult, Reply};
 
-use crate::store::StoreError;
+use crate::store::{BlobCounts, StoreError};
 
 mod http;
 
@@ -89,6 +89,16 @@ pub struct Metrics {
     pub disk_full: Gauge,
     /// 1 after a write failed: the relay must be restarted.
     pub writing_stopped: Gauge,
+    /// Bytes of blobs that came.
+    blob_received_bytes: Counter,
+    /// Bytes of blobs that were given.
+    blob_sent_bytes: Counter,
+    /// Uploads that run.
+    uploads_running: Gauge,
+    /// Blobs that are missing or damaged, as far as that was noticed.
+    blobs_damaged: Gauge,
+    /// Uploads removed because no entry came to name them.
+    uploads_collected: Counter,
     entries: Counter,
     turned: Family<TurnedLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
@@ -105,6 +115,11 @@ impl Metrics {
             sent_bytes: Counter::default(),
             disk_full: Gauge::default(),
             writing_stopped: Gauge::default(),
+            blob_received_bytes: Counter::default(),
+            blob_sent_bytes: Counter::default(),
+            uploads_running: Gauge::default(),
+            blobs_damaged: Gauge::default(),
+            uploads_collected: Counter::default(),
             entries: Counter::default(),
             turned: Family::default(),
             requests: Family::default(),
@@ -127,6 +142,15 @@ impl Metrics {
         registry.register("disk_full", "1: reads and does not write", self.disk_full.clone());
         let stopped = self.writing_stopped.clone();
         registry.register("writing_stopped", "1: a write failed, restart", stopped);
+        let received = self.blob_received_bytes.clone();
+        registry.register_with_unit("blobs_received", "Attachments", Unit::Bytes, received);
+        let sent = self.blob_sent_bytes.clone();
+        registry.register_with_unit("blobs_sent", "Attachments", Unit::Bytes, sent);
+        registry.register("uploads_running", "Attachments coming", self.uploads_running.clone());
+        let damaged = self.blobs_damaged.clone();
+        registry.register("blobs_damaged", "Not 0: run check", damaged);
+        let collected = self.uploads_collected.clone();
+        registry.register("uploads_collected", "Named by no entry", collected);
         registry.register("entries_accepted", "Durably in a log", self.entries.clone());
         registry.register("connections_turned", "Turned away", self.turned.clone());
         registry.register("requests", "By kind and outcome", self.requests.clone());
@@ -166,6 +190,19 @@ impl Metrics {
         let stopped = !full && !matches!(ready, Ok(()) | Err(StoreError::StoreBusy));
         self.disk_full.set(full.into());
         self.writing_stopped.set(stopped.into());
+    }
+
+    /// What the store counted of blobs, since it was opened.
+    pub fn note_blobs(&self, counts: &BlobCounts) {
+        let reach = |counter: &Counter, count: u64| {
+            counter.inc_by(count.saturating_sub(counter.get()));
+        };
+        let level = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        reach(&self.blob_received_bytes, counts.received_bytes);
+        reach(&self.blob_sent_bytes, counts.read_bytes);
+        self.uploads_running.set(level(counts.running));
+        self.blobs_damaged.set(level(counts.damaged));
+        reach(&self.uploads_collected, counts.collected);
     }
 
     /// The numbers as OpenMetrics text, which Prometheus reads.

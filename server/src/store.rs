@@ -39,7 +39,7 @@ mod notes;
 mod snapshots;
 mod tiles;
 
-pub use blobs::{BlobCounts, BlobOptions, Pin, Reader, Upload};
+pub use blobs::{BlobCounts, BlobOptions, Pin, Reader, Scrubbed, Upload};
 pub use check::{Fault, Finding, Look, check};
 pub use embedded::{Options, Store};
 pub use tiles::CommitteeNodes;
@@ -428,10 +428,13 @@ pub trait BlobStore: Send + Sync + 'static {
         committee: CommitteeId,
         sha256: Hash,
     ) -> impl Future<Output = Result<Option<Self::Reader>, BlobError>> + Send;
+
+    /// What was counted since it was opened, for metrics.
+    fn blob_counts(&self) -> BlobCounts;
 }
 
 /// An upload under way.
-pub trait BlobUpload: Send + 'static {
+pub trait BlobUpload: std::fmt::Debug + Send + 'static {
     /// How many bytes of the blob are here.
     fn offset(&self) -> u64;
 }

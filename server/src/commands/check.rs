@@ -15,7 +15,7 @@ use crate::store::disk::Disk;
 use crate::store::{self, Fault, Finding};
 
 /// Verifies all of a data folder that no relay serves: every log from its founding entry on, with
-/// every signature, and every checkpoint this relay signed.
+/// every signature, every checkpoint this relay signed, and every attachment.
 ///
 /// Prints what is not as it was written, with file and byte offset. What the next start mends by
 /// itself is printed too and is no failure; anything else is exit 7.

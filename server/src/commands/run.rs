@@ -92,7 +92,8 @@ impl Run {
             key::keep(disk.as_ref(), data, &key)?;
             Ok::<_, Failure>(bound.settings.keep(disk.as_ref(), data)?)
         };
-        let store = Store::create_with(disk, data, self.options, prepare)?;
+        let options = bound.settings.options(self.options);
+        let store = Store::create_with(disk, data, options, prepare)?;
         Relay::new(data, store, key, bound).await
     }
 
@@ -101,7 +102,7 @@ impl Run {
         store::must_be_data_folder(disk.as_ref(), data)?;
         folder::must_be_ours(disk.as_ref(), data)?;
         let settings = self.settings(disk.as_ref(), Some(data))?;
-        let store = Store::open(disk, data, self.options)?;
+        let store = Store::open(disk, data, settings.options(self.options))?;
         let key = folder::key_of(disk.as_ref(), data)?;
         let bound = bind(settings, &key).await?;
         Relay::new(data, store, key, bound).await
@@ -113,6 +114,7 @@ impl Run {
             listen: self.listen,
             advertise: self.advertise.clone(),
             metrics: self.metrics,
+            committee_blobs_gib_max: None,
         };
         let kept = match (&self.config, data) {
             (Some(file), _) => {

@@ -6,6 +6,7 @@ fn settings(listen: &str, advertise: &[&str], metrics: Option<&str>) -> Settings
         listen: Some(listen.parse().unwrap()),
         advertise: advertise.iter().map(|host| host.parse().unwrap()).collect(),
         metrics: metrics.map(|address| address.parse().unwrap()),
+        committee_blobs_gib_max: Some(metrics.map_or(1, |_| 300)),
     }
 }
 

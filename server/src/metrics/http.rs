@@ -14,7 +14,7 @@ use crate::limits::{
     ACCEPT_PAUSE, LOCAL_DEADLINE, METRICS_REQUEST_BYTES_MAX, METRICS_REQUESTS_MAX,
 };
 use crate::stop::Stop;
-use crate::store::LogStore;
+use crate::store::{BlobStore, LogStore};
 
 /// Why metrics cannot be served. The operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum MetricsError {
 }
 
 /// Answers scrapers until told to stop. The state of the store is looked up for each.
-pub async fn serve<S: LogStore>(
+pub async fn serve<S: LogStore + BlobStore>(
     listener: TcpListener,
     metrics: Arc<Metrics>,
     store: Arc<S>,
@@ -52,6 +52,7 @@ pub async fn serve<S: LogStore>(
                 let (metrics, store) = (metrics.clone(), store.clone());
                 running.spawn(async move {
                     metrics.note_store(&store.ready());
+                    metrics.note_blobs(&store.blob_counts());
                     let _ = timeout(LOCAL_DEADLINE, answer(stream, &metrics)).await;
                 });
             }

@@ -28,12 +28,15 @@ use super::embedded::Inner;
 use super::{BlobError, StoreError};
 
 mod begin;
+mod collect;
 pub(super) mod folder;
 mod reader;
+mod scrub;
 mod settle;
 mod upload;
 
 pub use reader::Reader;
+pub use scrub::Scrubbed;
 pub use upload::Upload;
 
 use folder::Kept;

@@ -23,6 +23,8 @@ use super::snapshots;
 use super::tiles;
 use super::{StoreError, StoredEntry};
 
+mod blobs;
+
 /// Findings reported at most, of those that are mended and of those that are not: one flipped
 /// sector can spoil thousands of nodes, and must not hide what is worse.
 const FINDINGS_MAX: usize = 1_000;
@@ -54,22 +56,30 @@ pub enum Fault {
     Checkpoint(String),
     /// A checkpoint was signed for more entries than there are.
     RolledBack(TreeSize),
+    /// A blob that an entry names is missing or damaged. Restore it from a mirror or a backup, or have it
+    /// sent again.
+    Blob(&'static str),
     /// The last write was never finished. Nobody was answered; the next start cuts it off.
     Torn,
     /// A cache differs from the journal; the next start, or the next use, makes it anew.
     Cache(&'static str),
+    /// A blob that an entry names lies whole among the uploads: it is moved when it is asked for.
+    Misplaced,
+    /// A file that no entry needs. It is removed when nothing was written to it for a month.
+    LeftOver(&'static str),
 }
 
 impl Fault {
     /// Whether the next start mends it and nothing that was accepted is lost.
     pub fn is_mended(&self) -> bool {
         match self {
-            Self::Torn | Self::Cache(_) => true,
+            Self::Torn | Self::Cache(_) | Self::Misplaced | Self::LeftOver(_) => true,
             Self::Damaged
             | Self::OutOfOrder
             | Self::Entry(_)
             | Self::Checkpoint(_)
-            | Self::RolledBack(_) => false,
+            | Self::RolledBack(_)
+            | Self::Blob(_) => false,
         }
     }
 }
@@ -87,8 +97,13 @@ impl fmt::Display for Fault {
             Self::OutOfOrder => f.write_str("does not continue the log"),
             Self::Entry(what) | Self::Checkpoint(what) => f.write_str(what),
             Self::RolledBack(size) => write!(f, "a checkpoint was signed for {size} entries"),
+            Self::Blob(what) => f.write_str(what),
             Self::Torn => f.write_str("an unfinished last write: the next start cuts it off"),
             Self::Cache(what) => write!(f, "{what}: will be made anew"),
+            Self::Misplaced => {
+                f.write_str("a blob that an entry names: will be moved to its place")
+            }
+            Self::LeftOver(what) => write!(f, "{what}: will be removed in time"),
         }
     }
 }
@@ -109,7 +124,7 @@ pub trait Look {
 
 /// Verifies every segment, frame, checksum and sequence number of the data folder at `root`, shows
 /// every entry and signed checkpoint to `look`, and compares the caches with what the journal
-/// says. Refuses a folder that is being served.
+/// says, and reads every blob. Refuses a folder that is being served.
 pub fn check(
     disk: &Arc<dyn Disk>,
     root: &Path,
@@ -131,6 +146,7 @@ pub fn check(
     check.checkpoints()?;
     check.snapshots()?;
     check.index(&segments)?;
+    check.blobs()?;
     Ok(check.findings)
 }
 
@@ -150,6 +166,8 @@ struct Log {
     number: u32,
     size: u64,
     edge: Vec<Hash>,
+    /// What its entries name, with sizes.
+    blobs: BTreeMap<Hash, u64>,
 }
 
 impl Check<'_> {
@@ -250,6 +268,7 @@ impl Check<'_> {
                 let offset = place.offset + u64::from(entry.offset);
                 self.find(file.clone(), offset, Fault::Entry(what));
             }
+            log.blobs.extend(entry.blobs.iter().map(|blob| (blob.sha256, blob.size)));
             nodes.extend(tiles::completed_by(entry.leaf_hash, log.size, &mut log.edge));
             log.size += 1;
         }
@@ -356,7 +375,12 @@ impl Check<'_> {
                 number == indexed.number
                     && (indexed.size.0 == size || (!current && indexed.size.0 < size))
             });
-            if !fits || !indexed_entries_are_there(segments, index, committee, indexed)? {
+            let blobs = index.blobs(indexed.number)?;
+            let blobs = blobs.iter().map(|blob| (blob.sha256, blob.size));
+            let named = self.logs.get(&committee).map(|log| &log.blobs);
+            let names = !current || named.is_some_and(|named| blobs.eq(named.clone()));
+            let there = fits && names;
+            if !there || !indexed_entries_are_there(segments, index, committee, indexed)? {
                 let what = "a committee differs from the journal";
                 self.find("index".to_owned(), 0, Fault::Cache(what));
             }

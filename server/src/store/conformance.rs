@@ -5,15 +5,18 @@
 //! the backend's own matter and tested there.
 
 use bytes::Bytes;
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
+use tokio::sync::mpsc;
 
 use super::{
-    Append, AppendError, Commit, CommitError, LogStore, Nodes, NoteStore, StoreError, StoredEntry,
+    Append, AppendError, Begun, BlobError, BlobRead, BlobStore, BlobUpload, Commit, CommitError,
+    LogStore, Nodes, NoteStore, StoreError, StoredEntry,
 };
 
 /// Runs all checks on an empty store.
-pub async fn run<S: LogStore + NoteStore + Clone>(store: &S) {
+pub async fn run<S: LogStore + NoteStore + BlobStore + Clone>(store: &S) {
     store.ready().expect("an empty store takes writes");
     an_unknown_committee_is_an_empty_log(store).await;
     entries_are_read_as_they_came(store).await;
@@ -26,6 +29,11 @@ pub async fn run<S: LogStore + NoteStore + Clone>(store: &S) {
     cosignatures_are_kept_by_device(store).await;
     checkpoints_are_remembered(store).await;
     notes_change_together_or_not_at_all(store).await;
+    a_blob_is_given_as_it_came_once_it_is_named(store).await;
+    an_upload_goes_on_where_its_device_was(store).await;
+    what_is_not_the_blob_is_thrown_away(store).await;
+    an_entry_is_held_to_what_its_own_device_sent(store).await;
+    a_newer_upload_takes_over(store).await;
 }
 
 /// An invented committee.
@@ -289,4 +297,158 @@ async fn notes_change_together_or_not_at_all<S: NoteStore>(store: &S) {
     assert_eq!(store.get(b"o/1").await.expect("answers"), Some(value(b"other")));
     let too_long = Commit { put: vec![(vec![0; 257], value(b""))], ..Commit::default() };
     assert!(matches!(store.commit(too_long).await, Err(CommitError::LocalSize)));
+}
+
+/// An invented sealed file.
+pub fn file(seed: u8, len: usize) -> Vec<u8> {
+    Hash::of(&[seed]).0.iter().copied().cycle().take(len).collect()
+}
+
+/// What names it.
+pub fn blob_of(file: &[u8]) -> Blob {
+    Blob { sha256: Hash::of(file), size: file.len() as u64 }
+}
+
+/// Sends a file, from where the store says on.
+pub async fn send<S: BlobStore>(
+    store: &S,
+    name: &str,
+    sender: &str,
+    file: &[u8],
+) -> Result<(), BlobError> {
+    let Begun::At(upload) = store.upload(committee(name), device(sender), blob_of(file)).await?
+    else {
+        return Ok(());
+    };
+    let from = usize::try_from(upload.offset()).expect("files of tests fit into memory");
+    give(store, upload, &file[from..]).await
+}
+
+/// Gives an upload these bytes and no more.
+async fn give<S: BlobStore>(store: &S, upload: S::Upload, bytes: &[u8]) -> Result<(), BlobError> {
+    let (sender, body) = mpsc::channel(1);
+    let giving = async move {
+        for chunk in bytes.chunks(1_000) {
+            // The store may take no more.
+            let _ = sender.send(Bytes::copy_from_slice(chunk)).await;
+        }
+    };
+    tokio::join!(giving, store.receive(upload, body)).1
+}
+
+/// Appends an entry that names files which `author` sent, or which are named already.
+pub async fn name_blobs<S: LogStore + BlobStore>(
+    store: &S,
+    name: &str,
+    author: &str,
+    size: u64,
+    files: &[&[u8]],
+) -> Result<TreeSize, AppendError> {
+    let blobs: Vec<Blob> = files.iter().map(|file| blob_of(file)).collect();
+    let pin = store.pin(committee(name), device(author), blobs.clone()).await?;
+    assert!(pin.is_some(), "all of them are here");
+    let named = StoredEntry { blobs, ..entry(device(author), size, 50) };
+    store.append(append(committee(name), size, vec![named])).await
+}
+
+async fn read_blob<S: BlobStore>(store: &S, name: &str, sha256: Hash) -> Option<Vec<u8>> {
+    let reader = store.blob(committee(name), sha256).await.expect("answers")?;
+    let mut read = Vec::new();
+    while (read.len() as u64) < reader.size() {
+        read.extend_from_slice(&reader.read(read.len() as u64).await.expect("reads"));
+    }
+    let end = reader.read(reader.size()).await.expect("reads");
+    assert!(end.is_empty(), "behind the end");
+    Some(read)
+}
+
+async fn a_blob_is_given_as_it_came_once_it_is_named<S: LogStore + BlobStore>(store: &S) {
+    let (large, small) = (file(1, 1_300_000), file(2, 1));
+    for file in [&large, &small] {
+        send(store, "blobs", "sender", file).await.expect("takes it");
+        assert_eq!(read_blob(store, "blobs", Hash::of(file)).await, None, "no entry names it");
+    }
+    name_blobs(store, "blobs", "sender", 0, &[&large, &small]).await.expect("accepts");
+    for file in [&large, &small] {
+        assert!(read_blob(store, "blobs", Hash::of(file)).await.as_ref() == Some(file));
+        assert_eq!(read_blob(store, "other blobs", Hash::of(file)).await, None);
+        // It is whole for every device of the committee, and for no other's.
+        let again = store.upload(committee("blobs"), device("another"), blob_of(file)).await;
+        assert!(matches!(again, Ok(Begun::Whole)), "{again:?}");
+        let other = store.upload(committee("other blobs"), device("sender"), blob_of(file)).await;
+        assert!(matches!(&other, Ok(Begun::At(upload)) if upload.offset() == 0), "{other:?}");
+    }
+    let other_size = Blob { size: 2, ..blob_of(&small) };
+    let other = store.upload(committee("blobs"), device("sender"), other_size).await;
+    assert!(matches!(other, Err(BlobError::PeerOther)), "{other:?}");
+}
+
+async fn begin<S: BlobStore>(store: &S, name: &str, sender: &str, file: &[u8]) -> S::Upload {
+    match store.upload(committee(name), device(sender), blob_of(file)).await {
+        Ok(Begun::At(upload)) => upload,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn an_upload_goes_on_where_its_device_was<S: BlobStore>(store: &S) {
+    let file = file(3, 10_000);
+    let upload = begin(store, "uploads", "one", &file).await;
+    let short = give(store, upload, &file[..7_000]).await;
+    assert!(matches!(short, Err(BlobError::PeerShort)), "{short:?}");
+    assert_eq!(begin(store, "uploads", "two", &file).await.offset(), 0, "another device's");
+    assert_eq!(begin(store, "others", "one", &file).await.offset(), 0, "another committee's");
+    let upload = begin(store, "uploads", "one", &file).await;
+    assert_eq!(upload.offset(), 7_000);
+    give(store, upload, &file[7_000..]).await.expect("takes the rest");
+    let again = store.upload(committee("uploads"), device("one"), blob_of(&file)).await;
+    assert!(matches!(again, Ok(Begun::Whole)), "{again:?}");
+    assert_eq!(begin(store, "uploads", "two", &file).await.offset(), 0, "still another's");
+}
+
+async fn what_is_not_the_blob_is_thrown_away<S: BlobStore>(store: &S) {
+    let file = file(4, 10_000);
+    let mut other = file.clone();
+    other[9_999] ^= 1;
+    let upload = begin(store, "bad", "one", &file).await;
+    let bad = give(store, upload, &other).await;
+    assert!(matches!(bad, Err(BlobError::PeerOther)), "{bad:?}");
+    let upload = begin(store, "bad", "one", &file).await;
+    assert_eq!(upload.offset(), 0);
+    let long = give(store, upload, &[file.as_slice(), b"x"].concat()).await;
+    assert!(matches!(long, Err(BlobError::PeerOther)), "{long:?}");
+    let upload = begin(store, "bad", "one", &file).await;
+    assert_eq!(upload.offset(), 10_000, "what came before was right");
+    give(store, upload, &[]).await.expect("it is whole");
+}
+
+async fn an_entry_is_held_to_what_its_own_device_sent<S: LogStore + BlobStore>(store: &S) {
+    let (one, two) = (file(5, 3_000), file(6, 3_000));
+    let pin = async |sender, blobs| {
+        store.pin(committee("pinned"), device(sender), blobs).await.expect("answers").is_some()
+    };
+    send(store, "pinned", "one", &one).await.expect("takes it");
+    let upload = begin(store, "pinned", "one", &two).await;
+    let _ = give(store, upload, &two[..2_999]).await;
+    assert!(pin("one", vec![blob_of(&one)]).await);
+    assert!(!pin("one", vec![blob_of(&one), blob_of(&two)]).await, "one is not whole");
+    assert!(!pin("two", vec![blob_of(&one)]).await, "another device's");
+    assert!(!pin("one", vec![Blob { size: 2_999, ..blob_of(&one) }]).await, "another size");
+    name_blobs(store, "pinned", "one", 0, &[&one]).await.expect("accepts");
+    assert!(pin("two", vec![blob_of(&one)]).await, "it is named");
+    assert!(!pin("two", vec![Blob { size: 2_999, ..blob_of(&one) }]).await, "another size");
+}
+
+async fn a_newer_upload_takes_over<S: BlobStore>(store: &S) {
+    let file = file(7, 10_000);
+    let older = begin(store, "taken", "one", &file).await;
+    let (_sender, body) = mpsc::channel(1);
+    let hangs = store.receive(older, body);
+    let newer = async {
+        let newer = begin(store, "taken", "one", &file).await;
+        give(store, newer, &file).await.expect("takes it");
+    };
+    let (ended, ()) = tokio::join!(hangs, newer);
+    assert!(matches!(ended, Err(BlobError::PeerTakenOver)), "{ended:?}");
+    let again = store.upload(committee("taken"), device("one"), blob_of(&file)).await;
+    assert!(matches!(again, Ok(Begun::Whole)), "{again:?}");
 }

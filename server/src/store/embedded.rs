@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use sealpost_protocol::entry::Blob;
@@ -13,7 +14,7 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
 use tokio::sync::mpsc;
 
-use super::blobs::{self, BlobCounts, BlobOptions, Blobs};
+use super::blobs::{self, BlobCounts, BlobOptions, Blobs, Scrubbed};
 use super::checkpoints::Checkpoints;
 use super::commit::{self, Queue, Ticket};
 use super::disk::{Disk, DiskLock};
@@ -270,6 +271,16 @@ impl Inner {
         self.view(|view| work(&view.notes))
     }
 
+    /// The blobs that durable entries of the committee with that number name.
+    pub(super) fn named_blobs(&self, number: u32) -> Result<Vec<Blob>, StoreError> {
+        self.doubting(self.index.blobs(number))
+    }
+
+    /// Every committee's number in the index.
+    pub(super) fn numbers(&self) -> Vec<(CommitteeId, u32)> {
+        self.view(|view| view.committees.iter().map(|(id, held)| (*id, held.number)).collect())
+    }
+
     /// A node of the committee's durable tree.
     pub(super) fn node(&self, committee: CommitteeId, position: u64) -> Result<Hash, StoreError> {
         let leaves = |from| self.leaves(committee, from);
@@ -453,9 +464,16 @@ impl Store {
         )
     }
 
-    /// What was counted of blobs since it was opened.
-    pub fn blob_counts(&self) -> BlobCounts {
-        self.inner.blobs.counts()
+    /// Removes uploads that no entry came to name, by what the clock says; how many it were. Other than
+    /// that nothing of blobs ever goes.
+    pub async fn collect_uploads(&self, now: SystemTime) -> Result<u64, StoreError> {
+        self.blocking(move |inner| inner.blobs.collect(inner, now)).await
+    }
+
+    /// Reads every blob again, so many bytes a second, and says in log and counts what is damaged. It is
+    /// mended by nobody. May be dropped at any point.
+    pub async fn scrub_blobs(&self, bytes_a_second: u64) -> Result<Scrubbed, StoreError> {
+        self.inner.blobs.scrub(&self.inner, bytes_a_second).await
     }
 }
 
@@ -632,6 +650,10 @@ impl BlobStore for Store {
         sha256: Hash,
     ) -> Result<Option<Self::Reader>, BlobError> {
         self.blocking(move |inner| inner.blobs.blob(inner, committee, sha256)).await
+    }
+
+    fn blob_counts(&self) -> BlobCounts {
+        self.inner.blobs.counts()
     }
 }
 

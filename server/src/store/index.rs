@@ -282,6 +282,22 @@ impl Index {
         found.map(|(key, value)| decode_blob(&key, &value).ok_or_else(undecodable)).transpose()
     }
 
+    /// The blobs that entries of the committee with that number name, each once, in order.
+    pub(super) fn blobs(&self, number: u32) -> Result<Vec<Blob>, StoreError> {
+        let rows = self.with(|database| {
+            let rows = database.scan_prefix(key(BLOB, &[&number.to_be_bytes()]));
+            rows.collect::<sled::Result<Vec<_>>>()
+        })?;
+        let mut found: Vec<Blob> = Vec::new();
+        for (key, value) in rows {
+            let blob = decode_blob(&key, &value).ok_or_else(undecodable)?;
+            if found.last().is_none_or(|last| last.sha256 != blob.sha256) {
+                found.push(blob);
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) fn put_cosignature(
         &self,
         committee: CommitteeId,

@@ -14,11 +14,13 @@ use crate::cli::Session;
 use crate::clock;
 use crate::control::Control;
 use crate::error::{Failure, Kind};
+use crate::limits::{COLLECT_EVERY, SCRUB_BYTES_A_SECOND, SCRUB_PAUSE};
 use crate::metrics::{self, Metrics};
 use crate::service::Service;
 use crate::stop;
 use crate::store::{LogStore as _, Store};
 use crate::transport::Transport;
+use crate::upkeep;
 
 /// Everything opened and bound, nothing answering yet.
 pub(super) struct Relay {
@@ -69,8 +71,12 @@ impl Relay {
             serving.spawn(control.serve(store, address, clock::now, stop.clone()));
         }
         if let Some(listener) = self.scraped {
-            serving.spawn(metrics::serve(listener, self.metrics, self.store.clone(), stop));
+            let (metrics, store) = (self.metrics, self.store.clone());
+            serving.spawn(metrics::serve(listener, metrics, store, stop.clone()));
         }
+        serving.spawn(upkeep::collect(self.store.clone(), COLLECT_EVERY, stop.clone()));
+        let store = self.store.clone();
+        serving.spawn(upkeep::scrub(store, SCRUB_BYTES_A_SECOND, SCRUB_PAUSE, stop));
         session.line("ready")?;
         tracing::info!(logs = self.store.committees().await.len(), "ready");
         let ended = tokio::select! {

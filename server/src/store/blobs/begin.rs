@@ -49,7 +49,11 @@ impl Blobs {
         })
     }
 
-    fn running_of(&self, committee: CommitteeId, of: (DeviceId, Hash)) -> Option<Arc<Running>> {
+    pub(super) fn running_of(
+        &self,
+        committee: CommitteeId,
+        of: (DeviceId, Hash),
+    ) -> Option<Arc<Running>> {
         let running = lock(&self.running);
         running.iter().find(|one| (one.committee, one.of) == (committee, of)).cloned()
     }

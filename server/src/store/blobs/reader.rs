@@ -14,6 +14,7 @@ use super::super::disk::DiskFile;
 use super::super::embedded::Inner;
 use super::super::{BlobError, BlobRead, StoreError};
 use super::Blobs;
+use super::upload::joined;
 
 /// A blob being read.
 #[derive(Clone, Debug)]
@@ -33,15 +34,26 @@ impl Blobs {
         committee: CommitteeId,
         sha256: Hash,
     ) -> Result<Option<Reader>, BlobError> {
+        let opened = self.open(inner, committee, sha256)?;
+        // Whoever got it would find that it is another.
+        if self.is_damaged(committee, sha256) { Err(BlobError::StoreLost) } else { Ok(opened) }
+    }
+
+    /// As [`Self::blob`], also one that is known to be damaged.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        inner: &Inner,
+        committee: CommitteeId,
+        sha256: Hash,
+    ) -> Result<Option<Reader>, BlobError> {
         let Some(named) = inner.named_blob(committee, sha256)? else { return Ok(None) };
         self.with_kept(committee, |kept| {
-            let path = match (kept.blobs.get(&sha256), kept.waiting(named)) {
-                (Some(size), _) if *size == named.size => self.blob_path(committee, sha256),
-                (_, Some(device)) => {
+            let path = match kept.waiting(named) {
+                Some(device) if kept.blobs.get(&sha256) != Some(&named.size) => {
                     self.named(committee, [named]);
                     self.upload_path(committee, (device, sha256), true)
                 }
-                _ => return Err(self.lost(committee, sha256)),
+                _ => self.blob_path(committee, sha256),
             };
             let file = match self.disk.open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -51,6 +63,10 @@ impl Blobs {
                 }
                 opened => opened.map_err(StoreError::io("opening a blob"))?,
             };
+            let len = file.len().map_err(StoreError::io("opening a blob"))?;
+            if len != named.size {
+                return Err(self.lost(committee, sha256));
+            }
             let blobs = Arc::clone(self);
             Ok(Some(Reader { blobs, file: file.into(), committee, sha256, size: named.size }))
         })
@@ -63,22 +79,16 @@ impl BlobRead for Reader {
     }
 
     async fn read(&self, offset: u64) -> Result<Bytes, BlobError> {
-        let bytes = self.read_quietly(offset).await?;
+        let reader = self.clone();
+        let bytes = joined(spawn_blocking(move || reader.read_blocking(offset)).await)?;
         self.blobs.read_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 }
 
 impl Reader {
-    /// As [`BlobRead::read`], counted for nobody.
-    pub(super) async fn read_quietly(&self, offset: u64) -> Result<Bytes, BlobError> {
-        let reader = self.clone();
-        let read = spawn_blocking(move || reader.read_blocking(offset)).await;
-        // The panic was said, or the runtime is ending.
-        read.unwrap_or_else(|_| Err(StoreError::StoreStopped.into()))
-    }
-
-    fn read_blocking(&self, offset: u64) -> Result<Bytes, BlobError> {
+    /// As [`BlobRead::read`], where waiting is allowed, and counted for nobody.
+    pub(super) fn read_blocking(&self, offset: u64) -> Result<Bytes, BlobError> {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut buffer = vec![0; left.min(BLOB_FRAME_BYTES)];
         match self.file.read_exact_at(&mut buffer, offset) {

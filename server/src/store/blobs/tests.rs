@@ -1,5 +1,74 @@
+//! The embedded backend's blobs; what every backend must do stands in
+//! [`conformance`](super::super::conformance).
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use sealpost_protocol::id::TreeSize;
+use tokio::sync::mpsc;
+
+use super::super::conformance::{blob_of, committee, device, file, name_blobs, send};
+use super::super::disk::faulty::{Failure, FaultyDisk, Kind};
+use super::super::disk::{Disk, RealDisk};
+use super::super::{Begun, BlobRead, BlobStore, BlobUpload, LogStore, Options, Store, StoredEntry};
 use super::folder::UploadName;
 use super::*;
+
+mod collect;
+mod crashes;
+mod damage;
+
+const OPTIONS: Options = Options {
+    segment_bytes: 16 * 1024,
+    reserve_bytes: 0,
+    blobs: BlobOptions { sync_every_bytes: 8 * 1024, reserve_bytes: 0, ..BlobOptions::DEFAULT },
+};
+
+fn root() -> PathBuf {
+    PathBuf::from("/data")
+}
+
+fn create(disk: &FaultyDisk) -> Store {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    Store::create(&shared, &root(), OPTIONS).unwrap()
+}
+
+fn open(disk: &FaultyDisk) -> Result<Store, StoreError> {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    Store::open(&shared, &root(), OPTIONS)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+/// Reads a blob that is named.
+async fn read(store: &Store, id: CommitteeId, sha256: Hash) -> Result<Option<Vec<u8>>, BlobError> {
+    let Some(reader) = store.blob(id, sha256).await? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < reader.size() {
+        bytes.extend_from_slice(&reader.read(bytes.len() as u64).await?);
+    }
+    Ok(Some(bytes))
+}
+
+/// Where a device's next upload of a file begins; none when it is whole.
+async fn offset(store: &Store, name: &str, sender: &str, file: &[u8]) -> Option<u64> {
+    match store.upload(committee(name), device(sender), blob_of(file)).await.unwrap() {
+        Begun::Whole => None,
+        Begun::At(upload) => Some(upload.offset()),
+    }
+}
+
+fn upload_path(name: &str, sender: &str, file: &[u8], part: &str) -> PathBuf {
+    let folder = root().join("uploads").join(committee(name).to_string());
+    folder.join(format!("{}-{}{part}", device(sender), Hash::of(file)))
+}
+
+fn blob_path(name: &str, file: &[u8]) -> PathBuf {
+    root().join("blobs").join(committee(name).to_string()).join(Hash::of(file).to_string())
+}
 
 #[test]
 fn an_upload_has_one_name() {
@@ -13,4 +82,136 @@ fn an_upload_has_one_name() {
     {
         assert_eq!(UploadName::parse(&other), None, "{other}");
     }
+}
+
+#[test]
+fn a_blob_moves_to_its_place_when_an_entry_names_it() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let file = file(1, 20_000);
+    runtime().block_on(async {
+        send(&store, "c", "d", &file).await.unwrap();
+        assert!(disk.contents(&upload_path("c", "d", &file, "")).is_some());
+        name_blobs(&store, "c", "d", 0, &[&file]).await.unwrap();
+    });
+    store.close();
+    assert_eq!(disk.contents(&upload_path("c", "d", &file, "")), None);
+    assert_eq!(disk.contents(&blob_path("c", &file)), Some(file));
+}
+
+#[test]
+fn syncs_run_beside_the_writing() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let path = upload_path("c", "d", &file(1, 100_000), ".part");
+    runtime().block_on(send(&store, "c", "d", &file(1, 100_000))).unwrap();
+    let operations = disk.operations();
+    let of_file =
+        |kind| operations.iter().filter(|done| done.kind == kind && done.path == path).count();
+    assert!(of_file(Kind::Sync) >= 2, "{} syncs", of_file(Kind::Sync));
+    let last = operations.iter().rposition(|done| done.kind == Kind::Write && done.path == path);
+    let first = operations.iter().position(|done| done.kind == Kind::Sync && done.path == path);
+    assert!(first < last, "the first is before the last write");
+}
+
+/// Whatever a failed sync lost, it is not told that it is there.
+#[test]
+fn an_upload_whose_sync_failed_begins_anew() {
+    for len in [5_000, 100_000] {
+        let disk = FaultyDisk::new();
+        let store = create(&disk);
+        let file = file(1, len);
+        runtime().block_on(async {
+            disk.fail_next(Kind::Sync, Failure::Lost(std::io::ErrorKind::Other));
+            let failed = send(&store, "c", "d", &file).await;
+            assert!(matches!(failed, Err(BlobError::Store(_))), "{failed:?}");
+            assert_eq!(offset(&store, "c", "d", &file).await, Some(0));
+            send(&store, "c", "d", &file).await.unwrap();
+        });
+        let after = disk.power_cut(7);
+        assert_eq!(after.contents(&upload_path("c", "d", &file, "")), Some(file));
+    }
+}
+
+#[test]
+fn what_came_before_an_interruption_survives_a_power_cut() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let file = file(1, 50_000);
+    runtime().block_on(async {
+        let upload = store.upload(committee("c"), device("d"), blob_of(&file)).await.unwrap();
+        let Begun::At(upload) = upload else { panic!("it is new") };
+        let (sender, body) = mpsc::channel(1);
+        sender.try_send(Bytes::copy_from_slice(&file[..30_000])).unwrap();
+        drop(sender);
+        let ended = store.receive(upload, body).await;
+        assert!(matches!(ended, Err(BlobError::PeerShort)), "{ended:?}");
+    });
+    for seed in 0..50 {
+        let store = open(&disk.copy().power_cut(seed)).unwrap();
+        runtime().block_on(async {
+            assert_eq!(offset(&store, "c", "d", &file).await, Some(30_000), "seed {seed}");
+            send(&store, "c", "d", &file).await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn an_upload_that_was_dropped_at_any_point_no_longer_runs() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let file = file(1, 50_000);
+    runtime().block_on(async {
+        let upload = store.upload(committee("c"), device("d"), blob_of(&file)).await.unwrap();
+        assert_eq!(store.blob_counts().running, 1);
+        drop(upload);
+        assert_eq!(store.blob_counts().running, 0);
+        let Begun::At(upload) =
+            store.upload(committee("c"), device("d"), blob_of(&file)).await.unwrap()
+        else {
+            panic!("nothing came")
+        };
+        let (_sender, body) = mpsc::channel(1);
+        let receiving = store.receive(upload, body);
+        let nothing = tokio::time::timeout(Duration::ZERO, receiving).await;
+        assert!(nothing.is_err(), "it waits for bytes");
+    });
+    assert_eq!(store.blob_counts().running, 0);
+}
+
+/// Without reading the files: a committee may have thousands.
+#[test]
+fn the_room_that_is_used_is_known_from_the_folders_alone() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    runtime().block_on(async {
+        for seed in 0..20 {
+            send(&store, "c", "d", &file(seed, 1_000)).await.unwrap();
+        }
+    });
+    store.close();
+    let disk = disk.kill();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let blobs = BlobOptions { committee_bytes_max: 20_500, ..OPTIONS.blobs };
+    let store = Store::open(&shared, &root(), Options { blobs, ..OPTIONS }).unwrap();
+    let opened = disk.count(Kind::Open);
+    runtime().block_on(async {
+        let beyond = store.upload(committee("c"), device("d"), blob_of(&file(99, 501))).await;
+        assert!(matches!(beyond, Err(BlobError::LocalNoRoom)), "{beyond:?}");
+        assert_eq!(disk.count(Kind::Open), opened, "no file was opened for that");
+        send(&store, "c", "d", &file(99, 500)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_folder_of_an_earlier_version_gets_its_places_for_blobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("data");
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    drop(Store::create(&disk, &root, OPTIONS).unwrap());
+    for name in ["blobs", "uploads"] {
+        std::fs::remove_dir(root.join(name)).unwrap();
+    }
+    let store = Store::open(&disk, &root, OPTIONS).unwrap();
+    runtime().block_on(send(&store, "c", "d", &file(1, 100))).unwrap();
 }

@@ -200,7 +200,8 @@ impl Upload {
     }
 }
 
-fn joined<T, E: From<StoreError>>(
+/// What a blocking thread came to.
+pub(super) fn joined<T, E: From<StoreError>>(
     done: Result<Result<T, E>, tokio::task::JoinError>,
 ) -> Result<T, E> {
     // The panic was said, or the runtime is ending.
