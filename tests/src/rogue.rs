@@ -16,8 +16,7 @@ use sealpost_protocol::invitation::{Invitation, JoinRequest};
 use sealpost_protocol::limits;
 use sealpost_protocol::record::{Binding, Fields, RecordBody};
 use sealpost_protocol::seal::{EpochKeys, open_grant, safety_number, seal_join_request};
-use sealpost_protocol::tree;
-use sealpost_protocol::world::World;
+use sealpost_protocol::world::{Held, World};
 
 use crate::home::Asking;
 use crate::peer::{Manner, Peer, replies};
@@ -95,7 +94,7 @@ impl Rogue {
         };
         let World { committee, nodes, log } = world;
         let signed = committee.verify_signature(entry).expect("a sound signature");
-        let admitted = committee.admit(signed, |size| tree::root_at(size, nodes.as_slice()));
+        let admitted = committee.admit_logged(signed, &Held { nodes, log });
         let Ok(admitted) = admitted else { panic!("an entry that is not admissible") };
         nodes.extend(&admitted.nodes);
         log.push(bytes.to_vec());

@@ -6,6 +6,7 @@ use sealpost_tests::programs::Programs;
 
 mod agent;
 mod as_root;
+mod attachments;
 mod backups;
 mod cut_off;
 mod damage;
