@@ -6,12 +6,14 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{DeviceId, Epoch, TreeSize, UnixMillis};
 
 use crate::app::App;
+use crate::attachments::carry::Which;
 use crate::error::{Failure, Kind as Error};
 use crate::hygiene::{self, Item};
 use crate::lie::FollowError;
 use crate::log::Log;
 use crate::names::{self, People};
 use crate::relay;
+use crate::sync::{self, Scope};
 use crate::transport::Connection;
 use crate::vault::committees::{Committee, CommitteeNo};
 use crate::vault::evidence::{Cosigned, Exhibit};
@@ -74,6 +76,18 @@ pub async fn fetch(
         return Err(relay::unexpected().into());
     };
     Ok(keep(app, known.no, &all)?)
+}
+
+/// Fetches who vouches for what, and returns whose cosignatures contradict the log. Follows the log first,
+/// so that whoever is ahead then is ahead of what the relay shows.
+pub async fn ask(app: &mut App, no: CommitteeNo) -> Result<Vec<DeviceId>, Failure> {
+    let _alone = relay::alone(app).await?;
+    sync::round(app, Scope::One(no), Which::None).await?.into_followed()?;
+    let known = app.vault.read(|vault| vault.committee_no(no))?;
+    let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
+    let fetched = fetch(app, &connection, &known).await;
+    connection.close().await;
+    fetched.map_err(|error| error.told(app, &known))
 }
 
 fn keep(app: &mut App, no: CommitteeNo, all: &[CosignatureOf]) -> Result<Vec<DeviceId>, Failure> {

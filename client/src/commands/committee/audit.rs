@@ -1,19 +1,15 @@
 //! `sealpost committee audit`
 
-use sealpost_protocol::id::DeviceId;
 use serde::Serialize;
 
-use crate::app::{App, Session};
-use crate::attachments::carry::Which;
+use crate::app::Session;
 use crate::audit::{self, Agrees, Audit as Looked, Vouch};
 use crate::error::{Failure, Kind};
 use crate::hygiene::Item;
 use crate::names;
 use crate::relay;
-use crate::sync::{self, Scope};
 use crate::ui::display::Untrusted;
 use crate::ui::{table, time};
-use crate::vault::committees::CommitteeNo;
 
 /// Looks a committee over: who vouches for which size of the log, the head code to compare by phone,
 /// and everything that is to be seen to, with the command to type.
@@ -57,7 +53,7 @@ impl Audit {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
         let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
-        let asked = relay::run(ask(&mut app, known.no));
+        let asked = relay::run(audit::ask(&mut app, known.no));
         let (answered, lie) = match asked {
             Ok(contradicting) => (true, contradicting.first().map(audit::contradiction)),
             Err(failure) if failure.kind == Kind::Unreachable => {
@@ -79,17 +75,6 @@ impl Audit {
             None => Ok(()),
         }
     }
-}
-
-/// Follows the log first, so that whoever is ahead then is ahead of what the relay shows.
-async fn ask(app: &mut App, no: CommitteeNo) -> Result<Vec<DeviceId>, Failure> {
-    let _alone = relay::alone(app).await?;
-    sync::round(app, Scope::One(no), Which::None).await?.into_followed()?;
-    let known = app.vault.read(|vault| vault.committee_no(no))?;
-    let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
-    let fetched = audit::fetch(app, &connection, &known).await;
-    connection.close().await;
-    fetched.map_err(|error| error.told(app, &known))
 }
 
 impl Shown {

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use sealpost_protocol::id::DeviceId;
 use serde::Serialize;
 
 use crate::app::Session;
+use crate::audit;
 use crate::commands::not_sent;
 use crate::error::{Failure, Kind};
 use crate::forget::{self, Outcome, Wanted};
+use crate::relay;
 use crate::ui::input;
 use crate::vault::Read;
 use crate::who;
@@ -57,7 +60,11 @@ impl Forget {
         let mut app = session.open()?;
         let wanted = app.vault.read(|vault| forget::wanted(vault, &self.record, self.alone))?;
         forget::must_be_allowed(&app, &wanted)?;
-        let had = app.vault.read(|vault| had(vault, &wanted))?;
+        if let Err(failure) = relay::run(audit::ask(&mut app, wanted.committee)) {
+            session.ui.talk(&format!("{}: who had it is as last known.", failure.story()));
+        }
+        let own = app.device.device_id();
+        let had = app.vault.read(|vault| had(vault, &wanted, own))?;
         let refs: Vec<String> = wanted.records.iter().map(|one| one.reference.clone()).collect();
         session.ui.talk(&format!("To be forgotten: {}", refs.join(", ")));
         for Had { device, handle } in &had {
@@ -78,9 +85,11 @@ impl Forget {
     }
 }
 
-fn had(vault: &Read<'_>, wanted: &Wanted) -> Result<Vec<Had>, Failure> {
+/// The devices of others that vouched for the log beyond it.
+fn had(vault: &Read<'_>, wanted: &Wanted, own: DeviceId) -> Result<Vec<Had>, Failure> {
     let answer = who::can_open(vault, wanted.records[0].clone(), None)?;
-    let delivered = answer.readers.iter().filter(|reader| reader.delivered.is_some());
+    let others = answer.readers.iter().filter(|reader| reader.device != own);
+    let delivered = others.filter(|reader| reader.delivered.is_some());
     Ok(delivered
         .map(|reader| Had { device: reader.reference(), handle: reader.handle.clone() })
         .collect())
