@@ -95,8 +95,10 @@ struct Shared {
     weather: Weather,
     cut: bool,
     ended: bool,
-    recorded: Vec<Datagram>,
+    /// Copies of all datagrams, unless they would be too many.
+    recorded: Option<Vec<Datagram>>,
     passed: HashMap<Direction, u64>,
+    carried: HashMap<Direction, u64>,
     actions: Vec<(Direction, u64, Action)>,
 }
 
@@ -122,8 +124,9 @@ impl Proxy {
             weather,
             cut: false,
             ended: false,
-            recorded: Vec::new(),
+            recorded: Some(Vec::new()),
             passed: HashMap::new(),
+            carried: HashMap::new(),
             actions: Vec::new(),
         }));
         let pump = Pump {
@@ -169,9 +172,19 @@ impl Proxy {
         self.shared().passed.get(&direction).copied().unwrap_or_default()
     }
 
+    /// How many bytes of datagrams came from that side so far.
+    pub fn carried(&self, direction: Direction) -> u64 {
+        self.shared().carried.get(&direction).copied().unwrap_or_default()
+    }
+
     /// All datagrams so far.
     pub fn recorded(&self) -> Vec<Datagram> {
-        self.shared().recorded.clone()
+        self.shared().recorded.clone().unwrap_or_default()
+    }
+
+    /// Keeps no copies from now on, and drops those there are: files of megabytes pass.
+    pub fn record_no_more(&self) {
+        self.shared().recorded = None;
     }
 
     /// Does something when the n-th datagram from now on comes from that side (the next one is the
@@ -282,7 +295,10 @@ impl Pump {
     fn take(&mut self, direction: Direction, client: SocketAddr, bytes: &[u8]) {
         let (weather, cut, actions) = {
             let mut shared = self.shared();
-            shared.recorded.push(Datagram { direction, bytes: bytes.to_vec() });
+            if let Some(recorded) = &mut shared.recorded {
+                recorded.push(Datagram { direction, bytes: bytes.to_vec() });
+            }
+            *shared.carried.entry(direction).or_default() += bytes.len() as u64;
             let passed = shared.passed.entry(direction).or_default();
             *passed += 1;
             let reached = *passed;

@@ -1,4 +1,4 @@
-//! Long campaigns: `campaign power|kills|display [--seed S] [--rounds N]`.
+//! Long campaigns: `campaign power|kills|blobs|display [--seed S] [--rounds N]`.
 //!
 //! Each prints its seed first, ends by itself after its rounds and fails if anything was amiss.
 //! Without a seed it draws one. Under the names of the two programs it is those programs, so that
@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::ExitCode;
 
+use sealpost_tests::campaign::blobs::Carriage;
 use sealpost_tests::campaign::disk::mortal_relay;
 use sealpost_tests::campaign::display::Stage;
 use sealpost_tests::campaign::kills::Office;
@@ -15,7 +16,9 @@ use sealpost_tests::campaign::power::{Scene, Syncs};
 use sealpost_tests::programs::Programs;
 use tempfile::TempDir;
 
-const USAGE: &str = "usage: campaign power|kills|display [--seed S] [--rounds N]";
+const USAGE: &str = "usage: campaign power|kills|blobs|display [--seed S] [--rounds N]";
+/// The file that `blobs` carries.
+const BLOB_BYTES: usize = 200 * 1024 * 1024;
 const ROUNDS: u64 = 1_000;
 const CLIENT: &str = "sealpost";
 const RELAY: &str = "sealpost-relay";
@@ -44,6 +47,7 @@ fn campaign() -> ExitCode {
     let amiss = match asked.what.as_str() {
         "power" => power(&asked),
         "kills" => kills(&asked),
+        "blobs" => blobs(&asked),
         "display" => display(&asked),
         _ => {
             eprintln!("{USAGE}");
@@ -100,6 +104,22 @@ fn display(asked: &Asked) -> Vec<String> {
     let told = Stage::new(&programs, asked.seed).rounds(asked.rounds);
     println!("{} strings, {} of them harmful as they come", told.shown, told.harmful);
     told.amiss
+}
+
+/// So many kills while a large file is sent, and so many while it is fetched.
+fn blobs(asked: &Asked) -> Vec<String> {
+    let (_folder, programs) = programs();
+    let mut carriage = Carriage::open(&programs, asked.seed, BLOB_BYTES);
+    let uploads = carriage.upload(asked.rounds);
+    println!("{uploads:?} while it was sent");
+    let downloads = carriage.download(asked.rounds);
+    println!("{downloads:?} while it was fetched");
+    carriage.audit();
+    [uploads, downloads]
+        .iter()
+        .filter(|told| told.kills < asked.rounds / 2)
+        .map(|told| format!("only {} kills", told.kills))
+        .collect()
 }
 
 /// So many kills of relays and so many of clients. What is amiss ends it with a panic.

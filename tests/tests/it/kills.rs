@@ -1,6 +1,8 @@
-//! A hundred SIGKILLs for relays and a hundred for clients (row F1). The longer campaign:
-//! `cargo run --release -p sealpost-tests --bin campaign -- kills --seed S --rounds N`.
+//! A hundred SIGKILLs for relays and a hundred for clients (row F1), and some while a file is on its way. The
+//! longer campaigns: `cargo run --release -p sealpost-tests --bin campaign -- kills --seed S --rounds N`, and
+//! `-- blobs --seed S --rounds N` for a file of 200 MB.
 
+use sealpost_tests::campaign::blobs::Carriage;
 use sealpost_tests::campaign::kills::Office;
 use sealpost_tests::programs::Programs;
 
@@ -37,4 +39,15 @@ fn a_killed_client_loses_nothing_and_sends_the_same_bytes_again() {
     office.audit();
     assert_eq!(told.kills, KILLS);
     assert!(told.unfinished >= UNFINISHED_MIN, "{told:?}");
+}
+
+#[test]
+fn a_file_that_is_killed_on_its_way_is_gone_on_with() {
+    let mut carriage = Carriage::open(&programs(), SEED, 24 * 1024 * 1024);
+    let (sent, fetched) = (carriage.upload(8), carriage.download(8));
+    println!("seed {SEED}: {sent:?} while it was sent, {fetched:?} while it was fetched");
+    carriage.audit();
+    for told in [sent, fetched] {
+        assert!(told.kills >= 4 && told.resumed >= 2, "{told:?}");
+    }
 }
