@@ -2,23 +2,28 @@
 //! one run (`cargo bench -p sealpost-tests`). Prints one table; nothing fails because a machine is
 //! slow.
 //!
-//! Rows: durable ingest (P1 with 64 writers, P2 with one); removing one of a hundred members with
+//! Rows: durable ingest (P1 with 64 writers, P2 with one); a file of 1 GiB from one person to another (P5);
+//! removing one of a hundred members with
 //! 10, 10,000 and 100,000 records in the log (P6). Everything is measured in turn, [`ROUNDS`] times;
 //! the medians are shown, and the ratio is the median of each round's ratios. What is not installed
-//! is "not measured". `-- p1` (with P2, whose set-up is the same) or `-- p6` measures those alone.
+//! is "not measured". `-- p1` (with P2, whose set-up is the same), `-- p5` or `-- p6` measures those alone.
 
 use sealpost_tests::programs::Programs;
 
 mod append;
 mod ingest;
+mod nats;
 mod postgres;
 mod removal;
 mod table;
+mod transfer;
 
 use ingest::Ingest;
+use nats::Nats;
 use postgres::Postgres;
 use removal::{Cost, Removal, Removed};
 use table::{Row, median};
+use transfer::{Took, Transfer};
 
 const ROUNDS: usize = 5;
 /// Writers at once, in rows that have many.
@@ -29,6 +34,10 @@ const RECORD_BYTES: usize = 2_048;
 const MANY: usize = 250;
 /// … and of the only writer.
 const ALONE: usize = 2_000;
+/// The file that is attached.
+const FILE_BYTES: u64 = 1024 * 1024 * 1024;
+/// One that takes no memory worth speaking of.
+const SMALL_FILE_BYTES: u64 = 1024;
 /// Records in the log when somebody is removed.
 const LOGS: [usize; 3] = [10, 10_000, 100_000];
 
@@ -42,6 +51,9 @@ fn main() {
     };
     if wanted(&["p1", "p2"]) {
         ingest(&programs);
+    }
+    if wanted(&["p5"]) {
+        transfer(&programs);
     }
     if wanted(&["p6"]) {
         removal(&programs);
@@ -76,6 +88,63 @@ fn ingest(programs: &Programs) {
         "{RECORD_BYTES} bytes a record; ours {} as an entry. Every receipt and the whole log were \
          verified after the clock had stopped.",
         ingest.entry_bytes()
+    );
+}
+
+/// P5, beside the peer on the same file in the same round.
+fn transfer(programs: &Programs) {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let file = folder.path().join("film.bin");
+    transfer::write_random(&file, FILE_BYTES);
+    let nats = Nats::start();
+    let mut us = Transfer::start(programs);
+    // What the programs take for a small file is what the large one is held against.
+    let small = us.round(SMALL_FILE_BYTES);
+    let (mut took, mut theirs) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        eprintln!("round {round} of {ROUNDS}");
+        theirs.extend(nats.as_ref().and_then(|nats| nats.round(&file)));
+        took.push(us.round(FILE_BYTES));
+    }
+    let seconds = |figures: &[f64]| {
+        median(figures).map_or_else(|| "not measured".to_owned(), |middle| format!("{middle:.2} s"))
+    };
+    let row = |work: &str, ours: Vec<f64>, theirs: Vec<f64>| {
+        let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(us, them)| us / them).collect();
+        let ratio = median(&ratios);
+        [
+            work.to_owned(),
+            seconds(&theirs),
+            seconds(&ours),
+            ratio.map_or_else(|| "not measured".to_owned(), |ratio| format!("{ratio:.2}")),
+            "≤ 1.0".to_owned(),
+        ]
+    };
+    let growth = |of: fn(&Took) -> u64| {
+        let most = took.iter().map(of).max().unwrap_or(0);
+        format!("{} MiB", most.saturating_sub(of(&small)) / (1024 * 1024))
+    };
+    let memory = |work: &str, of: fn(&Took) -> u64| {
+        [work.to_owned(), String::new(), growth(of), String::new(), "≤ 64 MiB".to_owned()]
+    };
+    let head = ["work", "NATS object store", "us", "us ÷ theirs", "goal"].map(str::to_owned);
+    table::print_lines(&[
+        head,
+        row(
+            "P5 1 GiB: seal, send, store durably",
+            took.iter().map(|took| took.into).collect(),
+            theirs.iter().map(|(into, _)| *into).collect(),
+        ),
+        row(
+            "P5 1 GiB: fetch, verify, open",
+            took.iter().map(|took| took.out).collect(),
+            theirs.iter().map(|(_, out)| *out).collect(),
+        ),
+        memory("P5 memory of the client, above a small file's", |took| took.client_bytes),
+        memory("P5 memory of the relay, above a small file's", |took| took.relay_bytes),
+    ]);
+    println!(
+        "Ours: four commands, each a process that opens the vault. Theirs: every write synced, a          Python client, nothing encrypted. What came out was compared with what went in."
     );
 }
 
