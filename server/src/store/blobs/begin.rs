@@ -99,7 +99,7 @@ impl Blobs {
             opened.map_err(StoreError::io("opening an upload"))?
         } else {
             self.displace(inner, kept, committee, of.0)?;
-            self.create(committee, of)?
+            self.create(kept, committee, of)?
         };
         let lying = kept.put(of, offset, false);
         Ok((lying, Writing::new(Arc::new(Part::new(file)), offset)))
@@ -166,17 +166,15 @@ impl Blobs {
 
     fn create(
         &self,
+        kept: &mut Kept,
         committee: CommitteeId,
         of: (DeviceId, Hash),
     ) -> Result<Box<dyn DiskFile>, StoreError> {
         let folder = self.upload_folder(committee);
         let path = self.upload_path(committee, of, false);
-        let create = || {
+        let mut create = || {
+            self.make_upload_folder(kept, committee)?;
             let file = match self.disk.create(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    self.make_folder(&folder)?;
-                    self.disk.create(&path)?
-                }
                 // One that could not be removed.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                     let file = self.disk.open(&path)?;

@@ -26,6 +26,8 @@ pub(super) struct Kept {
     /// What devices sent, and no entry names yet or its file was not moved yet.
     pub(super) uploads: HashMap<(DeviceId, Hash), Lying>,
     turn: u64,
+    /// Which of its folders are known to be there durably: one may be there that was made before a kill.
+    made: [bool; 2],
 }
 
 /// An upload as it lies there, whether or not it runs.
@@ -170,10 +172,31 @@ impl Blobs {
         self.upload_folder(committee).join(UploadName { device, sha256, whole }.text())
     }
 
-    /// Makes a committee's folder in one of the two, durably, if it is not there.
-    pub(super) fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        self.disk.create_folder(folder)?;
-        self.disk.sync_folder(folder.parent().unwrap_or(&self.root))
+    /// Makes a committee's folder for blobs, durably.
+    pub(super) fn make_blob_folder(
+        &self,
+        kept: &mut Kept,
+        committee: CommitteeId,
+    ) -> io::Result<()> {
+        self.make_folder(&mut kept.made[0], BLOBS, &self.blob_folder(committee))
+    }
+
+    /// And the one for uploads.
+    pub(super) fn make_upload_folder(
+        &self,
+        kept: &mut Kept,
+        committee: CommitteeId,
+    ) -> io::Result<()> {
+        self.make_folder(&mut kept.made[1], UPLOADS, &self.upload_folder(committee))
+    }
+
+    fn make_folder(&self, made: &mut bool, within: &str, folder: &Path) -> io::Result<()> {
+        if !*made {
+            self.disk.create_folder(folder)?;
+            self.disk.sync_folder(&self.root.join(within))?;
+            *made = true;
+        }
+        Ok(())
     }
 
     /// Renames a file. An error means that it has its old name.

@@ -77,7 +77,7 @@ impl Blobs {
         let full = |error| write_error("moving a blob to its place", error);
         let folder = self.blob_folder(committee);
         let (from, to) = (self.upload_path(committee, of, true), self.blob_path(committee, of.1));
-        self.make_folder(&folder).map_err(full)?;
+        self.make_blob_folder(kept, committee).map_err(full)?;
         self.rename(&from, &to).map_err(full)?;
         if let Err(error) = self.disk.sync_folder(&folder) {
             // The old name must not go before the new one is durable.

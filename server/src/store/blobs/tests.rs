@@ -156,6 +156,37 @@ fn what_came_before_an_interruption_survives_a_power_cut() {
     }
 }
 
+/// The old name must not go before the new one is durable, whatever is synced meanwhile.
+#[test]
+fn a_place_that_could_not_be_made_durable_is_left_again() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let files = [file(1, 3_000), file(2, 3_000), file(3, 3_000)];
+    runtime().block_on(async {
+        send(&store, "c", "d", &files[0]).await.unwrap();
+        send(&store, "c", "d", &files[1]).await.unwrap();
+        name_blobs(&store, "c", "d", 0, &[&files[0]]).await.unwrap();
+        while disk.contents(&blob_path("c", &files[0])).is_none() {
+            tokio::task::yield_now().await;
+        }
+        // Waits until that is done.
+        offset(&store, "c", "other", &files[2]).await;
+        let before = disk.count(Kind::SyncFolder);
+        disk.fail_next(Kind::SyncFolder, Failure::Lost(std::io::ErrorKind::Other));
+        name_blobs(&store, "c", "d", 1, &[&files[1]]).await.unwrap();
+        while disk.count(Kind::SyncFolder) == before {
+            tokio::task::yield_now().await;
+        }
+        send(&store, "c", "d", &files[2]).await.unwrap();
+        assert!(disk.contents(&upload_path("c", "d", &files[1], "")).is_some(), "where it was");
+    });
+    for seed in 0..50 {
+        let store = open(&disk.copy().power_cut(seed)).unwrap();
+        let found = runtime().block_on(read(&store, committee("c"), Hash::of(&files[1]))).unwrap();
+        assert!(found.as_ref() == Some(&files[1]), "seed {seed}");
+    }
+}
+
 #[test]
 fn an_upload_that_was_dropped_at_any_point_no_longer_runs() {
     let disk = FaultyDisk::new();

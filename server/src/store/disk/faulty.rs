@@ -228,6 +228,11 @@ impl FaultyDisk {
         self.machine().now = now;
     }
 
+    /// Whether the power is on.
+    pub fn is_powered(&self) -> bool {
+        self.machine().powered
+    }
+
     /// Everything that was asked so far.
     pub fn operations(&self) -> Vec<Operation> {
         self.machine().operations.clone()

@@ -18,23 +18,39 @@ fn files() -> [Vec<u8>; 3] {
     [file(1, 700), file(2, 3_000), file(3, 40_000)]
 }
 
-/// Sends each file in two parts and names it; stops at the first failure.
-async fn work(store: &Store, told: &mut [Told; 3]) -> Option<()> {
-    for (told, file) in told.iter_mut().zip(files()) {
-        let begun = store.upload(committee("c"), device("d"), blob_of(&file)).await.ok()?;
-        let Begun::At(upload) = begun else { panic!("it was never sent") };
+/// Sends each file in two parts and names it; tries again what failed, as clients do, for as long as the
+/// store takes anything.
+async fn work(store: &Store, told: &mut [Told; 3], disk: &FaultyDisk) {
+    for (number, (told, file)) in told.iter_mut().zip(files()).enumerate() {
+        let mut tries = 0;
+        while attach(store, told, number as u64, &file).await.is_none() {
+            tries += 1;
+            if store.ready().is_err() || !disk.is_powered() {
+                return;
+            }
+            assert!(tries < 5, "file {number} is refused for ever");
+        }
+    }
+}
+
+async fn attach(store: &Store, told: &mut Told, number: u64, file: &[u8]) -> Option<()> {
+    let begun = store.upload(committee("c"), device("d"), blob_of(file)).await.ok()?;
+    if let Begun::At(upload) = begun {
         let (sender, body) = mpsc::channel(1);
-        sender.try_send(Bytes::copy_from_slice(&file[..file.len() / 2])).unwrap();
+        let half = file.len() / 2;
+        let from = usize::try_from(upload.offset()).unwrap().min(half);
+        sender.try_send(Bytes::copy_from_slice(&file[from..half])).unwrap();
         drop(sender);
         let interrupted = store.receive(upload, body).await;
-        matches!(interrupted, Err(BlobError::PeerShort)).then_some(())?;
-        send(store, "c", "d", &file).await.ok()?;
-        told.whole = true;
-        let size = store.head(committee("c")).await.0;
-        name_blobs(store, "c", "d", size, &[&file]).await.ok()?;
-        told.named = true;
-        read(store, committee("c"), Hash::of(&file)).await.ok()??;
+        matches!(interrupted, Ok(()) | Err(BlobError::PeerShort)).then_some(())?;
     }
+    send(store, "c", "d", file).await.ok()?;
+    told.whole = true;
+    if store.head(committee("c")).await.0 == number {
+        name_blobs(store, "c", "d", number, &[file]).await.ok()?;
+    }
+    told.named = true;
+    read(store, committee("c"), Hash::of(file)).await.ok()??;
     Some(())
 }
 
@@ -96,7 +112,7 @@ fn new_disk() -> FaultyDisk {
 async fn run(disk: &FaultyDisk) -> [Told; 3] {
     let mut told = [Told::default(); 3];
     if let Ok(store) = open(disk) {
-        let _ = work(&store, &mut told).await;
+        work(&store, &mut told, disk).await;
     }
     told
 }
