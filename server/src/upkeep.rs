@@ -50,3 +50,6 @@ pub async fn scrub(store: Arc<Store>, bytes_a_second: u64, pause: Duration, mut 
         () = scrubbing => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,14 @@ fn an_address_names_where_clients_reach_the_relay() {
         assert!(matches!(nowhere, Err(ConfigError::LocalNoHost(_))), "{everywhere}");
     }
 }
+
+#[test]
+fn what_a_committee_may_keep_is_set_in_gib() {
+    let settings = Settings { committee_blobs_gib_max: Some(3), ..Settings::default() };
+    let bytes = settings.options(Options::DEFAULT).blobs.committee_bytes_max;
+    assert_eq!(bytes, 3 * 1024 * 1024 * 1024);
+    let unsaid = Settings::default().options(Options::DEFAULT);
+    assert_eq!(unsaid.blobs, BlobOptions::DEFAULT);
+    let flags = Settings { listen: Some(LISTEN), ..Settings::default() };
+    assert_eq!(flags.over(settings).committee_blobs_gib_max, Some(3));
+}

@@ -34,6 +34,24 @@ fn accepted_entries_are_counted() {
     assert!(has(&metrics, "sealpost_relay_entries_accepted_total 1"));
 }
 
+#[test]
+fn what_the_store_counted_of_blobs_is_shown() {
+    let metrics = Metrics::new();
+    let counts =
+        BlobCounts { received_bytes: 7, read_bytes: 5, running: 2, damaged: 1, collected: 3 };
+    metrics.note_blobs(&counts);
+    metrics.note_blobs(&BlobCounts { received_bytes: 9, running: 0, ..counts });
+    for line in [
+        "blobs_received_bytes_total 9",
+        "blobs_sent_bytes_total 5",
+        "uploads_running 0",
+        "blobs_damaged 1",
+        "uploads_collected_total 3",
+    ] {
+        assert!(has(&metrics, &format!("sealpost_relay_{line}")), "{line}: {}", metrics.text());
+    }
+}
+
 #[tokio::test]
 async fn metrics_are_for_this_machine_only() {
     let bound = bind("0.0.0.0:0".parse().unwrap()).await;
@@ -60,6 +78,7 @@ async fn a_scraper_gets_the_text() {
         let page = get(address, "/metrics").await;
         assert!(page.contains(&format!("sealpost_relay_disk_full {full}\n")), "{free}: {page}");
         assert!(page.contains("sealpost_relay_writing_stopped 0\n"), "{page}");
+        assert!(page.contains("sealpost_relay_blobs_damaged 0\n"), "{page}");
     }
     stopper.stop();
     serving.await.unwrap();

@@ -3,7 +3,7 @@
 use sealpost_protocol::change::Target;
 use sealpost_protocol::entry::Blob;
 use sealpost_protocol::frame::{BlobAt, BlobBytes, BlobGetRequest, BlobPutRequest};
-use sealpost_protocol::world::suspend;
+use sealpost_protocol::world::{add_device, recovery, suspend};
 
 use super::*;
 use crate::store::BlobOptions;
@@ -303,6 +303,23 @@ async fn readers_and_spares_and_who_was_cut_off_put_nothing() {
 }
 
 #[tokio::test]
+async fn a_spare_puts_nothing() {
+    let mut fixture = Fixture::new().await;
+    let [founder, member] = two();
+    let (third, spare) = (TestDevice::new(3), TestDevice::new(6));
+    fixture.world.admit(&founder, &third, MemberRole::Member).unwrap();
+    fixture.world.change(&founder, &add_device(&spare)).unwrap();
+    let entries = fixture.world.log[2..].to_vec();
+    accepted(&fixture.push(login(&founder), entries).await);
+    let file = file(7, 1_000);
+    assert_eq!(put_part(&fixture, login(&spare), &file, 10).await, 0, "no spare yet");
+    let shared = recovery(spare.id(), 2, &[member.id(), third.id()]);
+    fixture.world.change(&founder, &Change::Recovery(shared)).unwrap();
+    accepted(&fixture.push_last(login(&founder)).await);
+    assert_eq!(put(&fixture, login(&spare), &file).await, Some(refused(Code::NotEntitled)));
+}
+
+#[tokio::test]
 async fn an_upload_under_way_ends_when_its_device_is_cut_off() {
     let mut fixture = Fixture::new().await;
     let [founder, member] = two();
@@ -313,6 +330,26 @@ async fn an_upload_under_way_ends_when_its_device_is_cut_off() {
     fixture.push_last(login(&founder)).await;
     let shown = under_way.replies.recv().await;
     assert!(matches!(shown, Some(Reply::NotActive(_))), "{shown:?}");
+}
+
+#[tokio::test]
+async fn a_get_stops_between_frames_when_its_device_is_cut_off() {
+    let mut fixture = Fixture::new().await;
+    let [founder, member] = two();
+    let blob = attach(&mut fixture, &member, &file(9, 4_000_000)).await;
+    let request = BlobGetRequest { committee: fixture.committee(), sha256: blob.sha256, offset: 0 };
+    let mut replies = stream(&fixture.service, login(&member), Request::BlobGet(request));
+    assert!(matches!(replies.recv().await, Some(Reply::BlobBytes(_))));
+    fixture.world.change(&founder, &suspend(Target::Device(member.id()))).unwrap();
+    fixture.push_last(login(&founder)).await;
+    let mut last = None;
+    let mut frames = 1;
+    while let Some(reply) = replies.recv().await {
+        frames += 1;
+        last = Some(reply);
+    }
+    assert!(matches!(last, Some(Reply::NotActive(_))), "{last:?}");
+    assert!(frames < 8, "{frames} of 8 frames, and the word of it");
 }
 
 #[tokio::test]

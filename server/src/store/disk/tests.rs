@@ -38,6 +38,15 @@ fn behaves(disk: &dyn Disk, root: &Path) {
     assert_eq!(read_file(disk, &file).unwrap().unwrap(), b"new");
     disk.rename(&root.join("a"), &file).unwrap();
     assert_eq!(read_file(disk, &file).unwrap().unwrap(), b"first");
+    disk.create_folder(&root.join("c")).unwrap();
+    disk.rename(&file, &root.join("c/file")).unwrap();
+    assert_eq!(disk.open(&file).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert!(disk.rename(&root.join("c/file"), &root.join("none/file")).is_err_and(not_found));
+    disk.rename(&root.join("c/file"), &file).unwrap();
+    let files = disk.files(root).unwrap();
+    let files: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.len)).collect();
+    assert_eq!(files, [("file", 5)], "folders are none");
+    assert!(disk.files(&root.join("none")).is_err_and(not_found));
     remove_if_there(disk, &file).unwrap();
     remove_if_there(disk, &file).unwrap();
     let lock = disk.lock(&root.join("lock")).unwrap().unwrap();

@@ -19,6 +19,12 @@ fn entry(seed: u8, seq: u64, bytes: Vec<u8>) -> StoredEntry {
     }
 }
 
+/// An entry that names so many blobs.
+fn named(seed: u8, seq: u64, bytes: Vec<u8>, blobs: u8) -> StoredEntry {
+    let blob = |number| Blob { sha256: Hash([number; 32]), size: u64::from(number) << 33 };
+    StoredEntry { blobs: (1..=blobs).map(blob).collect(), ..entry(seed, seq, bytes) }
+}
+
 fn change(key: Vec<u8>, value: Option<Vec<u8>>) -> NoteChange {
     NoteChange { key, value: value.map(Bytes::from) }
 }
@@ -26,7 +32,8 @@ fn change(key: Vec<u8>, value: Option<Vec<u8>>) -> NoteChange {
 /// Two entries and two notes.
 fn sample() -> (Bytes, Batch) {
     let mut writer = FrameWriter::new(Vec::new());
-    let entries = [entry(1, 0, b"one".to_vec()), entry(2, 7, Vec::new())];
+    let entries =
+        [entry(1, 0, b"one".to_vec()), entry(2, 7, Vec::new()), named(3, 9, b"two".to_vec(), 2)];
     writer.append(committee(9), LeafIndex(4), &entries);
     writer.notes(vec![
         change(b"key".to_vec(), Some(b"value".to_vec())),
@@ -39,13 +46,13 @@ fn sample() -> (Bytes, Batch) {
 proptest! {
     #[test]
     fn what_is_written_is_read_back(
-        entries in vec((any::<u8>(), any::<u64>(), vec(any::<u8>(), 0..200)), 0..5),
+        entries in vec((any::<u8>(), any::<u64>(), vec(any::<u8>(), 0..200), 0..=16_u8), 0..5),
         notes in vec((vec(any::<u8>(), 0..20), proptest::option::of(vec(any::<u8>(), 0..50))), 0..5),
         first in 0..u64::MAX - 10,
         sequence: u64,
     ) {
         let entries: Vec<StoredEntry> =
-            entries.into_iter().map(|(seed, seq, bytes)| entry(seed, seq, bytes)).collect();
+            entries.into_iter().map(|(seed, seq, bytes, blobs)| named(seed, seq, bytes, blobs)).collect();
         let notes: Vec<NoteChange> =
             notes.into_iter().map(|(key, value)| change(key, value)).collect();
         let mut writer = FrameWriter::new(b"a buffer used before".to_vec());
@@ -65,6 +72,8 @@ proptest! {
             prop_assert_eq!(&bytes[placed.bytes()], &entry.bytes[..]);
             prop_assert_eq!(head.leaf_hash, entry.leaf_hash);
             prop_assert_eq!((head.author, head.author_seq), (entry.author, entry.author_seq));
+            prop_assert_eq!(&head.blobs, &entry.blobs);
+            prop_assert_eq!(&placed.blobs, &entry.blobs);
         }
     }
 
@@ -109,6 +118,26 @@ fn an_entry_is_read_only_as_what_it_was_written_as() {
     assert!(decode_entry(&whole[at..], committee(9), LeafIndex(5)).is_none(), "another place");
 }
 
+/// No entry says that it names blobs and then names none; bit 0 is kept.
+#[test]
+fn an_entry_of_other_flags_is_none() {
+    let (whole, batch) = sample();
+    let Item::Append(appended) = &batch.items[0] else { panic!("{batch:?}") };
+    for entry in &appended.entries {
+        for flags in [1, 3, 4, 0x80] {
+            let mut bytes = whole[entry.offset as usize..].to_vec();
+            bytes[0] = flags;
+            assert!(decode_entry(&bytes, committee(9), LeafIndex(4)).is_none(), "flags {flags}");
+        }
+    }
+    let mut none = vec![ENTRY_NAMES_BLOBS];
+    none.resize(ENTRY_HEAD_BYTES + BLOB_COUNT_BYTES, 0);
+    let crc_at = none.len() - 4;
+    let crc = entry_crc(committee(9), LeafIndex(4), &none[..crc_at], b"");
+    none[crc_at..].copy_from_slice(&crc.to_be_bytes());
+    assert!(decode_entry(&none, committee(9), LeafIndex(4)).is_none());
+}
+
 #[test]
 fn zeros_end_the_journal_and_garbage_is_bad() {
     assert_eq!(Head::decode(&[0; HEAD_BYTES]).unwrap_err(), NotAFrame::End);
@@ -126,22 +155,29 @@ fn the_frame_of_the_spec_comes_out() {
     let entry = StoredEntry {
         leaf_hash: Hash([0x1e; 32]),
         author: DeviceId(Hash([0xd0; 32])),
-        author_seq: AuthorSeq(0),
-        blobs: Vec::new(),
+        author_seq: AuthorSeq(1),
+        blobs: vec![Blob { sha256: Hash([0xb1; 32]), size: 65_788 }],
         bytes: Bytes::from_static(b"entry"),
     };
-    writer.append(committee(0xc0), LeafIndex(7), &[entry]);
+    let plain = StoredEntry { author_seq: AuthorSeq(0), blobs: Vec::new(), ..entry.clone() };
+    writer.append(committee(0xc0), LeafIndex(7), &[plain, entry]);
     writer.notes(vec![change(b"k".to_vec(), Some(b"v".to_vec())), change(b"gone".to_vec(), None)]);
     let (bytes, _) = writer.finish(0x6d6d_6d6d_6d6d_6d6d, 2);
     let hex = data_encoding::HEXLOWER.encode(&bytes);
     let example = "\
-        000000ac01877c76cb6d6d6d6d6d6d6d6d0000000000000002\
+        0000012b01e8a85afc6d6d6d6d6d6d6d6d0000000000000002\
         01c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0\
-        000000000000000700000001\
+        000000000000000700000002\
         00d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0\
         0000000000000000\
         1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e\
         0000000580b8aa71656e747279\
+        02d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0\
+        0000000000000001\
+        1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e\
+        0000000501\
+        b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1\
+        00000000000100fc2def4735656e747279\
         0200000002010001000000016b7602000400000000676f6e65";
     assert_eq!(hex, example);
 }

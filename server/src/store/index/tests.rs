@@ -77,6 +77,23 @@ fn authors_are_found_in_their_own_committee() {
 }
 
 #[test]
+fn blobs_are_found_by_the_committee_whose_entries_name_them() {
+    let index = filled();
+    let blob = |number| Blob { sha256: Hash([number; 32]), size: 1_000 + u64::from(number) };
+    let mut appended = appended(5, 3);
+    appended.entries[0].blobs = vec![blob(9), blob(7)];
+    appended.entries[2].blobs = vec![blob(7)];
+    let mut batch = IndexBatch::default();
+    batch.append(0, 1, 44, &appended);
+    index.apply(batch, &mark(10)).unwrap();
+    assert_eq!(index.blob(0, Hash([7; 32])).unwrap(), Some(blob(7)));
+    assert_eq!(index.blob(0, Hash([8; 32])).unwrap(), None);
+    assert_eq!(index.blob(1, Hash([7; 32])).unwrap(), None);
+    assert_eq!(index.blobs(0).unwrap(), [blob(7), blob(9)], "each once");
+    assert_eq!(index.blobs(1).unwrap(), []);
+}
+
+#[test]
 fn an_index_of_another_version_or_without_a_mark_is_none() {
     let index = Index::open(None).unwrap();
     assert!(index.contents().unwrap().is_none());

@@ -110,3 +110,36 @@ async fn a_disk_that_fills_up_under_an_upload_keeps_what_is_whole() {
     again.send(&file[64_000..]).await;
     assert_eq!(again.end().await, DONE);
 }
+
+/// An entry that is on its way to the disk holds what it names.
+#[tokio::test]
+async fn what_an_entry_under_way_names_is_not_displaced() {
+    let disk = FaultyDisk::new();
+    let mut home = Home::faulty(&disk);
+    home.options.blobs.device_uploads_max = 1;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let files = [file(1, 1_000), file(2, 1_000)];
+    assert_eq!(put(&fixture, login(&member), &files[0]).await, DONE);
+    let entry = naming(&fixture.world, &member, vec![blob_of(&files[0])]);
+    let held = disk.hold_syncs();
+    let entries = vec![entry.encode().into()];
+    let push = PushRequest { committee: fixture.committee(), entries };
+    let mut pushing = stream(&fixture.service, login(&member), Request::Push(push));
+    let log = fixture.service.log(fixture.committee()).unwrap();
+    while log.with_fold(Committee::size) < TreeSize(3) {
+        tokio::task::yield_now().await;
+    }
+    let mut further = Put::begin(&fixture, login(&member), blob_of(&files[1]));
+    assert_eq!(further.replies.recv().await, Some(refused(Code::TooMany)));
+    drop(held);
+    accepted(&pushing.recv().await.unwrap());
+    fixture.world.push(&entry).unwrap();
+    let mut further = Put::begin(&fixture, login(&member), blob_of(&files[1]));
+    while matches!(further.replies.recv().await, Some(Reply::Refused(_))) {
+        // Its file is on the way to its place, and counts until then.
+        further = Put::begin(&fixture, login(&member), blob_of(&files[1]));
+    }
+    let got = get(&fixture, login(&member), Hash::of(&files[0]), 0).await.unwrap();
+    assert!(got == files[0]);
+}

@@ -114,3 +114,38 @@ fn locks_end_with_their_program() {
     assert!(disk.lock(Path::new("/lock")).unwrap().is_none());
     assert!(disk.kill().lock(Path::new("/lock")).unwrap().is_some());
 }
+
+#[test]
+fn a_file_moved_to_another_folder_may_be_in_both_or_when_synced_wrongly_in_neither() {
+    let places = |first: &str| {
+        let disk = FaultyDisk::new();
+        for folder in ["/a", "/b"] {
+            disk.create_folder(Path::new(folder)).unwrap();
+        }
+        disk.create(Path::new("/a/x")).unwrap();
+        disk.sync_folder(Path::new("/")).unwrap();
+        disk.sync_folder(Path::new("/a")).unwrap();
+        disk.rename(Path::new("/a/x"), Path::new("/b/x")).unwrap();
+        disk.sync_folder(Path::new(first)).unwrap();
+        let found = |disk: &FaultyDisk, path: &str| disk.contents(Path::new(path)).is_some();
+        let after = (0..50).map(|seed| disk.copy().power_cut(seed));
+        after.map(|disk| (found(&disk, "/a/x"), found(&disk, "/b/x"))).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(places("/b"), BTreeSet::from([(true, true), (false, true)]));
+    assert_eq!(places("/a"), BTreeSet::from([(false, false), (false, true)]));
+}
+
+#[test]
+fn a_file_says_when_it_was_last_written_to() {
+    let disk = FaultyDisk::new();
+    let time = |seconds| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    disk.set_time(time(5));
+    let file = file(&disk);
+    let written = |disk: &FaultyDisk| disk.files(Path::new("/")).unwrap()[0].written;
+    assert_eq!(written(&disk), time(5));
+    disk.set_time(time(9));
+    assert_eq!(written(&disk), time(5));
+    file.write_all_at(b"x", 0).unwrap();
+    assert_eq!(written(&disk), time(9));
+    assert_eq!(written(&disk.kill()), time(9));
+}
