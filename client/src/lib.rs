@@ -50,6 +50,7 @@ pub mod push;
 pub mod random;
 pub mod recovery;
 pub mod relay;
+pub mod strip;
 pub mod suspend;
 pub mod sync;
 pub mod transport;
