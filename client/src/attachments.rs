@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! attach  FILE ── sealed into the vault, piece by piece ── draft of its record
+//!         with --strip also a working copy without metadata, as an attachment of its own
 //! sync    draft ── blob to the relay, from where it left off ── then the entry that names it
 //!         entry of others ── blob from the relay ── hash checked ── here
 //! save    blob here ── opened, hash and length checked ── under a name of our own in DIR
@@ -16,7 +17,7 @@ pub mod save;
 pub mod seal;
 pub mod state;
 
-pub use details::Details;
+pub use details::{Details, Edition};
 
 /// The kind of an attachment's record.
 pub const KIND: &str = "attachment";

@@ -2,6 +2,7 @@
 //! it, now or at a later sync.
 
 use sealpost_protocol::change::Role;
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, DeviceId, Epoch, MemberNumber, UnixMillis};
 use sealpost_protocol::limits;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
 use crate::app::App;
-use crate::attachments::{self, Details};
+use crate::attachments;
 use crate::catalog::Owner;
 use crate::changes::Intent;
 use crate::error::{Failure, Kind as Error};
@@ -114,16 +115,44 @@ pub struct Written<'w> {
     pub made: UnixMillis,
 }
 
-/// Saves the record of an attachment whose blob was just sealed, together with that it is: on return both
-/// are on disk.
-pub fn save_attachment(
+/// An attachment whose blob was just sealed, and whose record was made.
+pub struct Sealed<'w> {
+    /// The id of its record, from [`new_id`].
+    pub id: RecordId,
+    /// Where in the vault its blob is.
+    pub no: BlobNo,
+    /// Its blob.
+    pub blob: Blob,
+    /// Its record.
+    pub written: Written<'w>,
+}
+
+/// Saves the records of attachments, together with that their blobs are sealed: on return all of that is
+/// on disk, and after an error nothing.
+pub fn save_attachments(
     app: &mut App,
     to: &Owner,
-    details: &Details,
-    sealed: BlobNo,
-    written: Written<'_>,
-) -> Result<Saved, Failure> {
-    let id = new_id(written.made)?;
+    sealed: Vec<Sealed<'_>>,
+) -> Result<Vec<Saved>, Failure> {
+    let drafts = sealed.into_iter().map(|sealed| attachment_draft(to, sealed));
+    let drafts = drafts.collect::<Result<Vec<_>, _>>()?;
+    app.vault.write(|vault| {
+        must_be_in(&vault.committee_no(to.committee)?)?;
+        for (no, attachment, new, _) in &drafts {
+            vault.blob_sealed(*no, &attachment.blob)?;
+            vault.put_attachment(attachment)?;
+            vault.save_draft(new)?;
+        }
+        Ok::<_, Failure>(())
+    })?;
+    Ok(drafts.into_iter().map(|(.., saved)| saved).collect())
+}
+
+fn attachment_draft(
+    to: &Owner,
+    sealed: Sealed<'_>,
+) -> Result<(BlobNo, Attachment, NewDraft, Saved), Failure> {
+    let Sealed { id, no, blob, written } = sealed;
     let reference = Ref::new(attachments::PREFIX, id.to_string().as_bytes());
     let body = RecordBody { fields: written.fields };
     must_be_sealable(&body, &written.apart, &id)?;
@@ -141,16 +170,11 @@ pub fn save_attachment(
         committee: to.committee,
         id: new.id.clone(),
         to: to.id.clone(),
-        blob: details.blob,
+        blob,
         fault: None,
     };
-    app.vault.write(|vault| {
-        must_be_in(&vault.committee_no(to.committee)?)?;
-        vault.blob_sealed(sealed, &details.blob)?;
-        vault.put_attachment(&attachment)?;
-        Ok::<_, Failure>(vault.save_draft(&new)?)
-    })?;
-    Ok(Saved { reference, id: new.id, unknown: Vec::new(), is_apart })
+    let saved = Saved { reference, id: new.id.clone(), unknown: Vec::new(), is_apart };
+    Ok((no, attachment, new, saved))
 }
 
 /// Saves what is wanted of the roster, and returns its ULID.
@@ -259,6 +283,7 @@ fn must_be_sealable(
     })
 }
 
+/// A fresh id of something that was made then.
 pub(crate) fn new_id(made: UnixMillis) -> Result<RecordId, Failure> {
     let ulid = Ulid::from_parts(made.0, u128::from_be_bytes(random::bytes()?)).to_string();
     Ok(ulid.parse().expect("a ULID prints as one"))

@@ -7,7 +7,7 @@ use sealpost_protocol::seal::{AttachmentPassphrase, Plain, blob_size};
 use serde_json::{Value, json};
 
 /// The longest label that is taken over from others: the longest file name there is.
-const LABEL_BYTES_MAX: usize = 255;
+pub(super) const LABEL_BYTES_MAX: usize = 255;
 
 /// An attachment as its record describes it.
 #[derive(Debug)]
@@ -22,10 +22,26 @@ pub struct Details {
     pub media: String,
     /// The file: its length and SHA-256.
     pub plain: Plain,
+    /// Which copy of it.
+    pub edition: Edition,
     /// The sealed file.
     pub blob: Blob,
     /// What opens it.
     pub passphrase: AttachmentPassphrase,
+}
+
+/// Which copy of a file an attachment is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edition {
+    /// As it came, and never to be changed.
+    Evidentiary,
+    /// To be worked with and handed on.
+    Working {
+        /// The id of the attachment it was made of.
+        derived_from: Option<String>,
+        /// What kinds of things were left out, in its sender's words.
+        stripped: Vec<String>,
+    },
 }
 
 /// Why a record of an attachment is refused. The fault of its author's program.
@@ -47,7 +63,7 @@ impl Details {
             "label": self.label,
             "role": self.role,
             "media": self.media,
-            "copy": "evidentiary",
+            "copy": self.edition.word(),
             "complete": true,
             "size": self.plain.size,
             "sha256": self.plain.sha256.to_string(),
@@ -57,7 +73,12 @@ impl Details {
                 "passphrase": self.passphrase.expose(),
             },
         });
-        let Value::Object(fields) = fields else { unreachable!("written as an object") };
+        let Value::Object(mut fields) = fields else { unreachable!("written as an object") };
+        if let Edition::Working { derived_from, stripped } = &self.edition {
+            let derived_from = derived_from.as_ref();
+            fields.extend(derived_from.map(|id| ("derived_from".to_owned(), json!(id))));
+            fields.insert("stripped".to_owned(), json!(stripped));
+        }
         fields
     }
 
@@ -86,6 +107,7 @@ impl Details {
                 sha256: hash(fields).ok_or(PeerAttachmentError::Field("sha256"))?,
                 size: size(fields).ok_or(PeerAttachmentError::Field("size"))?,
             },
+            edition: Edition::read(fields)?,
             blob: Blob {
                 sha256: hash(blob).ok_or(PeerAttachmentError::Field("blob.sha256"))?,
                 size: size(blob).ok_or(PeerAttachmentError::Field("blob.size"))?,
@@ -113,6 +135,41 @@ impl Details {
             (_, [_]) => Ok(details),
             _ => Err(PeerAttachmentError::OtherBlob),
         }
+    }
+}
+
+impl Edition {
+    /// Its word in records and results.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Evidentiary => "evidentiary",
+            Self::Working { .. } => "working",
+        }
+    }
+
+    /// One that does not say what it is was never changed by a program that knew of copies.
+    fn read(fields: &Fields) -> Result<Self, PeerAttachmentError> {
+        if text(fields, "copy") != Some("working") {
+            return Ok(Self::Evidentiary);
+        }
+        let derived_from = match fields.get("derived_from") {
+            None => None,
+            Some(_) => Some(
+                text(fields, "derived_from")
+                    .filter(|id| id.parse::<RecordId>().is_ok())
+                    .ok_or(PeerAttachmentError::Field("derived_from"))?
+                    .to_owned(),
+            ),
+        };
+        let words = |value: &Value| {
+            let words = value.as_array()?.iter().map(|word| word.as_str().map(str::to_owned));
+            words.collect::<Option<Vec<_>>>()
+        };
+        let stripped = match fields.get("stripped") {
+            None => Vec::new(),
+            Some(value) => words(value).ok_or(PeerAttachmentError::Field("stripped"))?,
+        };
+        Ok(Self::Working { derived_from, stripped })
     }
 }
 

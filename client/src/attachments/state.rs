@@ -3,7 +3,7 @@
 use sealpost_protocol::seal::Plain;
 use serde_json::Value;
 
-use super::Details;
+use super::{Details, Edition};
 use crate::error::Failure;
 use crate::vault::Read;
 use crate::vault::attachments::{Attachment, Held, HeldBlob};
@@ -35,6 +35,8 @@ pub struct About {
     pub media: String,
     /// The file.
     pub plain: Plain,
+    /// Which copy of it.
+    pub edition: Edition,
 }
 
 /// How an attachment stands. Bytes are those of the sealed file.
@@ -161,8 +163,8 @@ pub fn one(vault: &Read<'_>, attachment: &Attachment) -> Result<Option<Shown>, F
 }
 
 fn about(record: &Value) -> Option<About> {
-    let Details { label, role, media, plain, .. } = Details::read(record).ok()??;
-    Some(About { label, role, media, plain })
+    let Details { label, role, media, plain, edition, .. } = Details::read(record).ok()??;
+    Some(About { label, role, media, plain, edition })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::app::{App, Session};
 use crate::attachments::{self, seal};
 use crate::catalog::{self, Owner};
 use crate::commands::delivered;
-use crate::deliver::{Delivery, deliver};
+use crate::deliver::{Delivery, deliver_all};
 use crate::error::{Failure, Kind as Error};
 use crate::members;
 use crate::outbox;
@@ -23,6 +23,9 @@ const SEND_PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// The file itself is not changed, and may be up to 64 GiB large. The record may be sent or not. What
 /// is not sent within three seconds goes on at the next sync, from where it left off: exit 3.
+///
+/// With --strip a working copy without metadata (place, device, times, authors) is attached beside it,
+/// to be handed on; the original stays as it is. A file that cannot be stripped is not attached.
 #[derive(Debug, clap::Args)]
 pub struct Attach {
     /// The record it belongs to.
@@ -38,6 +41,9 @@ pub struct Attach {
     /// several times.
     #[arg(long = "reader", value_name = "HANDLE|REF")]
     readers: Vec<String>,
+    /// Attach a working copy without metadata with it: of JPEG, PNG, WebP and GIF pictures.
+    #[arg(long)]
+    strip: bool,
     /// Only seal and save; the next sync sends it.
     #[arg(long)]
     later: bool,
@@ -90,7 +96,23 @@ struct Made {
     media: &'static str,
     size: u64,
     sha256: String,
+    working: Option<Working>,
 }
+
+/// The working copy that was attached with it.
+#[derive(Serialize)]
+struct Working {
+    #[serde(rename = "ref")]
+    reference: String,
+    id: String,
+    size: u64,
+    sha256: String,
+    removed: Vec<&'static str>,
+}
+
+/// What no program takes out of a picture.
+const REMINDER: &str =
+    "Faces and what is written in the picture stay: look at it before you hand it on.";
 
 impl Attach {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
@@ -100,10 +122,13 @@ impl Attach {
         outbox::must_write(&app, owner.committee)?;
         let no = owner.committee;
         let readers = app.vault.read(|vault| members::named(vault, no, &self.readers))?;
-        let wanted = seal::Attach { path: self.file, role: self.role.as_str(), readers };
+        let wanted =
+            seal::Attach { path: self.file, role: self.role.as_str(), readers, strip: self.strip };
         let attached = seal::attach(&mut app, &owner, &wanted)?;
-        let delivery =
-            if self.later { None } else { Some(send(&mut app, &owner, &attached.saved.id)?) };
+        let working = attached.working.map(Working::of);
+        let mut ids = vec![attached.saved.id.clone()];
+        ids.extend(working.as_ref().map(|working| working.id.clone()));
+        let delivery = if self.later { None } else { Some(send(&mut app, &owner, &ids)?) };
         let state = match &delivery {
             Some(Delivery::Accepted) => "accepted",
             Some(Delivery::Waiting(_)) | None => "saved",
@@ -117,26 +142,57 @@ impl Attach {
             media: attached.media,
             size: attached.plain.size,
             sha256: attached.plain.sha256.to_string(),
+            working,
         };
-        let words = format!(
-            "{reference}  {state}  {}  {}\nThe file is unchanged. sha256 {}",
-            made.media,
-            HumanBytes(made.size),
-            made.sha256
-        );
-        session.ui.result(&made, &words)?;
+        session.ui.result(&made, &made.words())?;
+        if made.working.is_some() {
+            session.ui.talk(REMINDER);
+        }
         delivery.map_or(Ok(()), |delivery| delivered(delivery, &reference))
     }
 }
 
+impl Made {
+    fn words(&self) -> String {
+        let Self { reference, state, media, sha256, .. } = self;
+        let size = HumanBytes(self.size);
+        let original = format!("{reference}  {state}  {media}  {size}");
+        let Some(working) = &self.working else {
+            return format!("{original}\nThe file is unchanged. sha256 {sha256}");
+        };
+        let removed = match working.removed.as_slice() {
+            [] => "nothing was there to remove".to_owned(),
+            kinds => format!("removed: {}", kinds.join(", ")),
+        };
+        let (copy, size) = (&working.reference, HumanBytes(working.size));
+        format!(
+            "{original}\nThe file is unchanged, and the original keeps everything. sha256 {sha256}\n\
+             {copy}  {state}  {media}  {size}  working copy\nIn it {removed}. sha256 {}",
+            working.sha256
+        )
+    }
+}
+
+impl Working {
+    fn of(working: seal::Working) -> Self {
+        Self {
+            reference: working.saved.reference.to_string(),
+            id: working.saved.id,
+            size: working.plain.size,
+            sha256: working.plain.sha256.to_string(),
+            removed: working.removed,
+        }
+    }
+}
+
 /// Tries to send at once, unless the relay did not answer last time.
-fn send(app: &mut App, owner: &Owner, id: &str) -> Result<Delivery, Failure> {
+fn send(app: &mut App, owner: &Owner, ids: &[String]) -> Result<Delivery, Failure> {
     let known = app.vault.read(|vault| vault.committee_no(owner.committee))?;
     if known.answered == Some(false) {
         let what = "the relay did not answer last time";
         return Ok(Delivery::Waiting(Failure::new(Error::NotDelivered, what)));
     }
-    Ok(deliver(app, owner.committee, id, SEND_PATIENCE))
+    Ok(deliver_all(app, owner.committee, ids, SEND_PATIENCE))
 }
 
 fn must_bear(owner: &Owner) -> Result<(), Failure> {
@@ -147,3 +203,6 @@ fn must_bear(owner: &Owner) -> Result<(), Failure> {
     Err(Failure::new(Error::Usage, what)
         .next("Attach the file to the record: sealpost record list"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ fn details() -> Details {
         label: "zapt.jpg".to_owned(),
         role: "court-record".to_owned(),
         media: "image/jpeg".to_owned(),
+        edition: Edition::Evidentiary,
         plain: Plain { sha256: Hash::of(b"scan"), size: 1_843_200 },
         blob: Blob { sha256: Hash::of(b"sealed"), size: blob_size(1_843_200) },
         passphrase: AttachmentPassphrase::generate(&[7; 32]),
@@ -75,4 +76,35 @@ fn what_is_for_named_readers_is_read_by_them_alone() {
     let others = json!({ "kind": "attachment", SEALED: "YWdl" });
     assert!(Details::of_entry(&others, &[details().blob]).unwrap().is_none());
     assert!(Details::of_entry(&others, &[]).is_err());
+}
+
+#[test]
+fn a_working_copy_says_what_it_was_made_of_and_what_is_left_out() {
+    let working = |derived_from: Option<&str>, stripped: &[&str]| Edition::Working {
+        derived_from: derived_from.map(str::to_owned),
+        stripped: stripped.iter().map(|word| (*word).to_owned()).collect(),
+    };
+    let id = "01JBSEA1P0ST0000000000ABCE";
+    let edition = working(Some(id), &["exif", "xmp"]);
+    let written = Details { edition: edition.clone(), ..details() }.to_fields();
+    assert_eq!(written["copy"], "working");
+    assert_eq!(
+        (&written["derived_from"], &written["stripped"]),
+        (&json!(id), &json!(["exif", "xmp"]))
+    );
+    let mut record = Value::Object(written);
+    assert_eq!(Details::read(&record).unwrap().unwrap().edition, edition);
+    // Neither must stand there, but what stands there must read.
+    for (name, wrong) in [("derived_from", "../x"), ("stripped", "exif")] {
+        let before = record[name].take();
+        record[name] = json!(wrong);
+        assert_eq!(Details::read(&record).unwrap_err(), PeerAttachmentError::Field(name));
+        record[name] = before;
+    }
+    record.as_object_mut().unwrap().retain(|name, _| name != "derived_from" && name != "stripped");
+    assert_eq!(Details::read(&record).unwrap().unwrap().edition, working(None, &[]));
+    for other in [json!("evidentiary"), json!("something new"), Value::Null] {
+        record["copy"] = other;
+        assert_eq!(Details::read(&record).unwrap().unwrap().edition, Edition::Evidentiary);
+    }
 }

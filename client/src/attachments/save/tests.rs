@@ -38,6 +38,7 @@ fn stage(content: &[u8], told: &[u8]) -> Stage {
         label: "../../zapt.jpg".to_owned(),
         role: "scan".to_owned(),
         media: String::new(),
+        edition: crate::attachments::Edition::Evidentiary,
         plain: sealpost_protocol::seal::Plain { sha256: Hash::of(told), ..plain },
         blob,
         passphrase,

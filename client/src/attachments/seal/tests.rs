@@ -6,6 +6,7 @@ use sealpost_protocol::seal::open_attachment;
 use super::*;
 use crate::clock::Clock;
 use crate::vault::attachments::Held;
+use crate::vault::committees::Standing;
 use crate::vault::fixture::{add_committee, create, home};
 use crate::vault::outbox::Sending;
 
@@ -53,7 +54,7 @@ impl Stage {
 }
 
 fn wanted(path: PathBuf) -> Attach {
-    Attach { path, role: "photo", readers: Vec::new() }
+    Attach { path, role: "photo", readers: Vec::new(), strip: false }
 }
 
 #[test]
@@ -178,4 +179,129 @@ fn what_a_file_is_its_beginning_says() {
     ] {
         assert_eq!(media_of(beginning), media);
     }
+}
+
+impl Stage {
+    fn attach_stripped(&mut self, path: PathBuf) -> Result<Attached, Failure> {
+        attach(&mut self.app, &self.owner, &Attach { strip: true, ..wanted(path) })
+    }
+
+    fn record(&self, id: &str) -> Value {
+        let draft = self.app.vault.read(|vault| vault.draft(id)).unwrap().unwrap();
+        serde_json::from_slice(&draft.new.draft).unwrap()
+    }
+
+    fn opened(&self, details: &Details) -> Vec<u8> {
+        let (vault, no) = (&self.app.vault, self.owner.committee);
+        let held = vault.read(|vault| vault.held_blob(no, &details.blob.sha256)).unwrap().unwrap();
+        assert_eq!(held.state, Held::Whole);
+        let blob = io::BufReader::new(vault.read_blob(&held).unwrap());
+        let mut opened = Vec::new();
+        open_attachment(blob, held.size, &details.passphrase, &details.plain, &mut opened).unwrap();
+        opened
+    }
+}
+
+/// A GIF of one pixel that tells where it was made.
+const TELLING: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF!\xFE\x0341N\0\
+    ,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+#[test]
+fn a_working_copy_is_attached_beside_the_original() {
+    let mut stage = stage();
+    let path = stage.file("zapt.gif", TELLING);
+    let attached = stage.attach_stripped(path).unwrap();
+    let working = attached.working.unwrap();
+    assert_eq!(working.removed, ["comment"]);
+    let (original, copy) = (stage.record(&attached.saved.id), stage.record(&working.saved.id));
+    assert_eq!((&original["copy"], &copy["copy"]), (&json!("evidentiary"), &json!("working")));
+    assert_eq!(copy["derived_from"], json!(attached.saved.id));
+    assert_eq!(copy["stripped"], json!(["comment"]));
+    assert_eq!(copy["label"], "zapt (working copy).gif");
+    assert_eq!((&copy["role"], &copy["media"]), (&original["role"], &original["media"]));
+    assert_eq!(copy["custody"][0]["event"], "derived");
+    assert_eq!(copy["custody"][0]["hash_after"], copy["sha256"]);
+    let [original, copy] = [original, copy].map(|record| Details::read(&record).unwrap().unwrap());
+    assert_eq!(stage.opened(&original), TELLING);
+    let opened = stage.opened(&copy);
+    assert_eq!(opened.len(), TELLING.len() - 7);
+    assert!(!opened.windows(3).any(|window| window == b"41N"));
+    let no = stage.owner.committee;
+    let shown = stage.app.vault.read(|vault| crate::attachments::state::of_record(vault, no, TO));
+    let editions = shown.unwrap().into_iter().map(|one| one.about.unwrap().edition.word());
+    assert_eq!(editions.collect::<Vec<_>>(), ["evidentiary", "working"]);
+}
+
+#[test]
+fn for_named_readers_nothing_of_the_copy_stands_outside_either() {
+    let mut stage = stage();
+    let path = stage.file("zapt.gif", TELLING);
+    let attach = Attach { readers: vec![MemberNumber(2)], strip: true, ..wanted(path) };
+    let attached = super::attach(&mut stage.app, &stage.owner, &attach).unwrap();
+    let record = stage.record(&attached.working.unwrap().saved.id);
+    let outside: Vec<&String> = record.as_object().unwrap().keys().collect();
+    assert_eq!(outside, ["id", "kind", "schema", "created", "class", "sealed", "readers"]);
+    assert_eq!(record["sealed"]["copy"], "working");
+}
+
+#[test]
+fn what_cannot_be_stripped_is_not_attached_at_all() {
+    let mut stage = stage();
+    let unknown = stage.file("film.mp4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom");
+    let damaged = stage.file("zapt.gif", &TELLING[..TELLING.len() - 1]);
+    let large = stage.file("large.gif", TELLING);
+    let file = File::options().write(true).open(&large).unwrap();
+    file.set_len(strip::INPUT_BYTES_MAX + 1).unwrap();
+    for (path, why) in [(unknown, "JPEG, PNG, WebP"), (damaged, "GIF"), (large, "256 MiB")] {
+        let refused = stage.attach_stripped(path).unwrap_err();
+        assert_eq!(refused.kind, Error::Usage);
+        assert!(refused.story().contains(why), "{}", refused.story());
+        assert!(refused.safe.contains("Nothing was attached"));
+    }
+    assert!(stage.has_nothing());
+}
+
+#[test]
+fn both_are_saved_or_neither() {
+    let mut stage = stage();
+    let path = stage.file("zapt.gif", TELLING);
+    let no = stage.owner.committee;
+    let stand = |stage: &mut Stage, standing| {
+        stage.app.vault.write(|vault| vault.set_standing(no, standing)).unwrap();
+    };
+    // What is noticed only when both are sealed.
+    stand(&mut stage, Standing::Joining);
+    let refused = stage.attach_stripped(path).unwrap_err();
+    assert_eq!(refused.kind, Error::NotAllowed, "{}", refused.what);
+    assert!(stage.has_nothing());
+    stand(&mut stage, Standing::Active);
+    let source = Source::open(&stage.file("other.gif", TELLING)).unwrap();
+    let copied =
+        Copied { of: Hash::of(b"another state of it"), stripped: source.strip().unwrap().stripped };
+    let mut rooms = Vec::new();
+    let attach = wanted(source.path.clone());
+    let (app, owner) = (&mut stage.app, &stage.owner);
+    let changed = attach_both(app, owner, &attach, &source, Some(copied), &mut rooms).unwrap_err();
+    assert!(changed.what.contains("changed while it was read"), "{}", changed.what);
+    assert_eq!(rooms.len(), 2);
+    rooms.into_iter().for_each(|no| stage.app.vault.discard_blob(no).unwrap());
+    assert!(stage.has_nothing());
+}
+
+#[test]
+fn a_copy_is_called_as_its_original() {
+    for (label, working) in [
+        ("zapt.jpg", "zapt (working copy).jpg"),
+        ("a.b.c", "a.b (working copy).c"),
+        ("zapt", "zapt (working copy)"),
+        (".hidden", ".hidden (working copy)"),
+        ("", " (working copy)"),
+    ] {
+        assert_eq!(working_label(label), working);
+    }
+    let long = format!("{}.jpg", "ı".repeat(125));
+    let working = working_label(&long);
+    assert!(working.len() <= LABEL_BYTES_MAX && working.ends_with("ı (working copy).jpg"));
+    // That is no extension.
+    assert_eq!(working_label(&format!("a.{}", "b".repeat(252))).len(), LABEL_BYTES_MAX);
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::Session;
+use crate::attachments::Edition;
 use crate::attachments::state::{self, State};
 use crate::catalog::{self, Shown};
 use crate::error::{Failure, Kind};
@@ -42,6 +43,12 @@ struct Attachment {
     media: Option<String>,
     size: Option<u64>,
     sha256: Option<String>,
+    /// `evidentiary` or `working`.
+    copy: Option<&'static str>,
+    /// The id of the attachment that a working copy was made of.
+    derived_from: Option<String>,
+    /// What was left out of a working copy.
+    stripped: Option<Vec<String>>,
     state: &'static str,
     /// Bytes of the sealed file that are here, or at the relay while it is sent.
     done: Option<u64>,
@@ -94,6 +101,12 @@ impl Attachment {
     fn of(shown: &state::Shown) -> Self {
         let about = shown.about.as_ref();
         let progress = shown.state.progress();
+        let (derived_from, stripped) = match about.map(|about| &about.edition) {
+            Some(Edition::Working { derived_from, stripped }) => {
+                (derived_from.clone(), Some(stripped.clone()))
+            }
+            _ => (None, None),
+        };
         Self {
             reference: shown.reference.clone(),
             id: shown.id.clone(),
@@ -102,6 +115,9 @@ impl Attachment {
             media: about.map(|about| about.media.clone()),
             size: about.map(|about| about.plain.size),
             sha256: about.map(|about| about.plain.sha256.to_string()),
+            copy: about.map(|about| about.edition.word()),
+            derived_from,
+            stripped,
             state: shown.state.word(),
             done: progress.map(|(done, _)| done),
             of: progress.map(|(_, of)| of),
@@ -116,14 +132,27 @@ impl Attachment {
 fn attachment_words(shown: &state::Shown) -> String {
     let state = shown.state.words();
     let Some(about) = &shown.about else { return format!("{}  {state}", shown.reference) };
-    format!(
+    let line = format!(
         "{}  {}  {}  {}  {}",
         shown.reference,
         Untrusted::line(&about.label),
         Untrusted::line(&about.role),
         HumanBytes(about.plain.size),
         Untrusted::line(&state),
-    )
+    );
+    match &about.edition {
+        Edition::Evidentiary => line,
+        Edition::Working { stripped, .. } => {
+            format!("{line}  working copy, removed: {}", removed_words(stripped))
+        }
+    }
+}
+
+fn removed_words(stripped: &[String]) -> String {
+    match stripped {
+        [] => "nothing".to_owned(),
+        kinds => Untrusted::line(&kinds.join(", ")).to_string(),
+    }
 }
 
 fn words(shown: &Shown) -> String {
