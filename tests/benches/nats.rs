@@ -85,7 +85,8 @@ impl Nats {
         if !ran.status.success() {
             eprintln!("{}", String::from_utf8_lossy(&ran.stderr));
         }
-        let times: Vec<f64> = said.split_whitespace().filter_map(|time| time.parse().ok()).collect();
+        let times: Vec<f64> =
+            said.split_whitespace().filter_map(|time| time.parse().ok()).collect();
         let [into, out] = times[..] else { return None };
         Some((into, out))
     }
