@@ -47,6 +47,24 @@ pub struct Weather {
     pub bytes_a_second: Option<u32>,
     /// Longer datagrams are lost.
     pub datagram_bytes_max: usize,
+    /// When the line is cut, again and again.
+    pub cuts: Option<Cuts>,
+}
+
+/// A line that works for some time and then does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cuts {
+    /// For so long it works.
+    pub up: Duration,
+    /// And then for so long nothing passes.
+    pub down: Duration,
+}
+
+impl Cuts {
+    /// Whether the line is cut, so long after the weather began.
+    fn cut(self, since: Duration) -> bool {
+        since.as_millis() % (self.up + self.down).as_millis().max(1) >= self.up.as_millis()
+    }
 }
 
 impl Default for Weather {
@@ -59,6 +77,7 @@ impl Default for Weather {
             delay: Duration::ZERO,
             bytes_a_second: None,
             datagram_bytes_max: usize::MAX,
+            cuts: None,
         }
     }
 }
@@ -93,6 +112,8 @@ type Action = Box<dyn FnOnce() + Send>;
 struct Shared {
     relay: SocketAddr,
     weather: Weather,
+    /// When this weather began.
+    since: Instant,
     cut: bool,
     ended: bool,
     /// Copies of all datagrams, unless they would be too many.
@@ -122,6 +143,7 @@ impl Proxy {
         let shared = Arc::new(Mutex::new(Shared {
             relay,
             weather,
+            since: Instant::now(),
             cut: false,
             ended: false,
             recorded: Some(Vec::new()),
@@ -149,7 +171,9 @@ impl Proxy {
 
     /// Changes the weather.
     pub fn set_weather(&self, weather: Weather) {
-        self.shared().weather = weather;
+        let mut shared = self.shared();
+        shared.weather = weather;
+        shared.since = Instant::now();
     }
 
     /// Cuts the line: nothing passes any more.
@@ -304,7 +328,9 @@ impl Pump {
             let reached = *passed;
             let due = |(at, n, _): &mut (Direction, u64, Action)| *at == direction && *n <= reached;
             let actions: Vec<_> = shared.actions.extract_if(.., due).collect();
-            (shared.weather, shared.cut, actions)
+            let cuts = shared.weather.cuts;
+            let cut = shared.cut || cuts.is_some_and(|cuts| cuts.cut(shared.since.elapsed()));
+            (shared.weather, cut, actions)
         };
         for (.., action) in actions {
             action();

@@ -1,4 +1,4 @@
-//! Long campaigns: `campaign power|kills|blobs|display [--seed S] [--rounds N]`.
+//! Long campaigns: `campaign power|kills|blobs|lines|display [--seed S] [--rounds N]`.
 //!
 //! Each prints its seed first, ends by itself after its rounds and fails if anything was amiss.
 //! Without a seed it draws one. Under the names of the two programs it is those programs, so that
@@ -12,11 +12,12 @@ use sealpost_tests::campaign::blobs::Carriage;
 use sealpost_tests::campaign::disk::mortal_relay;
 use sealpost_tests::campaign::display::Stage;
 use sealpost_tests::campaign::kills::Office;
+use sealpost_tests::campaign::lines;
 use sealpost_tests::campaign::power::{Scene, Syncs};
 use sealpost_tests::programs::Programs;
 use tempfile::TempDir;
 
-const USAGE: &str = "usage: campaign power|kills|blobs|display [--seed S] [--rounds N]";
+const USAGE: &str = "usage: campaign power|kills|blobs|lines|display [--seed S] [--rounds N]";
 /// The file that `blobs` carries.
 const BLOB_BYTES: usize = 200 * 1024 * 1024;
 const ROUNDS: u64 = 1_000;
@@ -48,6 +49,7 @@ fn campaign() -> ExitCode {
         "power" => power(&asked),
         "kills" => kills(&asked),
         "blobs" => blobs(&asked),
+        "lines" => lines(),
         "display" => display(&asked),
         _ => {
             eprintln!("{USAGE}");
@@ -104,6 +106,16 @@ fn display(asked: &Asked) -> Vec<String> {
     let told = Stage::new(&programs, asked.seed).rounds(asked.rounds);
     println!("{} strings, {} of them harmful as they come", told.shown, told.harmful);
     told.amiss
+}
+
+/// A scan over each of the bad lines, once. What is amiss ends it with a panic.
+fn lines() -> Vec<String> {
+    let (_folder, programs) = programs();
+    for line in lines::lines() {
+        let told = lines::carry(&programs, &line);
+        println!("{}: {} bytes, {told:?}", line.name, line.bytes);
+    }
+    Vec::new()
 }
 
 /// So many kills while a large file is sent, and so many while it is fetched.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sealpost_tests::campaign::lines::{self, Line};
 use sealpost_tests::proxy::{Direction, Proxy, Weather};
 use sealpost_tests::relay::Relay;
 use sealpost_tests::scene::Scene;
@@ -86,4 +87,27 @@ fn a_line_that_is_cut_in_the_middle_loses_and_doubles_nothing() {
     assert_eq!(isla.status()["unsent"], json!([]));
     baran.sync();
     assert_eq!(baran.records().len(), 2, "each once");
+}
+
+/// The note is there long before its scan, and the scan as it was. With files of full size:
+/// `cargo run --release -p sealpost-tests --bin campaign -- lines`.
+fn carries(name: &'static str, weather: Weather, bytes: usize) {
+    let told = lines::carry(&programs(), &Line { name, weather, bytes });
+    println!("{name}: {bytes} bytes, {told:?}");
+    assert!(told.note * 2 < told.scan, "{name}: {told:?}");
+}
+
+#[test]
+fn a_scan_comes_after_its_note_over_64_kbits() {
+    carries("64 kbit/s", lines::slow(), 60_000);
+}
+
+#[test]
+fn a_scan_comes_over_a_line_that_is_cut_again_and_again() {
+    carries("cuts", lines::cut(Duration::from_secs(3)), 5_000_000);
+}
+
+#[test]
+fn a_scan_comes_through_long_delay_and_heavy_loss() {
+    carries("400 ms, 10 % lost", lines::lossy(), 60_000);
 }
