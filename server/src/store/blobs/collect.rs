@@ -108,7 +108,7 @@ impl Blobs {
 
     /// Whether a file was not written to for so long that it may go. One of the future is young.
     fn is_old(&self, file: &FileInfo, now: SystemTime) -> bool {
-        now.duration_since(file.written).is_ok_and(|age| age >= self.options.unnamed_kept)
+        now.duration_since(file.written).is_ok_and(|lain| lain >= self.options.unnamed_kept)
     }
 
     fn remove(&self, path: &std::path::Path) -> Result<(), StoreError> {
