@@ -7,6 +7,7 @@ use sealpost_protocol::reference::Ref;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::attachments;
 use crate::error::Failure;
 use crate::log::Log;
 use crate::names::{self, People};
@@ -47,6 +48,8 @@ pub struct DeviceExposure {
     pub records: usize,
     /// Those of them that it has, for it vouched for the log beyond them.
     pub delivered: usize,
+    /// Those of the records that are attachments: whether it fetched their files is not known.
+    pub attachments: usize,
     /// Those with a part for named readers, which it may or may not open.
     pub with_named_part: usize,
     /// For how much of the log it last vouched.
@@ -123,6 +126,7 @@ fn one(
         locks: epochs.filter(|epoch| roster.holds(device, *epoch)).map(|epoch| epoch.0).collect(),
         records: open.len(),
         delivered,
+        attachments: open.iter().filter(|record| record.kind == attachments::KIND).count(),
         with_named_part: open.iter().filter(|record| who::is_apart(record)).count(),
         seen_size: mark.map(|mark| mark.size.0),
         seen_at: mark.map(|mark| time::rfc3339(mark.at)),

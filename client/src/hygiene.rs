@@ -68,6 +68,7 @@ pub fn board(
     looker.handles(&mut items)?;
     looker.recovery(&mut items)?;
     looker.relay(&mut items);
+    looker.attachments(&mut items)?;
     Ok(items)
 }
 
@@ -88,6 +89,20 @@ impl Looker<'_> {
             items.push(item(
                 format!("{kept} pieces of evidence are kept: the relay or a colleague lied"),
                 "compare head codes by phone, and tell your colleagues",
+            ));
+        }
+        Ok(())
+    }
+
+    fn attachments(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        let lacking = self.vault.attachments_lacking(self.known.no)?;
+        let faulty = lacking.iter().filter(|attachment| attachment.fault.is_some()).count();
+        if faulty > 0 {
+            items.push(item(
+                format!(
+                    "{faulty} attachments are missing: the relay gave something else, or nothing"
+                ),
+                "sealpost sync; if that does not help, ask who attached them to attach them anew",
             ));
         }
         Ok(())

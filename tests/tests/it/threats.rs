@@ -9,6 +9,17 @@ use crate::spec::{sources, test_functions};
 /// What is attacked, and who shows that it fails.
 const ROWS: &[(&str, &str, &[&str])] = &[
     (
+        "R7",
+        "another payload or blob in the place of the one that was signed for",
+        &[
+            "every_flipped_bit_is_refused_or_breaks_the_signature",
+            "what_is_not_the_blob_that_was_named_is_refused_and_everything_else_stays_usable",
+            "every_flipped_bit_and_every_cut_is_refused",
+            "the_entry_names_just_this_blob",
+            "a_payload_is_missed_until_its_forget_comes_and_the_log_is_the_same",
+        ],
+    ),
+    (
         "R8",
         "a stale roster; a removal withheld from one client",
         &[
@@ -154,8 +165,13 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     ("M5d", "frames the relay with a false `seen`", &["another_root_seen_is_disputed"]),
     (
         "M5e",
-        "forgets others' evidence: nothing is forgotten yet",
-        &["forget_is_for_a_later_version"],
+        "forgets others' evidence, roster entries, or another's blob with its own",
+        &[
+            "nobody_else_forgets_what_is_not_theirs",
+            "only_records_are_forgotten_and_only_where_they_are",
+            "where_more_are_needed_a_forget_waits_for_them",
+            "a_coordinators_own_record_is_not_approved_by_its_author",
+        ],
     ),
     (
         "M5f",
@@ -195,7 +211,16 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "two_of_one_name_are_told",
         ],
     ),
-    ("M8", "an attachment named as a path: there are none yet", &[]),
+    (
+        "M8",
+        "an attachment named as a path, a device, a hidden file or a flag",
+        &[
+            "hostile_names_become_harmless_ones",
+            "whatever_the_label_is_the_name_is_one_plain_component",
+            "nothing_is_written_over_and_no_link_is_followed",
+            "what_is_not_the_file_that_was_named_never_appears",
+        ],
+    ),
     (
         "M9",
         "formulas in exports: there are none yet",
@@ -275,7 +300,7 @@ fn every_row_names_tests_that_are_there() {
 #[test]
 fn no_row_is_missing() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
-    let known = "R8 R9 R10 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10 \
+    let known = "R7 R8 R9 R10 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10 \
          L1 L2 L3 L4 L5";
     assert_eq!(rows, known.split(' ').collect());
 }
