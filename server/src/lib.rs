@@ -3,9 +3,9 @@
 //! ```text
 //! datagrams ─transport─> Request ─service─> admit ─store─> journal, fdatasync ─> Reply
 //!                                    └─hub─> watchers
-//! cli ─> commands ─run─────> all of the above, beside control.sock and metrics
+//! cli ─> commands ─run─────> all of the above, beside control.sock, metrics and upkeep
 //!                 ─key, permit─> a running relay over control.sock, else its folder
-//!                 ─check────> the folder, every entry and every signature
+//!                 ─check────> the folder, every entry, every signature and every attachment
 //! ```
 //!
 //! Transports move frames and know nothing of what they mean; the service knows no sockets; the

@@ -55,6 +55,8 @@ pub struct BlobOptions {
     pub device_uploads_max: usize,
     /// Uploads of one device that run at a time: one, and one of another committee.
     pub device_running_max: usize,
+    /// Uploads of one committee that run at a time: the others have as many left.
+    pub committee_running_max: usize,
     /// Uploads that run at a time: each holds a MiB of memory and keeps the disk busy.
     pub running_max: usize,
     /// An upload that nothing was written to for so long, and that no entry names, is removed.
@@ -71,6 +73,7 @@ impl BlobOptions {
         reserve_bytes: 256 * 1024 * 1024,
         device_uploads_max: 32,
         device_running_max: 2,
+        committee_running_max: 8,
         running_max: 16,
         unnamed_kept: Duration::from_secs(30 * 24 * 60 * 60),
         sync_every_bytes: 16 * 1024 * 1024,

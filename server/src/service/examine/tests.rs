@@ -1,8 +1,9 @@
 use sealpost_protocol::change::Role;
 use sealpost_protocol::checkpoint::Checkpoint;
+use sealpost_protocol::entry::{Blob, Entry};
 use sealpost_protocol::id::AuthorSeq;
 use sealpost_protocol::sign::SigningKey;
-use sealpost_protocol::world::{TestDevice, World};
+use sealpost_protocol::world::{TestDevice, World, record_file};
 
 use super::*;
 
@@ -27,7 +28,7 @@ fn stored(bytes: &[u8]) -> StoredEntry {
         leaf_hash: entry.leaf(),
         author: header.author,
         author_seq: header.author_seq,
-        blobs: Vec::new(),
+        blobs: header.blobs.clone(),
         bytes: bytes.to_vec().into(),
     }
 }
@@ -79,15 +80,33 @@ fn a_forged_missing_or_foreign_entry_is_found_once_and_what_follows_is_not_belie
 }
 
 /// The leaf hash covers the signature, so this is no flip: somebody signed with another key.
+/// Else a blob would be collected that the entry names, or kept that none does.
+#[test]
+fn an_entry_whose_head_names_other_blobs_is_found() {
+    let mut world = world();
+    let author = TestDevice::new(2);
+    let blob = |number| Blob { sha256: Hash([number; 32]), size: 9 };
+    let mut header = world.record_header(&author);
+    header.blobs = vec![blob(1), blob(2)];
+    world.push(&Entry::sign(header, record_file(), &author.signing)).unwrap();
+    let sound: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
+    assert_eq!(examine(world.committee.id(), &sound).1, []);
+    let larger = Blob { size: 10, ..blob(2) };
+    for blobs in [vec![], vec![blob(1)], vec![blob(2), blob(1)], vec![blob(1), larger]] {
+        let mut log = sound.clone();
+        log[4].blobs = blobs;
+        let (_, found) = examine(world.committee.id(), &log);
+        assert!(matches!(&found[..], [(4, what)] if what.contains("blobs")), "{found:?}");
+    }
+}
+
 #[test]
 fn an_entry_that_its_author_did_not_sign_is_found() {
     let world = world();
     let author = TestDevice::new(2);
     let header = world.record_header(&author);
-    let file = sealpost_protocol::world::record_file();
-    let sign = |key: &SigningKey| {
-        sealpost_protocol::entry::Entry::sign(header.clone(), file.clone(), key).encode()
-    };
+    let file = record_file();
+    let sign = |key: &SigningKey| Entry::sign(header.clone(), file.clone(), key).encode();
     for (key, found) in [(&author.signing, 0), (&TestDevice::new(1).signing, 1)] {
         let mut log: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
         log.push(stored(&sign(key)));

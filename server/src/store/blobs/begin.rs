@@ -116,12 +116,14 @@ impl Blobs {
         let (mut all, mut own) = (to_come, to_come);
         {
             let running = lock(&self.running);
-            if running.iter().filter(|one| one.of.0 == device).count()
-                >= self.options.device_running_max
-            {
+            let of_device = running.iter().filter(|one| one.of.0 == device).count();
+            if of_device >= self.options.device_running_max {
                 return Err(BlobError::PeerTooMany);
             }
-            if running.len() >= self.options.running_max {
+            let of_committee = running.iter().filter(|one| one.committee == committee).count();
+            if of_committee >= self.options.committee_running_max
+                || running.len() >= self.options.running_max
+            {
                 return Err(StoreError::StoreBusy.into());
             }
             for one in running.iter() {

@@ -188,6 +188,33 @@ fn a_place_that_could_not_be_made_durable_is_left_again() {
 }
 
 #[test]
+fn after_a_kill_an_upload_goes_on_at_what_was_written() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let file = file(1, 50_000);
+    let after = runtime().block_on(async {
+        let upload = store.upload(committee("c"), device("d"), blob_of(&file)).await.unwrap();
+        let Begun::At(upload) = upload else { panic!("it is new") };
+        let (sender, body) = mpsc::channel(1);
+        sender.try_send(Bytes::copy_from_slice(&file[..30_000])).unwrap();
+        let written = async {
+            while store.blob_counts().received_bytes < 30_000 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = store.receive(upload, body) => panic!("{ended:?}"),
+            () = written => disk.kill(),
+        }
+    });
+    let store = open(&after).unwrap();
+    runtime().block_on(async {
+        assert_eq!(offset(&store, "c", "d", &file).await, Some(30_000));
+        send(&store, "c", "d", &file).await.unwrap();
+    });
+}
+
+#[test]
 fn an_upload_that_was_dropped_at_any_point_no_longer_runs() {
     let disk = FaultyDisk::new();
     let store = create(&disk);

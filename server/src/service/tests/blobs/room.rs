@@ -50,7 +50,15 @@ async fn a_further_upload_of_a_device_displaces_its_oldest_that_does_not_run() {
 
 #[tokio::test]
 async fn so_many_uploads_run_at_a_time() {
-    let options = BlobOptions { device_running_max: 1, running_max: 2, ..BlobOptions::DEFAULT };
+    for options in [
+        BlobOptions { running_max: 2, ..BlobOptions::DEFAULT },
+        BlobOptions { committee_running_max: 2, ..BlobOptions::DEFAULT },
+    ] {
+        so_many_run(BlobOptions { device_running_max: 1, ..options }).await;
+    }
+}
+
+async fn so_many_run(options: BlobOptions) {
     let mut fixture = with(options).await;
     let [founder, member] = two();
     let third = TestDevice::new(3);

@@ -1,5 +1,7 @@
 //! Blobs that are not as they were written: found when they are read, by the scrub, and by `check`.
 
+use super::super::super::frame::{Appended, PlacedEntry};
+use super::super::super::index::{Index, IndexBatch};
 use super::super::super::{Fault, Finding, Look, check};
 use super::*;
 
@@ -183,4 +185,37 @@ fn check_names_every_other_file_and_none_of_them_is_a_failure() {
     expected.sort();
     assert_eq!(files, expected);
     assert!(found.iter().all(|found| found.fault.is_mended()), "{found:?}");
+}
+
+#[test]
+fn check_finds_an_index_that_names_other_blobs() {
+    let host = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new().with_host(host.path().to_owned());
+    let store = create(&disk);
+    let file = file(1, 5_000);
+    runtime().block_on(async {
+        send(&store, "c", "d", &file).await.unwrap();
+        name_blobs(&store, "c", "d", 0, &[&file]).await.unwrap();
+    });
+    drop(store);
+    assert_eq!(findings(&disk), []);
+    let index = Index::open(Some(&host.path().join("index"))).unwrap();
+    let mark = index.contents().unwrap().unwrap().mark.unwrap();
+    let entry = PlacedEntry {
+        leaf_hash: Hash::ZERO,
+        author: device("d"),
+        author_seq: sealpost_protocol::id::AuthorSeq(9),
+        blobs: vec![blob_of(b"another")],
+        offset: 0,
+        len: 0,
+    };
+    let first = sealpost_protocol::id::LeafIndex(9);
+    let mut batch = IndexBatch::default();
+    let appended = Appended { committee: committee("c"), first, entries: vec![entry] };
+    batch.append(0, 1, 0, &appended);
+    index.apply(batch, &mark).unwrap();
+    index.close();
+    let found = findings(&disk);
+    let wrong = Fault::Cache("a committee differs from the journal");
+    assert_eq!(found, [Finding { file: "index".to_owned(), offset: 0, fault: wrong }]);
 }
