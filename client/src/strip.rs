@@ -18,6 +18,7 @@ mod cursor;
 mod exif;
 mod gif;
 mod jpeg;
+mod pdf;
 mod png;
 mod webp;
 mod zlib;
@@ -27,7 +28,7 @@ mod zlib;
 pub const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What can be stripped, for people.
-pub const KNOWN: &str = "JPEG, PNG, WebP and GIF pictures";
+pub const KNOWN: &str = "JPEG, PNG, WebP and GIF pictures and PDF";
 
 /// A working copy without what tells of whoever made it.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,6 +72,7 @@ pub fn strip(media: &str, bytes: &[u8]) -> Result<Stripped, StripError> {
         "image/png" => png::strip(bytes, &mut removed)?,
         "image/webp" => webp::strip(bytes, &mut removed)?,
         "image/gif" => gif::strip(bytes, &mut removed)?,
+        "application/pdf" => pdf::strip(bytes, &mut removed)?,
         other => return Err(StripError::UnknownKind(other.to_owned())),
     };
     Ok(Stripped { bytes, removed: removed.0.into_iter().collect() })

@@ -41,7 +41,7 @@ pub struct Attach {
     /// several times.
     #[arg(long = "reader", value_name = "HANDLE|REF")]
     readers: Vec<String>,
-    /// Attach a working copy without metadata with it: of JPEG, PNG, WebP and GIF pictures.
+    /// Attach a working copy without metadata with it: of JPEG, PNG, WebP and GIF pictures, and PDF.
     #[arg(long)]
     strip: bool,
     /// Only seal and save; the next sync sends it.
