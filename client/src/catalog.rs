@@ -105,6 +105,18 @@ pub fn open_new(
     Ok(())
 }
 
+/// Opens the record of an entry whose payload came late.
+pub fn open_late(
+    vault: &Write<'_>,
+    keys: &mut Keys<'_>,
+    no: CommitteeNo,
+    index: LeafIndex,
+    entry: &UnverifiedEntry,
+) -> Result<(), Failure> {
+    let content = open(vault, keys, entry.header(), entry.payload())?;
+    put(vault, no, index, entry.header(), entry.leaf(), content)
+}
+
 /// Opens again what could not be opened before these epochs were held.
 pub fn open_again(
     vault: &Write<'_>,

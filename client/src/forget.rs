@@ -145,7 +145,7 @@ pub(crate) fn here(vault: &Write<'_>, no: CommitteeNo, index: LeafIndex) -> Resu
     let damaged = || VaultError::Damaged("an entry of a committee's log is missing".to_owned());
     let bytes = vault.entry(no, index)?.ok_or_else(damaged)?;
     let entry = UnverifiedEntry::decode(&bytes).map_err(|_| damaged())?;
-    vault.forget_payload(no, index, &entry.with_payload_dropped().encode())?;
+    vault.replace_entry(no, index, &entry.with_payload_dropped().encode())?;
     let Some(record) = vault.record_at(no, index)? else { return Ok(()) };
     vault.forget_attachment(no, &record.id)?;
     let content = Content::Unopened(FORGOTTEN.to_owned());

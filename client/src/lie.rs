@@ -97,6 +97,13 @@ pub enum Lie {
     },
 }
 
+impl Lie {
+    /// Whether a payload was left out.
+    pub fn is_withheld(&self) -> bool {
+        matches!(self, Self::Withheld(_))
+    }
+}
+
 /// A lie, and the bytes that show it.
 #[derive(Debug)]
 pub struct Caught {

@@ -17,6 +17,7 @@ use sealpost_protocol::entry::{Admitted, PeerEntryError, UnverifiedEntry};
 use sealpost_protocol::forget::{Past, PastEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{LeafIndex, Term, TreeSize};
+use sealpost_protocol::limits;
 use sealpost_protocol::sign::VerifyingKey;
 use sealpost_protocol::tree::{self, Frontier, MakeProofError};
 
@@ -41,6 +42,13 @@ pub struct Pulled {
     pub entries: Vec<Vec<u8>>,
     /// The note, unverified.
     pub note: String,
+}
+
+impl Pulled {
+    /// Whether it goes to the log's end, and was not broken off for its size.
+    pub fn is_whole(&self) -> bool {
+        self.entries.iter().map(Vec::len).sum::<usize>() < limits::PULL_BYTES_MAX
+    }
 }
 
 /// What a log must come to, besides the note it is pulled under.

@@ -5,7 +5,8 @@
 
 use sealpost_protocol::checkpoint::UnverifiedCheckpoint;
 use sealpost_protocol::codec;
-use sealpost_protocol::entry::{Admitted, Kind};
+use sealpost_protocol::committee::Committee as Fold;
+use sealpost_protocol::entry::{Admitted, Kind, UnverifiedEntry};
 use sealpost_protocol::frame::{PullRequest, Refused, Reply, Request};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
@@ -32,6 +33,9 @@ use crate::vault::{Read, Write};
 /// What one pull may bring: the limit, the entry that crosses it, and room for framing.
 const ANSWER_BYTES_MAX: u64 =
     (limits::PULL_BYTES_MAX + limits::PULL_BYTES_MAX / 8 + 2 * limits::FRAME_BYTES_MAX) as u64;
+
+/// Pulls that are repeated because a record was perhaps forgotten in their middle.
+const WITHHELD_TRIES: u32 = 2;
 
 /// What following a log brought.
 #[derive(Debug, Default)]
@@ -73,14 +77,101 @@ pub async fn follow(
         app.vault.read(|vault| Ok::<_, Failure>((vault.committee_no(no)?, vault.ahead(no)?)))?;
     let goal = ahead.last().map_or(0, |ahead| ahead.size.0);
     let progress = Progress::of("pulling", goal.saturating_sub(known.size.0));
+    let mut tries_left = WITHHELD_TRIES;
     loop {
         let from = app.vault.read(|vault| vault.committee_no(no))?.size;
         let pulled = receive(connection, known.id, from, &progress).await?;
-        let (new, goal) = accept(app, no, &pulled)?;
+        let (new, goal) = match accept(app, no, &pulled) {
+            // It was perhaps forgotten while this was pulled: then the next pull shows that.
+            Err(FollowError::Caught(caught)) if caught.lie.is_withheld() && tries_left > 0 => {
+                tries_left -= 1;
+                continue;
+            }
+            accepted => accepted?,
+        };
         brought.add(new);
         if let Goal::Reached = goal {
+            fill(app, connection, no).await?;
             return Ok(brought);
         }
+    }
+}
+
+/// Fetches the payloads that an earlier stretch lacked, and that nothing has forgotten since.
+async fn fill(app: &mut App, connection: &Connection, no: CommitteeNo) -> Result<(), FollowError> {
+    let log = app.vault.read(|vault| Log::load(vault, no))?;
+    let lacking: Vec<LeafIndex> = log.pulled()?.lacking().collect();
+    for index in lacking {
+        let entry = receive_one(connection, log.known.id, index).await?;
+        let filled = app.vault.read(|vault| Filling::of(vault, no, index, entry))?;
+        let Some(filled) = filled else {
+            let held = app.vault.read(|vault| vault.position(no))?;
+            let caught = Caught::from(Lie::Withheld(index));
+            return Err(held
+                .into_iter()
+                .fold(caught, |caught, held| caught.note(held.note))
+                .into());
+        };
+        filled.store(app, no)?;
+    }
+    Ok(())
+}
+
+/// Asks for the entry at a place alone.
+async fn receive_one(
+    connection: &Connection,
+    committee: CommitteeId,
+    index: LeafIndex,
+) -> Result<Option<Vec<u8>>, AskError> {
+    let request = Request::Pull(PullRequest { committee, from: TreeSize(index.0) });
+    let mut replies = connection.request(&request).await?.at_most(ANSWER_BYTES_MAX);
+    match replies.next().await?.ok_or(TransportError::Lied(PeerError::Incomplete))? {
+        Reply::Entries(entries) => Ok(entries.into_iter().next().map(Vec::from)),
+        Reply::Refused(Refused { code }) => Err(AskError::Refused(code)),
+        Reply::NotActive(shown) => Err(AskError::NotActive(Box::new(shown))),
+        _ => Ok(None),
+    }
+}
+
+/// A payload that came after its entry, and the fold that misses it no more.
+struct Filling {
+    index: LeafIndex,
+    entry: UnverifiedEntry,
+    position: Position,
+    fold: Fold,
+}
+
+impl Filling {
+    /// None when it is not the payload that is missed.
+    fn of(
+        vault: &Read<'_>,
+        no: CommitteeNo,
+        index: LeafIndex,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<Option<Self>, Failure> {
+        let log = Log::load(vault, no)?;
+        let mut fold = log.pulled()?.clone();
+        let entry = bytes.and_then(|bytes| UnverifiedEntry::decode(&bytes).ok());
+        let leaf = keys::entry_at(vault, no, index)?.leaf();
+        // Whatever decodes has the payload that its header names.
+        let Some(entry) = entry.filter(|entry| entry.leaf() == leaf) else { return Ok(None) };
+        let filled = entry.payload().is_some_and(|payload| fold.fill(index, payload));
+        let Some(position) = vault.position(no)?.filter(|_| filled) else { return Ok(None) };
+        Ok(Some(Self { index, entry, position, fold }))
+    }
+
+    fn store(self, app: &mut App, no: CommitteeNo) -> Result<(), Failure> {
+        let Self { index, entry, position, fold } = self;
+        let App { vault, device, .. } = app;
+        vault.write(|vault| {
+            vault.replace_entry(no, index, &entry.encode())?;
+            let mut keys = Keys::new(device, no, &fold);
+            catalog::open_late(vault, &mut keys, no, index, &entry)?;
+            let position = Position { fold: codec::encode(&fold), ..position };
+            vault.set_position(no, &position)?;
+            vault.remember_fold(no, &position, &fold);
+            Ok(())
+        })
     }
 }
 
@@ -106,13 +197,13 @@ pub(crate) fn accept(
         Ok::<_, FollowError>((log, extension, marks.into_iter().max_by_key(|mark| mark.size)))
     })?;
     let shown = extension.note.checkpoint().size;
-    let lacking = extension.fold.lacking().next();
-    if let Some(index) = lacking.filter(|_| shown == log.size()) {
+    let lacking = extension.fold.lacking().find(|index| index.0 >= log.size().0);
+    if let Some(index) = lacking.filter(|_| pulled.is_whole()) {
         return Err(Caught::from(Lie::Withheld(index)).note(extension.note.text()).into());
     }
     let brought = store(app, &log, &extension)?;
     if lacking.is_some() {
-        // What forgot it may have come while this was pulled.
+        // What forgot it may stand in what is still to be pulled.
         return Ok((brought, Goal::Ahead));
     }
     match goal.filter(|goal| goal.size > shown) {

@@ -96,6 +96,13 @@ impl MemoryRelay {
     }
 
     /// What it signs for its first `size` entries.
+    /// Drops the payload at a place, as a relay does that was told to forget it.
+    pub(crate) fn drops(&mut self, index: LeafIndex) {
+        let entry = &mut self.entries[usize::try_from(index.0).expect("a place in memory")];
+        let decoded = UnverifiedEntry::decode(entry).expect("an entry");
+        *entry = decoded.with_payload_dropped().encode();
+    }
+
     pub(crate) fn note_at(&self, size: usize) -> String {
         self.note_over(&self.entries[..size])
     }

@@ -409,6 +409,12 @@ impl Committee {
         self.lacking.iter().copied()
     }
 
+    /// The payload of a record that came without it came after all, and is the one that its header names.
+    /// Whether it was missed, and has the shape of one: else nothing changes.
+    pub fn fill(&mut self, index: LeafIndex, payload: &[u8]) -> bool {
+        age_header::check_record(payload).is_ok() && self.lacking.remove(&index)
+    }
+
     /// The committee's id.
     pub fn id(&self) -> CommitteeId {
         self.id

@@ -137,6 +137,12 @@ impl Process {
         }
     }
 
+    /// Whether it ends in that time, for what takes longer than anything in a test. It stays to be
+    /// waited for, and must not say more than a pipe holds.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        ends_within(&self.child, time)
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -107,6 +107,13 @@ fn a_changed_payload_is_caught_and_one_that_is_left_out_too() {
     pulled.entries[1] = with_payload(&pulled.entries[1], |payload| payload[300] ^= 1);
     let lie = caught(&relay, &mut baran, &pulled, 0);
     assert!(lie.contains("SHA-256"), "{lie}");
+    let (relay, _, mut baran) = scene();
+    let mut pulled = relay.pulled(baran.size());
+    let bare =
+        UnverifiedEntry::decode(&pulled.entries[1]).expect("an entry").with_payload_dropped();
+    pulled.entries[1] = bare.encode();
+    let lie = caught(&relay, &mut baran, &pulled, 1);
+    assert!(lie.contains("nothing in its log forgets it"), "{lie}");
 }
 
 #[test]
@@ -376,4 +383,39 @@ fn names_that_do_not_open_leave_a_newcomer_the_older_ones() {
     assert!(brought.faults.iter().any(|fault| fault.contains("do not open")), "{brought:?}");
     let label = crate::names::label(&mira.log().known).expect("reads").expect("the older one");
     assert_eq!(label.members.len(), 2);
+}
+
+#[test]
+fn a_payload_that_was_missed_in_a_stored_stretch_is_taken_when_it_comes() {
+    let (relay, _, mut baran) = scene();
+    let from = baran.size();
+    let mut pulled = relay.pulled(from);
+    let whole = pulled.entries[1].clone();
+    let bare = UnverifiedEntry::decode(&whole).expect("an entry").with_payload_dropped();
+    pulled.entries[1] = bare.encode();
+    // As in a log so long that a pull does not show its end.
+    let no = baran.no;
+    let (log, extension) = baran
+        .app
+        .vault
+        .read(|vault| {
+            let log = Log::load(vault, no)?;
+            let extension = log.extend(vault, &pulled, &[])?;
+            Ok::<_, FollowError>((log, extension))
+        })
+        .expect("admissible as far as it goes");
+    let _ = store(&mut baran.app, &log, &extension).expect("stored");
+    let index = LeafIndex(from.0 + 1);
+    let filling = |person: &Person, bytes: Option<Vec<u8>>| {
+        person.app.vault.read(|vault| Filling::of(vault, no, index, bytes)).expect("looked at")
+    };
+    let other = with_payload(&whole, |payload| payload[300] ^= 1);
+    for wrong in [None, Some(bare.encode()), Some(other), Some(pulled.entries[0].clone())] {
+        assert!(filling(&baran, wrong).is_none());
+    }
+    let late = filling(&baran, Some(whole)).expect("the payload that is missed");
+    late.store(&mut baran.app, no).expect("stored");
+    assert_eq!(baran.log().pulled().expect("pulled").lacking().count(), 0);
+    let read: Vec<_> = baran.reads().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(read, ["one", "two", "three", "four"]);
 }

@@ -89,8 +89,8 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Puts an entry without its payload in the place of the same entry.
-    pub fn forget_payload(
+    /// Puts an entry in the place of the same entry with its payload, or without it.
+    pub fn replace_entry(
         &self,
         no: CommitteeNo,
         index: LeafIndex,

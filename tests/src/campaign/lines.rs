@@ -18,6 +18,9 @@ const LOOKS_MAX: u32 = 20_000;
 /// A line that was gone for long ends a sync; so many go on with it.
 const SYNCS_MAX: u32 = 200;
 
+/// The longest that one sync may take over the worst of these lines.
+const SYNC_MAX: Duration = Duration::from_secs(90 * 60);
+
 /// A line, and how large a scan goes over it.
 #[derive(Clone, Copy, Debug)]
 pub struct Line {
@@ -98,6 +101,7 @@ pub fn carry(programs: &Programs, line: &Line) -> Told {
     };
     let mut syncs = 0..SYNCS_MAX;
     loop {
+        assert!(sync.ends_within(SYNC_MAX), "a sync does not end");
         let ran = Process::finish(sync);
         if ran.code() == Some(0) {
             break;
