@@ -102,7 +102,7 @@ impl Blobs {
             self.create(kept, committee, of)?
         };
         let lying = kept.put(of, offset, false);
-        Ok((lying, Writing::new(Arc::new(Part::new(file)), offset)))
+        Ok((lying, Writing::new(Arc::new(Part::new(file)))))
     }
 
     /// Whether so many more bytes may come.

@@ -214,6 +214,60 @@ fn after_a_kill_an_upload_goes_on_at_what_was_written() {
     });
 }
 
+/// Reading 60 GiB again takes minutes: longer than any sender waits.
+#[test]
+fn an_upload_that_is_gone_on_with_takes_bytes_while_the_earlier_ones_are_read_again() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let file = file(1, 50_000);
+    runtime().block_on(async {
+        let begin =
+            async || match store.upload(committee("c"), device("d"), blob_of(&file)).await.unwrap()
+            {
+                Begun::At(upload) => upload,
+                Begun::Whole => panic!("not yet"),
+            };
+        let (sender, body) = mpsc::channel(1);
+        sender.try_send(Bytes::copy_from_slice(&file[..30_000])).unwrap();
+        drop(sender);
+        store.receive(begin().await, body).await.unwrap_err();
+        let held = disk.hold_reads();
+        let (sender, body) = mpsc::channel(1);
+        let receiving = store.receive(begin().await, body);
+        let sending = async {
+            for chunk in file[30_000..].chunks(1_000) {
+                sender.send(Bytes::copy_from_slice(chunk)).await.unwrap();
+            }
+            while store.blob_counts().received_bytes < 50_000 {
+                tokio::task::yield_now().await;
+            }
+            held.wait_until_held();
+            drop((held, sender));
+        };
+        tokio::join!(receiving, sending).0.unwrap();
+    });
+}
+
+#[test]
+fn an_upload_whose_earlier_bytes_cannot_be_read_begins_anew() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let file = file(1, 50_000);
+    runtime().block_on(async {
+        let upload = store.upload(committee("c"), device("d"), blob_of(&file)).await.unwrap();
+        let Begun::At(upload) = upload else { panic!("it is new") };
+        let (sender, body) = mpsc::channel(1);
+        sender.try_send(Bytes::copy_from_slice(&file[..30_000])).unwrap();
+        drop(sender);
+        store.receive(upload, body).await.unwrap_err();
+        disk.fail_next(Kind::Read, Failure::Lost(std::io::ErrorKind::Other));
+        let unread = send(&store, "c", "d", &file).await;
+        assert!(matches!(unread, Err(BlobError::Store(_))), "{unread:?}");
+        assert_eq!(offset(&store, "c", "d", &file).await, Some(0));
+        send(&store, "c", "d", &file).await.unwrap();
+    });
+}
+
 #[test]
 fn an_upload_that_was_dropped_at_any_point_no_longer_runs() {
     let disk = FaultyDisk::new();

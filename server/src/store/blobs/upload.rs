@@ -55,17 +55,18 @@ impl Part {
 }
 
 /// What whoever writes an upload holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Writing {
     pub(super) part: Arc<Part>,
-    /// Over all that is written; none when that must be read again first.
-    hash: Option<Sha256>,
+    /// Over the first `hashed` bytes. What was written in an earlier life is read again, beside what comes.
+    hash: Sha256,
+    hashed: u64,
     unsynced: u64,
 }
 
 impl Writing {
-    pub(super) fn new(part: Arc<Part>, offset: u64) -> Self {
-        Self { part, hash: (offset == 0).then(Sha256::new), unsynced: 0 }
+    pub(super) fn new(part: Arc<Part>) -> Self {
+        Self { part, hash: Sha256::new(), hashed: 0, unsynced: 0 }
     }
 }
 
@@ -94,10 +95,9 @@ impl Running {
 
     /// Gives what it has to a newer upload; its next step fails.
     pub(super) fn hand_over(&self) -> Writing {
-        let mut writing = lock(&self.writing);
+        let writing = lock(&self.writing);
         self.taken_over.send_replace(true);
-        let part = Arc::clone(&writing.part);
-        Writing { part, hash: writing.hash.take(), unsynced: writing.unsynced }
+        writing.clone()
     }
 
     fn must_be_ours(&self) -> Result<(), BlobError> {
@@ -122,6 +122,14 @@ struct Ours {
     inner: Arc<Inner>,
     blobs: Arc<Blobs>,
     running: Arc<Running>,
+    /// Nobody waits for it any more.
+    ended: AtomicBool,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Ours {
@@ -138,7 +146,7 @@ impl BlobUpload for Upload {
 
 impl Upload {
     pub(super) fn new(inner: Arc<Inner>, blobs: Arc<Blobs>, running: Arc<Running>) -> Self {
-        Self(Arc::new(Ours { inner, blobs, running }))
+        Self(Arc::new(Ours { inner, blobs, running, ended: AtomicBool::new(false) }))
     }
 
     /// Takes the rest of the blob.
@@ -146,7 +154,12 @@ impl Upload {
         self,
         body: mpsc::Receiver<Bytes>,
     ) -> Result<(), BlobError> {
-        let ended = match self.take(body).await {
+        let hashing = self.catching_up();
+        let taken = match self.take(body).await {
+            Ok(()) => joined(hashing.await),
+            error => error,
+        };
+        let ended = match taken {
             Ok(()) => self.blocking(Ours::finish).await,
             Err(error) => Err(error),
         };
@@ -164,9 +177,14 @@ impl Upload {
         }
     }
 
+    /// Hashes what was written in an earlier life, while more comes: its sender is not to wait for it.
+    fn catching_up(&self) -> JoinHandle<Result<(), BlobError>> {
+        let ours = Arc::clone(&self.0);
+        spawn_blocking(move || ours.catch_up())
+    }
+
     /// Writes what comes until nothing more does.
     async fn take(&self, mut body: mpsc::Receiver<Bytes>) -> Result<(), BlobError> {
-        self.blocking(Ours::catch_up).await?;
         let mut taken_over = self.0.running.taken_over.subscribe();
         let mut syncing: Option<Syncing> = None;
         let mut chunks = Vec::with_capacity(BODY_CHUNKS_WAITING);
@@ -209,32 +227,38 @@ pub(super) fn joined<T, E: From<StoreError>>(
 }
 
 impl Ours {
-    /// Reads what is there already, when its hash is not known.
+    /// Reads what is there and was not hashed, until that has caught up with what is written.
     fn catch_up(&self) -> Result<(), BlobError> {
-        let part = {
+        let (part, mut hash, mut at) = {
             let writing = lock(&self.running.writing);
-            if writing.hash.is_some() {
-                return Ok(());
-            }
-            Arc::clone(&writing.part)
+            (Arc::clone(&writing.part), writing.hash.clone(), writing.hashed)
         };
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; BLOB_FRAME_BYTES];
-        let (mut at, len) = (0, self.running.len());
-        while at < len {
-            self.running.must_be_ours()?;
-            let step =
-                usize::try_from(len - at).map_or(buffer.len(), |left| left.min(buffer.len()));
-            if let Err(error) = part.file.read_exact_at(&mut buffer[..step], at) {
+        let mut buffer = Vec::new();
+        loop {
+            {
+                // A newer upload goes on from here, and so does who writes, once all is hashed.
+                let mut writing = lock(&self.running.writing);
+                self.running.must_be_ours()?;
+                if at >= writing.hashed {
+                    (writing.hash, writing.hashed) = (hash.clone(), at);
+                }
+                if writing.hashed >= self.running.len() {
+                    return Ok(());
+                }
+            }
+            if self.ended.load(Ordering::Relaxed) {
+                return Err(BlobError::PeerShort);
+            }
+            let left = usize::try_from(self.running.len() - at).unwrap_or(usize::MAX);
+            buffer.resize(left.min(BLOB_FRAME_BYTES), 0);
+            if let Err(error) = part.file.read_exact_at(&mut buffer, at) {
                 // Nothing can be gone on from.
                 part.spoil();
                 return Err(StoreError::io("reading an upload again")(error).into());
             }
-            hash.update(&buffer[..step]);
-            at += step as u64;
+            hash.update(&buffer);
+            at += buffer.len() as u64;
         }
-        lock(&self.running.writing).hash = Some(hash);
-        Ok(())
     }
 
     /// Writes what came; whether it is time for a sync.
@@ -253,8 +277,9 @@ impl Ours {
                 let _ = writing.part.file.set_len(at);
                 return Err(write_error("writing an upload", error).into());
             }
-            if let Some(hash) = &mut writing.hash {
-                hash.update(fits);
+            if writing.hashed == at {
+                writing.hash.update(fits);
+                writing.hashed += fits.len() as u64;
             }
             writing.unsynced += fits.len() as u64;
             self.running.len.store(at + fits.len() as u64, Ordering::Relaxed);
@@ -273,12 +298,13 @@ impl Ours {
     /// Makes a whole upload durable under the name of one, if it is the blob that was named.
     fn finish(&self) -> Result<(), BlobError> {
         let Running { committee, of, .. } = *self.running;
+        self.catch_up()?;
         let (part, hash) = {
             let writing = lock(&self.running.writing);
             self.running.must_be_ours()?;
             (Arc::clone(&writing.part), writing.hash.clone())
         };
-        if hash.map(|hash| Hash(hash.finalize().into())) != Some(of.1) {
+        if Hash(hash.finalize().into()) != of.1 {
             part.spoil();
             return Err(BlobError::PeerOther);
         }

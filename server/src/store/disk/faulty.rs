@@ -124,21 +124,22 @@ struct Machine {
     failures: BTreeMap<u64, Failure>,
     next_failures: Vec<(Kind, Failure)>,
     operations: Vec<Operation>,
-    syncs_held: bool,
+    held: Option<Kind>,
 }
 
-/// Holds back the syncs of files; dropping it lets them go on.
+/// Holds back what is asked of files; dropping it lets them go on.
 #[derive(Debug)]
 pub struct Held {
     disk: FaultyDisk,
+    kind: Kind,
     before: usize,
 }
 
 impl Held {
-    /// Waits until a sync has come and is being held.
+    /// Waits until one has come and is being held.
     pub fn wait_until_held(&self) {
         let mut machine = self.disk.machine();
-        while machine.count(Kind::Sync) == self.before {
+        while machine.count(self.kind) == self.before {
             machine = self.disk.changed.wait(machine).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -146,7 +147,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.disk.machine().syncs_held = false;
+        self.disk.machine().held = None;
         self.disk.changed.notify_all();
     }
 }
@@ -187,7 +188,7 @@ impl FaultyDisk {
             failures: BTreeMap::new(),
             next_failures: Vec::new(),
             operations: Vec::new(),
-            syncs_held: false,
+            held: None,
         })
     }
 
@@ -246,9 +247,19 @@ impl FaultyDisk {
     /// From now on syncs of files wait until the answer is dropped.
     #[must_use]
     pub fn hold_syncs(&self) -> Held {
+        self.hold(Kind::Sync)
+    }
+
+    /// From now on reads of files wait until the answer is dropped.
+    #[must_use]
+    pub fn hold_reads(&self) -> Held {
+        self.hold(Kind::Read)
+    }
+
+    fn hold(&self, kind: Kind) -> Held {
         let mut machine = self.machine();
-        machine.syncs_held = true;
-        Held { disk: self.clone(), before: machine.count(Kind::Sync) }
+        machine.held = Some(kind);
+        Held { disk: self.clone(), kind, before: machine.count(kind) }
     }
 
     /// Cuts the power. What was not synced arrived in parts, as `seed` says.
@@ -307,7 +318,7 @@ impl FaultyDisk {
             failures: BTreeMap::new(),
             next_failures: Vec::new(),
             operations: Vec::new(),
-            syncs_held: false,
+            held: None,
         });
         next.host.clone_from(&self.host);
         next
@@ -335,10 +346,14 @@ impl FaultyDisk {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_while_held<'m>(&self, machine: MutexGuard<'m, Machine>) -> MutexGuard<'m, Machine> {
+    fn wait_while_held<'m>(
+        &self,
+        machine: MutexGuard<'m, Machine>,
+        kind: Kind,
+    ) -> MutexGuard<'m, Machine> {
         self.changed.notify_all();
         self.changed
-            .wait_while(machine, |machine| machine.syncs_held)
+            .wait_while(machine, |machine| machine.held == Some(kind))
             .unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -715,6 +730,7 @@ impl DiskFile for Handle {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut machine = self.disk.machine();
         machine.begin(Kind::Read, &self.path, offset, buffer.len())?.finish()?;
+        let mut machine = self.disk.wait_while_held(machine, Kind::Read);
         let bytes = &machine.file(self.id).cache;
         let start = index(offset).min(bytes.len());
         let len = buffer.len().min(bytes.len() - start);
@@ -757,7 +773,7 @@ impl DiskFile for Handle {
     fn sync(&self) -> io::Result<()> {
         let mut machine = self.disk.machine();
         let begun = machine.begin(Kind::Sync, &self.path, 0, 0);
-        machine = self.disk.wait_while_held(machine);
+        machine = self.disk.wait_while_held(machine, Kind::Sync);
         match begun {
             Err(error) => {
                 let file = machine.file(self.id);
