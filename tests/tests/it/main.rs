@@ -8,6 +8,7 @@ mod agent;
 mod as_root;
 mod attachments;
 mod backups;
+mod blobs;
 mod cut_off;
 mod damage;
 mod demo;

@@ -2,9 +2,10 @@
 //! invitation opens nothing.
 
 use minicbor::bytes::ByteVec;
+use sealpost_protocol::entry::Blob;
 use sealpost_protocol::frame::{
-    AnswerRequest, CommitteeRequest, CosignRequest, Empty, HeadAsk, HeadsRequest, InviteAction,
-    InviteRequest, OpenInvitation, PullRequest, PushRequest, Reply, Request,
+    AnswerRequest, BlobPutRequest, CommitteeRequest, CosignRequest, Empty, HeadAsk, HeadsRequest,
+    InviteAction, InviteRequest, OpenInvitation, PullRequest, PushRequest, Reply, Request,
 };
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, InvitationId, TreeSize, UnixMillis};
@@ -45,6 +46,7 @@ fn requests(committee: CommitteeId) -> Vec<(&'static str, Request)> {
     };
     let cosignature = "\u{2014} nobody AAAA".to_owned();
     let root = Hash::of(b"");
+    let blob = Blob { sha256: root, size: 7 };
     let (open, join) = opened();
     let request = join.into_kept().hash();
     let answer = AnswerRequest { committee, invitation: open.id, request, file: vec![7].into() };
@@ -58,6 +60,7 @@ fn requests(committee: CommitteeId) -> Vec<(&'static str, Request)> {
         ("cosignatures", Request::Cosignatures(CommitteeRequest { committee })),
         ("joins", Request::Joins(CommitteeRequest { committee })),
         ("answer", Request::Answer(answer)),
+        ("blob put", Request::BlobPut(BlobPutRequest { committee, blob })),
         ("invite new", invite(InviteAction::New(invitation))),
         ("invite cancel", invite(InviteAction::Cancel(InvitationId(Hash([5; 32]))))),
         ("invite list", invite(InviteAction::List(Empty {}))),
