@@ -224,12 +224,12 @@ async fn feed<C>(
     if !begun.is_empty() {
         bytes.send(begun.into()).await.map_err(|_| Unread::Gone)?;
     }
-    let (mut left, mut step) = (shared.limits.request_grace, 0);
+    let mut patience = Patience::new(shared.limits.request_grace);
     loop {
         let place = bytes.reserve().await.map_err(|_| Unread::Gone)?;
         let mut chunk = vec![0; BODY_CHUNK_BYTES];
         let began = Instant::now();
-        let read = match timeout(left, receive.read(&mut chunk)).await {
+        let read = match timeout(patience.left, receive.read(&mut chunk)).await {
             Ok(read) => read.map_err(|_| Unread::Gone)?,
             Err(_) => {
                 stop(&mut receive, CloseCode::TooSlow);
@@ -240,10 +240,30 @@ async fn feed<C>(
         chunk.truncate(read);
         shared.metrics.received_bytes.inc_by(read as u64);
         place.send(chunk.into());
-        step += read;
-        left = left.saturating_sub(began.elapsed());
-        if step >= WRITE_STEP_BYTES {
-            (left, step) = (shared.limits.request_grace, 0);
+        patience.came(read, began.elapsed());
+    }
+}
+
+/// How long the next bytes of a blob may still be waited for: each [`WRITE_STEP_BYTES`] of them have the
+/// same time.
+#[derive(Debug)]
+pub(super) struct Patience {
+    grace: Duration,
+    pub(super) left: Duration,
+    bytes: usize,
+}
+
+impl Patience {
+    pub(super) fn new(grace: Duration) -> Self {
+        Self { grace, left: grace, bytes: 0 }
+    }
+
+    /// So many bytes came after they were waited for so long.
+    pub(super) fn came(&mut self, bytes: usize, waited: Duration) {
+        self.bytes += bytes;
+        self.left = self.left.saturating_sub(waited);
+        if self.bytes >= WRITE_STEP_BYTES {
+            (self.left, self.bytes) = (self.grace, 0);
         }
     }
 }

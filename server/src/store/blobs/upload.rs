@@ -298,7 +298,6 @@ impl Ours {
     /// Makes a whole upload durable under the name of one, if it is the blob that was named.
     fn finish(&self) -> Result<(), BlobError> {
         let Running { committee, of, .. } = *self.running;
-        self.catch_up()?;
         let (part, hash) = {
             let writing = lock(&self.running.writing);
             self.running.must_be_ours()?;

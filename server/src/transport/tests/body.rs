@@ -7,7 +7,7 @@ use sealpost_protocol::world::{TestDevice, record_file};
 
 use super::foreign::{MEMBER, Served};
 use super::*;
-use crate::limits::BODY_BYTES_WAITING;
+use crate::limits::{BODY_BYTES_WAITING, WRITE_STEP_BYTES};
 
 fn put(size: u64) -> Request {
     let blob = Blob { sha256: Hash([7; 32]), size };
@@ -76,6 +76,23 @@ async fn a_blob_whose_bytes_stand_still_is_cut() {
     assert_eq!(send.stopped().await, Ok(Some(slow)));
     relay.count(r#"sealpost_relay_requests_total{request="blob-put",outcome="TooSlow"} 1"#).await;
     assert_eq!(peer.ask(&hello()).await.len(), 1, "the connection lives on");
+}
+
+#[test]
+fn bytes_that_trickle_use_up_the_patience_for_them() {
+    let second = Duration::from_secs(1);
+    let mut patience = request::Patience::new(20 * second);
+    for _ in 0..19 {
+        patience.came(1, second);
+    }
+    assert_eq!(patience.left, second);
+    patience.came(1, second);
+    assert_eq!(patience.left, Duration::ZERO);
+    let mut patience = request::Patience::new(20 * second);
+    for _ in 0..1_000 {
+        patience.came(WRITE_STEP_BYTES / 2, 9 * second);
+    }
+    assert_eq!(patience.left, 20 * second, "slow and steady has no end");
 }
 
 #[tokio::test]
