@@ -41,6 +41,9 @@ pub const SHARES_MAX: usize = 16;
 /// Changes of one member that wait for approvals; one more drops the member's oldest, so that
 /// nobody fills the roster and nobody voids another's.
 pub const PROPOSALS_MAX: usize = 16;
+/// Records of others that one coordinator wants forgotten and that wait for approvals: a record with all that
+/// is attached to it. One more is refused, so that nothing else that waits is dropped for it.
+pub const FORGETS_WAITING_MAX: usize = 256;
 /// Days between a proposal and an approval: what was right a month ago is asked again.
 pub const PROPOSAL_DAYS_MAX: u64 = 30;
 

@@ -190,3 +190,19 @@ fn the_forget_of_the_spec_comes_out() {
     let most = Forget { index: LeafIndex(u64::MAX), leaf: forget.leaf };
     assert!(codec::encode(&most).len() <= crate::limits::FORGET_PAYLOAD_BYTES_MAX);
 }
+
+#[test]
+fn what_waits_to_be_forgotten_drops_nothing_else_and_has_a_limit_of_its_own() {
+    let Stage { mut world, coordinators: [_, second, _], member, .. } = stage(2);
+    let removal = world.change(&second, &crate::world::remove(MemberNumber(4))).unwrap();
+    for _ in 0..crate::limits::FORGETS_WAITING_MAX {
+        let record = world.record(&member).unwrap();
+        world.forget(&second, named(&record)).unwrap();
+    }
+    let one_more = world.record(&member).unwrap();
+    let refused = world.forget(&second, named(&one_more));
+    assert_eq!(refused.unwrap_err(), Refusal::Change(PeerRosterError::TooManyForgets));
+    let roster = world.committee.roster();
+    assert!(roster.proposal(removal.entry.leaf()).is_some());
+    assert_eq!(roster.proposals().count(), crate::limits::FORGETS_WAITING_MAX + 1);
+}

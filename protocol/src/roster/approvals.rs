@@ -82,6 +82,12 @@ pub struct Proposal {
     pub approved: BTreeSet<MemberNumber>,
 }
 
+impl Proposal {
+    fn is_forget(&self) -> bool {
+        matches!(self.change, Proposed::Forget(_))
+    }
+}
+
 impl Roster {
     pub(super) fn admit(&mut self, admit: Admit, place: Place) -> Result<(), PeerRosterError> {
         let Admit { card, member, role, grants, label } = admit;
@@ -130,14 +136,19 @@ impl Roster {
         if !self.needs_approvals(&change) {
             return Ok(true);
         }
+        let waits = |proposal: &&Proposal| proposal.by == by && proposal.is_forget();
+        if self.proposals.values().filter(waits).count() >= limits::FORGETS_WAITING_MAX {
+            return Err(PeerRosterError::TooManyForgets);
+        }
         self.propose(change, by, place);
         Ok(false)
     }
 
     pub(super) fn propose(&mut self, change: Proposed, by: MemberNumber, place: Place) {
-        let mine = |proposal: &&Proposal| proposal.by == by;
-        if self.proposals.values().filter(mine).count() >= limits::PROPOSALS_MAX {
-            let oldest = self.proposals.iter().filter(|(_, proposal)| proposal.by == by);
+        let mine = |proposal: &Proposal| proposal.by == by && !proposal.is_forget();
+        let count = self.proposals.values().filter(|proposal| mine(proposal)).count();
+        if count >= limits::PROPOSALS_MAX && !matches!(change, Proposed::Forget(_)) {
+            let oldest = self.proposals.iter().filter(|(_, proposal)| mine(proposal));
             let oldest = oldest.min_by_key(|(_, proposal)| proposal.at).map(|(leaf, _)| *leaf);
             oldest.and_then(|leaf| self.proposals.remove(&leaf));
         }

@@ -126,6 +126,9 @@ pub enum PeerRosterError {
     /// Nothing waits for approval under that entry: it is decided or void, or there never was.
     #[error("nothing waits for approval under that entry")]
     NoSuchProposal,
+    /// Too many records wait to be forgotten by this member's wish.
+    #[error("{} records wait to be forgotten already", limits::FORGETS_WAITING_MAX)]
+    TooManyForgets,
     /// The proposal is too long ago.
     #[error("the proposal is older than {} days", limits::PROPOSAL_DAYS_MAX)]
     ProposalTooOld,
