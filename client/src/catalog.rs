@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::attachments::details::PeerAttachmentError;
 use crate::attachments::{self, Details};
 use crate::error::{Failure, Kind as Error};
-use crate::forget::FORGOTTEN;
+use crate::forget::{FORGOTTEN, WITHHELD};
 use crate::keys::{self, Keys};
 use crate::kinds;
 use crate::names::{self, People, Wanted};
@@ -67,7 +67,7 @@ pub struct Shown {
 pub struct Owner {
     /// Its committee.
     pub committee: CommitteeNo,
-    /// Its id.
+    /// Its id, as its author gave it.
     pub id: String,
     /// Its REF.
     pub reference: String,
@@ -127,8 +127,11 @@ pub fn open_again(
     for epoch in gained {
         for record in vault.unopened(no, *epoch)? {
             let entry = keys::entry_at(vault, no, record.index)?;
-            let content = open(vault, keys, entry.header(), entry.payload())?;
-            put(vault, no, record.index, entry.header(), entry.leaf(), content)?;
+            // What was forgotten or is withheld stays so, whatever keys come.
+            if entry.payload().is_some() {
+                let content = open(vault, keys, entry.header(), entry.payload())?;
+                put(vault, no, record.index, entry.header(), entry.leaf(), content)?;
+            }
         }
     }
     Ok(())
@@ -150,7 +153,7 @@ fn open(
     header: &Header,
     payload: Option<&[u8]>,
 ) -> Result<Result<Opened, String>, Failure> {
-    let Some(payload) = payload else { return Ok(Err(FORGOTTEN.to_owned())) };
+    let Some(payload) = payload else { return Ok(Err(WITHHELD.to_owned())) };
     let Some(epoch_keys) = keys.of(vault, header.epoch)? else {
         return Ok(Err(format!("no key for lock {}", header.epoch)));
     };
@@ -218,9 +221,8 @@ fn put(
             let again = |held: &Record| {
                 held.committee == no && held.index < index && held.author == header.author
             };
-            if same_id.iter().any(again) {
-                return Ok(());
-            }
+            let is_again = same_id.iter().any(again);
+            let wire_id = id.clone();
             let id = if same_id.is_empty() { id } else { leaf.to_string() };
             if let Some(Details { to, blob, .. }) = attachment {
                 let id = id.clone();
@@ -228,7 +230,8 @@ fn put(
             }
             let kind = record.body().fields.get("kind").and_then(Value::as_str);
             let kind = kind.filter(|kind| kind.len() <= KIND_BYTES_MAX);
-            (id, kind.unwrap_or_default().to_owned(), Content::Opened(json))
+            let content = if is_again { Content::Again(wire_id) } else { Content::Opened(json) };
+            (id, kind.unwrap_or_default().to_owned(), content)
         }
         Err(why) => (leaf.to_string(), String::new(), Content::Unopened(why)),
     };
@@ -330,6 +333,7 @@ pub fn owner(vault: &Read<'_>, typed: &str) -> Result<Owner, Failure> {
     match &found {
         Found::Logged(record) => match &record.content {
             Content::Opened(_) => Ok(found.owner()),
+            Content::Again(_) => Err(not_json()),
             Content::Unopened(why) => {
                 let author = People::load(vault, record.committee)?.name(&record.author);
                 Err(unopened(record, &author, why))
@@ -337,6 +341,14 @@ pub fn owner(vault: &Read<'_>, typed: &str) -> Result<Owner, Failure> {
         },
         Found::Unsent(_) => Ok(found.owner()),
     }
+}
+
+/// The draft of a record that `typed` names, if it is one that is not in the log.
+pub fn draft(vault: &Read<'_>, typed: &str) -> Result<Option<Draft>, Failure> {
+    Ok(match find(vault, typed)? {
+        Found::Unsent(draft) => Some(draft),
+        Found::Logged(_) => None,
+    })
 }
 
 /// The record that `typed` names, which must be in the log.
@@ -393,7 +405,7 @@ impl Found {
         match self {
             Self::Logged(record) => Owner {
                 committee: record.committee,
-                id: record.id.clone(),
+                id: own_id(record),
                 reference: record.reference.clone(),
                 kind: record.kind.clone(),
             },
@@ -420,6 +432,11 @@ impl Found {
                 let json = match &record.content {
                     Content::Opened(json) => json,
                     Content::Unopened(why) => return Err(unopened(&record, &author, why)),
+                    Content::Again(first) => {
+                        let what = format!("{} is {first} once more", record.reference);
+                        return Err(Failure::new(Error::NotFound, what)
+                            .next(format!("sealpost record show {first}")));
+                    }
                 };
                 Ok(Shown {
                     state: "accepted",
@@ -436,6 +453,14 @@ impl Found {
             }
         }
     }
+}
+
+/// The id that a record has for its author, and for what is attached to it. In the catalog another may
+/// stand in its place, where somebody copied it.
+pub(crate) fn own_id(record: &Record) -> String {
+    let Content::Opened(json) = &record.content else { return record.id.clone() };
+    let json: Value = serde_json::from_str(json).unwrap_or_default();
+    json.get("id").and_then(Value::as_str).map_or_else(|| record.id.clone(), str::to_owned)
 }
 
 fn logged(vault: &Read<'_>, wanted: &Wanted) -> Result<Vec<Record>, VaultError> {
@@ -455,7 +480,7 @@ fn listed(committee: &Committee, record: &Record, people: &People) -> Listed {
         state: match &record.content {
             Content::Opened(_) => "accepted",
             Content::Unopened(why) if why == FORGOTTEN => "forgotten",
-            Content::Unopened(_) => "unopened",
+            Content::Unopened(_) | Content::Again(_) => "unopened",
         },
     }
 }

@@ -174,13 +174,21 @@ fn take_answer(
             let size = note.checkpoint().size;
             vault.put_ahead(log.known.no, &Ahead { size, note: note.text().to_owned() })?;
         }
+        let mut lacks_blob = false;
         for (flying, result) in batch.iter().zip(&pushed.results) {
             if let PushResult::Refused(Refused { code }) = result {
+                lacks_blob |= *code == Code::BlobMissing;
                 if *code == Code::BlobMissing {
                     vault.blob_not_there(flying.draft)?;
                 }
+                if lacks_blob {
+                    // Nothing waits for a file: what was signed behind it is signed anew before it.
+                    vault.unsign_draft(flying.draft, &refusal(*code, now))?;
+                    refused.push(told(flying, *code));
+                    continue;
+                }
                 vault.note_refusal(flying.draft, &refusal(*code, now))?;
-                refused.push(format!("{} refused: {}", flying.reference, relay::told(*code)));
+                refused.push(told(flying, *code));
             }
         }
         Ok::<_, VaultError>(())
@@ -222,6 +230,10 @@ fn check_receipts(
         )?;
     }
     Ok(())
+}
+
+fn told(flying: &InFlight, code: Code) -> String {
+    format!("{} refused: {}", flying.reference, relay::told(code))
 }
 
 fn refusal(code: Code, at: UnixMillis) -> Refusal {

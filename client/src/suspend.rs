@@ -16,7 +16,6 @@ use sealpost_protocol::id::{DeviceId, Epoch, LeafIndex};
 use sealpost_protocol::roster::Standing;
 
 use crate::app::App;
-use crate::attachments::carry::Which;
 use crate::changes::{self, Intent, Whom};
 use crate::error::{Failure, Kind as Error};
 use crate::invitations;
@@ -182,7 +181,7 @@ pub async fn send(
             // As it is since its notice.
             let known = &app.vault.read(|vault| vault.committee_no(known.no))?;
             let only = std::slice::from_ref(known);
-            sync::with_relay(app, &connection, only, Which::None, &mut report).await?;
+            sync::with_relay(app, &connection, only, &mut report).await?;
             tell(lock_words(app, wanted, known)?);
         }
         connection.close().await;

@@ -7,15 +7,17 @@
 //!   then the blobs of all, the smallest first
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use sealpost_protocol::checkpoint::{Cosignature, Cosigner};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, Reply, Request};
 use sealpost_protocol::limits;
+use tokio::time::Instant;
 
 use crate::app::App;
-use crate::attachments::carry::{self, Which};
+use crate::attachments::carry::{self, Carried, Which, carry};
 use crate::audit;
 use crate::cutoff;
 use crate::deliver;
@@ -41,6 +43,9 @@ const VOUCH_AGAIN_MILLIS: u64 = 24 * 60 * 60 * 1000;
 /// How often coordinators are listened for who have not been heard for long. This device's own mark,
 /// which it renews at every change, says to the hour when it last did.
 const LISTEN_AGAIN_MILLIS: u64 = 60 * 60 * 1000;
+
+/// How long the blobs of one relay are carried while others wait.
+const BLOBS_TURN: Duration = Duration::from_secs(60);
 
 /// Which committees.
 #[derive(Clone, Copy, Debug)]
@@ -88,8 +93,7 @@ impl Report {
     /// The failure that decides the exit code: a lie before anything else, then what keeps this
     /// device out, then what is not delivered, then that nobody answered.
     pub fn into_result(self) -> Result<(), Failure> {
-        let Self { unsent, relays, mut failures, faulty, brought } = self;
-        failures.extend(faulty);
+        let Self { unsent, relays, failures, faulty, brought } = self;
         let nobody = !relays.is_empty() && relays.iter().all(|relay| !relay.answered);
         let weight = |failure: &Failure| match failure.kind {
             Error::Verification => 0,
@@ -97,7 +101,14 @@ impl Report {
             Error::Unreachable => 3,
             _ => 2,
         };
-        let worst = failures.into_iter().min_by_key(weight);
+        // One attachment is never worse than what is unsent, but for a lie.
+        let (lied, faulty): (Vec<_>, Vec<_>) =
+            faulty.into_iter().partition(|failure| failure.kind == Error::Verification);
+        let worst = failures.into_iter().chain(lied).min_by_key(weight);
+        let worst = match worst {
+            Some(failure) if weight(&failure) < 3 => Some(failure),
+            other => faulty.into_iter().next().map(of_one_attachment).or(other),
+        };
         match worst {
             Some(failure) if weight(&failure) < 2 => Err(failure),
             worst if unsent > 0 => Err(not_delivered(unsent, worst, &brought.refused)),
@@ -119,6 +130,12 @@ impl Report {
     }
 }
 
+/// This disk's trouble with one attachment, when nothing else went wrong.
+fn of_one_attachment(failure: Failure) -> Failure {
+    let what = format!("An attachment is not here: {}", failure.story());
+    Failure::new(Error::Failed, what).safe(failure.safe).next(failure.next)
+}
+
 fn not_delivered(unsent: u64, why: Option<Failure>, refused: &[String]) -> Failure {
     let why = why.map(|failure| failure.story());
     let reasons: Vec<String> = why.into_iter().chain(refused.iter().cloned()).collect();
@@ -135,15 +152,72 @@ fn not_delivered(unsent: u64, why: Option<Failure>, refused: &[String]) -> Failu
 pub async fn round(app: &mut App, scope: Scope, which: Which) -> Result<Report, Failure> {
     let mut report = Report::default();
     drop_refused_changes(app, scope)?;
-    for (address, committees) in by_relay(in_scope(app, scope)?) {
+    let by_relay = by_relay(in_scope(app, scope)?);
+    let (relays, mut loaded) = (by_relay.len(), VecDeque::new());
+    for (address, committees) in by_relay {
         let connection = connected(app, &address, &committees, &mut report).await?;
         if let Some(connection) = connection {
-            with_relay(app, &connection, &committees, which, &mut report).await?;
+            with_relay(app, &connection, &committees, &mut report).await?;
+            if relays == 1 {
+                let active = active(&committees);
+                let _ = carry(app, &connection, &active, which, None, &mut report).await?;
+            } else if carry::waits(app, &committees, which)? {
+                loaded.push_back((address, committees));
+            }
             connection.close().await;
         }
     }
+    carry_by_turns(app, scope, loaded, which, &mut report).await?;
     close(app, scope, &mut report)?;
     Ok(report)
+}
+
+/// Carries the blobs of several relays by turns, and the text of all of them in between: no large file keeps
+/// what is urgent from another relay.
+async fn carry_by_turns(
+    app: &mut App,
+    scope: Scope,
+    mut loaded: VecDeque<(String, Vec<Committee>)>,
+    which: Which,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    while let Some((address, committees)) = loaded.pop_front() {
+        let until = Instant::now() + BLOBS_TURN;
+        let Some(connection) = connected_again(app, &address, report).await? else { continue };
+        let active = active(&committees);
+        let carried = carry(app, &connection, &active, which, Some(until), report).await?;
+        connection.close().await;
+        if carried == Carried::All {
+            continue;
+        }
+        loaded.push_back((address.clone(), committees));
+        for (other, committees) in by_relay(in_scope(app, scope)?) {
+            if other == address {
+                continue;
+            }
+            if let Some(connection) = connected_again(app, &other, report).await? {
+                text(app, &connection, &self::active(&committees), report).await?;
+                connection.close().await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Connects once more to a relay that is in the report already.
+async fn connected_again(
+    app: &App,
+    address: &str,
+    report: &mut Report,
+) -> Result<Option<Connection>, Failure> {
+    let connected = relay::connect(app, &relay::address_of(address)?).await.map_err(Failure::from);
+    Ok(connected.map_err(|failure| report.failures.push(failure)).ok())
+}
+
+/// Those this device is in.
+fn active(committees: &[Committee]) -> Vec<Committee> {
+    let active = committees.iter().filter(|known| known.standing == Standing::Active);
+    active.cloned().collect()
 }
 
 /// Says what is left after a round.
@@ -239,7 +313,6 @@ pub(crate) async fn with_relay(
     app: &mut App,
     connection: &Connection,
     committees: &[Committee],
-    which: Which,
     report: &mut Report,
 ) -> Result<(), Failure> {
     for impostor in connection.impostors() {
@@ -254,10 +327,7 @@ pub(crate) async fn with_relay(
         let opened = open(app, connection, known, &mut report.brought).await;
         report_failure(app, known, opened, report)?;
     }
-    let active = |known: &&Committee| known.standing == Standing::Active;
-    let active: Vec<Committee> = committees.iter().filter(active).cloned().collect();
-    text(app, connection, &active, report).await?;
-    carry::carry(app, connection, &active, which, report).await
+    text(app, connection, &active(committees), report).await
 }
 
 /// All but blobs, for committees this device is in: once before any of these, and whenever there may be

@@ -93,7 +93,8 @@ pub async fn watch(
         let brought = &report.brought;
         let moved = brought.received > 0 || brought.sent > 0 || brought.fetched > 0;
         let refused = !report.brought.refused.is_empty();
-        if first || moved || refused {
+        let faulty = !report.faulty.is_empty();
+        if first || moved || refused || faulty {
             tell(report)?;
         }
         first = false;

@@ -25,7 +25,7 @@ use crate::random;
 use crate::strip::{self, Stripped};
 use crate::ui::progress::Progress;
 use crate::ui::time;
-use crate::vault::attachments::{BlobNo, BlobWriter};
+use crate::vault::attachments::{BlobNo, BlobWriter, SealingLock};
 use crate::vault::{Read, VaultError};
 
 /// Read and sealed at a time.
@@ -78,11 +78,12 @@ pub fn attach(app: &mut App, to: &Owner, attach: &Attach) -> Result<Attached, Fa
     let source = Source::open(&attach.path)?;
     // Before anything is sealed: what cannot be stripped is not attached.
     let stripped = if attach.strip { Some(source.strip()?) } else { None };
+    let sealing = app.vault.hold_sealing()?;
     let mut rooms = Vec::new();
-    let attached = attach_both(app, to, attach, &source, stripped, &mut rooms);
+    let attached = attach_both(app, &sealing, to, attach, &source, stripped, &mut rooms);
     if attached.is_err() {
         // Should that fail too, the next that seals sees to it.
-        rooms.into_iter().for_each(|no| drop(app.vault.discard_blob(no)));
+        rooms.into_iter().for_each(|no| drop(app.vault.discard_sealing(no)));
     }
     attached
 }
@@ -90,6 +91,7 @@ pub fn attach(app: &mut App, to: &Owner, attach: &Attach) -> Result<Attached, Fa
 /// Notes in `rooms` what room in the vault it took.
 fn attach_both(
     app: &mut App,
+    sealing: &SealingLock,
     to: &Owner,
     attach: &Attach,
     source: &Source,
@@ -102,11 +104,10 @@ fn attach_both(
     ids.sort();
     let [id, working_id] = ids.map(|id| id.parse::<RecordId>().expect("it was one"));
     let mut room = |app: &mut App, size| {
-        let (no, writer) = app.vault.begin_sealing(to.committee, blob_size(size))?;
+        let (no, writer) = app.vault.begin_sealing(sealing, to.committee, blob_size(size))?;
         rooms.push(no);
         Ok::<_, Failure>((no, writer))
     };
-    // The room of both is taken before one is full, which says that nobody seals any more.
     let (no, writer) = room(app, source.size())?;
     let copy_room = match &stripped {
         Some(copied) => Some(room(app, copied.stripped.bytes.len() as u64)?),
@@ -314,7 +315,10 @@ fn media_of(beginning: &[u8]) -> &'static str {
 
 /// The file's own name, without the folders it lies in.
 fn label(path: &Path) -> String {
-    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    let name =
+        path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    // Room for the mark of a working copy.
+    name[..name.floor_char_boundary(LABEL_BYTES_MAX - WORKING.len())].to_owned()
 }
 
 /// The same, marked before its extension, and no longer than a file's name may be.

@@ -146,7 +146,7 @@ pub fn one(vault: &Read<'_>, attachment: &Attachment) -> Result<Option<Shown>, F
     if let Some(record) = vault.records_by_id(id)?.into_iter().find(own) {
         let about = match &record.content {
             Content::Opened(json) => about(&serde_json::from_str(json).unwrap_or_default()),
-            Content::Unopened(_) => None,
+            Content::Unopened(_) | Content::Again(_) => None,
         };
         let state = match &about {
             Some(_) => State::in_log(attachment, held.as_ref()),

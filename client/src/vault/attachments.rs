@@ -1,15 +1,15 @@
 //! Attachments: what their records say of their blobs, and what of these is here.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use rusqlite::{OptionalExtension, Row, params};
 use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::{Hash, Hasher};
 
 use super::committees::CommitteeNo;
-use super::container::{self, Container};
+use super::container::{self, Container, PIECE_BYTES};
 use super::sql::{int, uint, words};
-use super::{Read, Vault, VaultError, Write, disk};
+use super::{Read, Vault, VaultError, Write, disk, steps};
 
 pub use super::container::{BlobReader, BlobWriter};
 
@@ -22,6 +22,8 @@ words! {
         Fetching = "fetching",
         /// All of it is here, and its hash was checked.
         Whole = "whole",
+        /// It was given up, and its pieces are written over.
+        Dropping = "dropping",
     }
 }
 
@@ -59,6 +61,8 @@ pub struct HeldBlob {
     pub sent: u64,
 }
 
+/// Pieces that are written over in one transaction.
+const DROPPED_AT_ONCE: usize = 16;
 /// Read at a time to be hashed.
 const HASHED_BYTES: usize = 256 * 1024;
 
@@ -162,12 +166,12 @@ impl Write<'_> {
     pub fn note_blob_fault(
         &self,
         committee: CommitteeNo,
-        sha256: &Hash,
+        blob: &Blob,
         fault: Option<&str>,
     ) -> Result<(), VaultError> {
         self.transaction.execute(
-            "UPDATE attachment SET fault = ?3 WHERE committee = ?1 AND sha256 = ?2",
-            params![committee.0, sha256.as_bytes(), fault],
+            "UPDATE attachment SET fault = ?4 WHERE committee = ?1 AND sha256 = ?2 AND size = ?3",
+            params![committee.0, blob.sha256.as_bytes(), int(blob.size), fault],
         )?;
         Ok(())
     }
@@ -210,9 +214,14 @@ impl Write<'_> {
         must_be_one(self.transaction.execute(statement, [no.0])?)
     }
 
-    /// Takes pieces for a blob of `size` bytes, and makes the file longer if need be.
-    fn reserve(&self, container: &Container, blob: BlobNo, size: u64) -> Result<(), VaultError> {
-        let wanted = container::pieces(size);
+    /// Takes pieces for the parts of a blob from `first` on, and makes the file longer if need be.
+    fn reserve(
+        &self,
+        container: &Container,
+        blob: BlobNo,
+        first: u64,
+        wanted: u64,
+    ) -> Result<(), VaultError> {
         let mut free = self.free_pieces(wanted)?;
         let lacking = wanted - free.len() as u64;
         if lacking > 0 {
@@ -230,8 +239,8 @@ impl Write<'_> {
         let mut take = self
             .transaction
             .prepare_cached("UPDATE piece SET blob = ?2, part = ?3 WHERE no = ?1")?;
-        for (piece, part) in free.into_iter().zip(0_i64..) {
-            take.execute(params![int(piece), blob.0, part])?;
+        for (piece, part) in free.into_iter().zip(first..) {
+            take.execute(params![int(piece), blob.0, int(part)])?;
         }
         Ok(())
     }
@@ -258,38 +267,85 @@ impl Write<'_> {
         Ok(BlobNo(self.transaction.last_insert_rowid()))
     }
 
-    /// Lets go of a blob. Its pieces are written over: what was forgotten is gone, and what was never
-    /// written looks like the rest.
-    fn discard(&self, container: &Container, no: BlobNo) -> Result<(), VaultError> {
-        container.fill(self.pieces_of(no)?)?;
-        self.transaction
-            .execute("UPDATE piece SET blob = NULL, part = NULL WHERE blob = ?1", [no.0])?;
-        self.transaction.execute("DELETE FROM blob WHERE no = ?1", [no.0])?;
+    /// Gives up the blobs of which this is so; their pieces are still theirs.
+    fn give_up(
+        &self,
+        condition: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<(), VaultError> {
+        let statement =
+            format!("UPDATE blob SET state = 'dropping', sha256 = NULL WHERE {condition}");
+        self.transaction.execute(&statement, parameters)?;
         Ok(())
+    }
+
+    /// Writes over some pieces of blobs that were given up, and frees them. Whether there is more to do.
+    fn drop_some(&self, container: &Container) -> Result<bool, VaultError> {
+        let next = "SELECT no FROM blob WHERE state = 'dropping' LIMIT 1";
+        let next = self.transaction.query_row(next, [], |row| row.get(0)).optional()?;
+        let Some(no) = next.map(BlobNo) else { return Ok(false) };
+        let mut pieces = self.pieces_of(no)?;
+        if pieces.is_empty() {
+            self.transaction.execute("DELETE FROM blob WHERE no = ?1", [no.0])?;
+            return Ok(true);
+        }
+        pieces.truncate(DROPPED_AT_ONCE);
+        container.fill(pieces.iter().copied())?;
+        let mut free = self
+            .transaction
+            .prepare_cached("UPDATE piece SET blob = NULL, part = NULL WHERE no = ?1")?;
+        for piece in pieces {
+            free.execute([int(piece)])?;
+        }
+        Ok(true)
     }
 }
 
+/// Blobs that no attachment names.
+const UNNAMED: &str = "sha256 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment
+     WHERE attachment.committee = blob.committee AND attachment.sha256 = blob.sha256)";
+
+/// While it lives, what this process seals is let go of by nobody else.
+#[derive(Debug)]
+pub struct SealingLock {
+    _container: Container,
+}
+
 impl Vault {
-    /// Makes room for a blob of `size` bytes that is now sealed. Nobody else lets go of it for as long as
-    /// what is returned lives.
-    pub fn begin_sealing(
-        &mut self,
-        committee: CommitteeNo,
-        size: u64,
-    ) -> Result<(BlobNo, BlobWriter), VaultError> {
+    /// Takes the lock that everybody holds who seals. Lets go before of what was being sealed by commands
+    /// that are no more.
+    pub fn hold_sealing(&mut self) -> Result<SealingLock, VaultError> {
         self.drop_unfinished()?;
         let container = Container::open(&self.home)?;
         container.share()?;
+        Ok(SealingLock { _container: container })
+    }
+
+    /// Makes room for a blob of `size` bytes that is now sealed.
+    pub fn begin_sealing(
+        &mut self,
+        _held: &SealingLock,
+        committee: CommitteeNo,
+        size: u64,
+    ) -> Result<(BlobNo, BlobWriter), VaultError> {
+        let container = Container::open(&self.home)?;
+        container.must_have_room(size)?;
         let (no, pieces) = self.write(|vault| {
             let no = vault.add_blob(committee, None, size)?;
-            vault.reserve(&container, no, size)?;
+            vault.reserve(&container, no, 0, container::pieces(size))?;
             Ok::<_, VaultError>((no, vault.pieces_of(no)?))
         })?;
         Ok((no, container.writer(pieces, 0)))
     }
 
-    /// Makes room for a blob that is now fetched, or goes on with what is here of it: from where. The
-    /// caller holds the sync lock.
+    /// Lets go of a blob that was not sealed to its end, or not saved.
+    pub fn discard_sealing(&mut self, no: BlobNo) -> Result<(), VaultError> {
+        self.write(|vault| vault.give_up("no = ?1 AND state = 'sealing'", [no.0]))?;
+        self.drop_given_up()
+    }
+
+    /// Goes on with what is here of a blob that is now fetched, or begins it. The caller holds the sync
+    /// lock.
     pub fn begin_fetching(
         &mut self,
         committee: CommitteeNo,
@@ -298,15 +354,37 @@ impl Vault {
         self.drop_unfinished()?;
         let container = Container::open(&self.home)?;
         let (held, pieces) = self.write(|vault| {
+            // Somebody named it with another size before: what is here of that is of no use.
+            let other = "committee = ?1 AND sha256 = ?2 AND size <> ?3 AND state = 'fetching'";
+            let (hash, size) = (blob.sha256.as_bytes(), int(blob.size));
+            vault.give_up(other, params![committee.0, hash, size])?;
             if vault.held_blob(committee, &blob.sha256)?.is_none() {
-                let no = vault.add_blob(committee, Some(&blob.sha256), blob.size)?;
-                vault.reserve(&container, no, blob.size)?;
+                vault.add_blob(committee, Some(&blob.sha256), blob.size)?;
             }
             let held = vault.held_blob(committee, &blob.sha256)?.ok_or_else(gone)?;
             Ok::<_, VaultError>((held.clone(), vault.pieces_of(held.no)?))
         })?;
+        container.must_have_room(blob.size.saturating_sub(held.held))?;
         let writer = container.writer(pieces, held.held);
         Ok((held, writer))
+    }
+
+    /// Takes more pieces for a blob that is fetched: a step of the file's, or what is still to come.
+    pub fn reserve_more(
+        &mut self,
+        held: &HeldBlob,
+        writer: &mut BlobWriter,
+    ) -> Result<(), VaultError> {
+        let container = Container::open(&self.home)?;
+        let first = writer.reserved();
+        let left = container::pieces(held.size).saturating_sub(first);
+        let wanted = left.min(steps::STEP_BYTES_MAX / PIECE_BYTES);
+        let pieces = self.write(|vault| {
+            vault.reserve(&container, held.no, first, wanted)?;
+            vault.pieces_of(held.no)
+        })?;
+        writer.extend(pieces);
+        Ok(())
     }
 
     /// Reads what is here of a blob, from its beginning.
@@ -317,86 +395,76 @@ impl Vault {
 
     /// Whether the bytes of a whole blob are still those that were put there.
     pub fn is_intact(&self, held: &HeldBlob, sha256: &Hash) -> Result<bool, VaultError> {
-        Ok(self.hash_held(held)?.finish() == *sha256)
+        let hashed = self.hash_held(held)?;
+        Ok(hashed.is_some_and(|hasher| hasher.finish() == *sha256))
     }
 
-    /// What is here of a blob, hashed.
-    pub fn hash_held(&self, held: &HeldBlob) -> Result<Hasher, VaultError> {
+    /// What is here of a blob, hashed; none when the file is shorter than it must be.
+    pub fn hash_held(&self, held: &HeldBlob) -> Result<Option<Hasher>, VaultError> {
         let (mut reader, mut hasher) = (self.read_blob(held)?, Hasher::default());
         let mut buffer = vec![0; HASHED_BYTES];
         loop {
-            match reader.read(&mut buffer)? {
-                0 => return Ok(hasher),
-                read => hasher.update(&buffer[..read]),
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Some(hasher)),
+                Ok(read) => hasher.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
     /// Lets go of a blob, whole or not.
     pub fn discard_blob(&mut self, no: BlobNo) -> Result<(), VaultError> {
-        let container = Container::open(&self.home)?;
-        self.write(|vault| vault.discard(&container, no))
+        self.write(|vault| vault.give_up("no = ?1", [no.0]))?;
+        self.drop_given_up()
     }
 
     /// Lets go of blobs that no attachment names any more: they were forgotten.
     pub fn drop_unnamed(&mut self) -> Result<(), VaultError> {
-        let unnamed = self.read(Read::unnamed)?;
-        if unnamed.is_empty() {
-            return Ok(());
+        if self.read(|vault| vault.any_blob_where(UNNAMED))? {
+            self.write(|vault| vault.give_up(UNNAMED, []))?;
         }
-        let container = Container::open(&self.home)?;
-        self.write(|vault| unnamed.iter().try_for_each(|no| vault.discard(&container, *no)))
+        self.drop_given_up()
     }
 
     /// Lets go of what was being sealed by commands that are no more.
     fn drop_unfinished(&mut self) -> Result<(), VaultError> {
         let container = Container::open(&self.home)?;
-        if self.read(Read::any_sealing)? && container.is_alone()? {
-            self.write(|vault| {
-                vault.sealing()?.into_iter().try_for_each(|no| vault.discard(&container, no))
-            })?;
+        let sealing = "state = 'sealing'";
+        if self.read(|vault| vault.any_blob_where(sealing))? && container.is_alone()? {
+            self.write(|vault| vault.give_up(sealing, []))?;
         }
+        self.drop_given_up()
+    }
+
+    /// Writes over the pieces of blobs that were given up: what was forgotten is gone, and what was never
+    /// written looks like the rest. In small steps, so that no other command waits long.
+    fn drop_given_up(&mut self) -> Result<(), VaultError> {
+        if !self.read(|vault| vault.any_blob_where("state = 'dropping'"))? {
+            return Ok(());
+        }
+        let container = Container::open(&self.home)?;
+        while self.write(|vault| vault.drop_some(&container))? {}
         Ok(())
     }
 }
 
 impl Read<'_> {
-    /// Blobs that no attachment names.
-    fn unnamed(&self) -> Result<Vec<BlobNo>, VaultError> {
-        self.blobs_where(
-            "sha256 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment
-             WHERE attachment.committee = blob.committee AND attachment.sha256 = blob.sha256)",
-        )
-    }
-
-    fn sealing(&self) -> Result<Vec<BlobNo>, VaultError> {
-        self.blobs_where("state = 'sealing'")
-    }
-
-    fn blobs_where(&self, condition: &str) -> Result<Vec<BlobNo>, VaultError> {
-        let mut statement =
-            self.transaction.prepare_cached(&format!("SELECT no FROM blob WHERE {condition}"))?;
-        let rows = statement.query_map([], |row| row.get(0).map(BlobNo))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// Whether there is any blob, or a part of one.
     #[cfg(test)]
     pub(crate) fn any_blob(&self) -> Result<bool, VaultError> {
-        Ok(self
-            .transaction
-            .query_row("SELECT EXISTS (SELECT 1 FROM blob)", [], |row| row.get(0))?)
+        self.any_blob_where("true")
     }
 
-    fn any_sealing(&self) -> Result<bool, VaultError> {
-        let found = "SELECT EXISTS (SELECT 1 FROM blob WHERE state = 'sealing')";
-        Ok(self.transaction.query_row(found, [], |row| row.get(0))?)
+    fn any_blob_where(&self, condition: &str) -> Result<bool, VaultError> {
+        let found = format!("SELECT EXISTS (SELECT 1 FROM blob WHERE {condition})");
+        Ok(self.transaction.query_row(&found, [], |row| row.get(0))?)
     }
 }
 
-impl From<std::io::Error> for VaultError {
+impl From<io::Error> for VaultError {
     /// Of the file `attachments`.
-    fn from(error: std::io::Error) -> Self {
+    fn from(error: io::Error) -> Self {
         disk::named(std::path::Path::new(super::home::ATTACHMENTS), &error)
     }
 }

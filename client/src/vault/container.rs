@@ -46,17 +46,23 @@ impl Container {
     /// it has then. Room is reserved, so that what was begun does not fail for it.
     pub(super) fn grow(&self, before: u64, lacking: u64) -> io::Result<u64> {
         let len = steps::step((before + lacking) * PIECE_BYTES);
-        let disk = fstatvfs(&self.file)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free < len.saturating_sub(before * PIECE_BYTES) + LEFT_FREE_BYTES {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        self.must_have_room(len.saturating_sub(before * PIECE_BYTES))?;
         match fallocate(&self.file, FallocateFlags::empty(), 0, len) {
             // No such call on this file system.
             Err(Errno::OPNOTSUPP) => self.file.set_len(len)?,
             reserved => reserved?,
         }
         Ok(len / PIECE_BYTES)
+    }
+
+    /// An error when so many bytes more would leave the disk nearly full.
+    pub(super) fn must_have_room(&self, bytes: u64) -> io::Result<()> {
+        let disk = fstatvfs(&self.file)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < bytes.saturating_add(LEFT_FREE_BYTES) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     /// Fills pieces that nobody uses.
@@ -105,6 +111,22 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
+    /// How many pieces it has, written or not.
+    pub(super) fn reserved(&self) -> u64 {
+        self.pieces.len() as u64
+    }
+
+    /// Gives it all the pieces of its blob, more than before.
+    pub(super) fn extend(&mut self, pieces: Vec<u64>) {
+        self.pieces = pieces;
+    }
+
+    /// How many bytes it still takes before it needs more pieces.
+    pub fn room(&self) -> u64 {
+        let left = self.pieces.len().saturating_sub(self.next) as u64;
+        (left * PIECE_BYTES).saturating_sub(self.buffer.len() as u64)
+    }
+
     /// Puts the whole pieces that came so far on disk. How many bytes that are, from the beginning.
     pub fn sync(&mut self) -> io::Result<u64> {
         self.file.sync_data()?;

@@ -15,7 +15,12 @@ pub enum Content {
     Opened(String),
     /// Not opened, and why. Shown with its author, never skipped.
     Unopened(String),
+    /// The record with that ULID once more, by its author: the first counts.
+    Again(String),
 }
+
+/// Before the ULID of a record that is there again, in the place of a reason.
+const AGAIN: &str = "again ";
 
 /// A record in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +49,11 @@ const COLUMNS: &str = "SELECT committee, leaf_index, id, ref, kind, author, epoc
      json, unopened FROM record";
 
 impl Read<'_> {
-    /// All records of a committee in log order.
+    /// All records of a committee in log order, each once.
     pub fn records(&self, no: CommitteeNo) -> Result<Vec<Record>, VaultError> {
-        self.records_where("committee = ?1 ORDER BY leaf_index", [no.0])
+        let mut records = self.records_where("committee = ?1 ORDER BY leaf_index", [no.0])?;
+        records.retain(|record| !matches!(record.content, Content::Again(_)));
+        Ok(records)
     }
 
     /// The records under a lock that could not be opened, in log order.
@@ -54,6 +61,12 @@ impl Read<'_> {
         let condition =
             "committee = ?1 AND epoch = ?2 AND unopened IS NOT NULL ORDER BY leaf_index";
         self.records_where(condition, params![no.0, epoch.0])
+    }
+
+    /// The entries that hold a record of a committee once more.
+    pub fn again(&self, no: CommitteeNo, id: &str) -> Result<Vec<Record>, VaultError> {
+        let condition = "committee = ?1 AND unopened = ?2 ORDER BY leaf_index";
+        self.records_where(condition, params![no.0, format!("{AGAIN}{id}")])
     }
 
     /// All records with that REF, of any committee.
@@ -96,7 +109,8 @@ impl Write<'_> {
     pub fn put_record(&self, record: &Record) -> Result<(), VaultError> {
         let (json, unopened) = match &record.content {
             Content::Opened(json) => (Some(json), None),
-            Content::Unopened(why) => (None, Some(why)),
+            Content::Unopened(why) => (None, Some(why.clone())),
+            Content::Again(id) => (None, Some(format!("{AGAIN}{id}"))),
         };
         self.transaction
             .prepare_cached(
@@ -118,6 +132,13 @@ impl Write<'_> {
     }
 }
 
+fn of_reason(why: String) -> Content {
+    match why.strip_prefix(AGAIN) {
+        Some(id) => Content::Again(id.to_owned()),
+        None => Content::Unopened(why),
+    }
+}
+
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
     let json: Option<String> = row.get(8)?;
     let unopened: Option<String> = row.get(9)?;
@@ -132,7 +153,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
         made: millis(row.get(7)?),
         content: match json {
             Some(json) => Content::Opened(json),
-            None => Content::Unopened(unopened.unwrap_or_default()),
+            None => of_reason(unopened.unwrap_or_default()),
         },
     })
 }

@@ -137,18 +137,18 @@ CREATE INDEX IF NOT EXISTS attachment_by_blob ON attachment (committee, sha256);
 
 -- Blobs that are here, wholly or in part. Since version 5.
 CREATE TABLE IF NOT EXISTS blob (
-    no INTEGER PRIMARY KEY,
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
     committee INTEGER NOT NULL REFERENCES committee (no),
-    -- None while it is being sealed.
+    -- None while it is being sealed, and while its pieces are written over.
     sha256 BLOB CHECK (length(sha256) = 32),
     size INTEGER NOT NULL,
     -- How much of it is on disk, from its beginning.
     held INTEGER NOT NULL,
     -- How much of it the relay has from this device.
     sent INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL CHECK (state IN ('sealing', 'fetching', 'whole')),
+    state TEXT NOT NULL CHECK (state IN ('sealing', 'fetching', 'whole', 'dropping')),
     UNIQUE (committee, sha256),
-    CHECK ((sha256 IS NULL) = (state = 'sealing'))
+    CHECK ((sha256 IS NULL) = (state IN ('sealing', 'dropping')))
 ) STRICT;
 
 -- The pieces of the file `attachments`, free or taken by a part of a blob. Since version 5.

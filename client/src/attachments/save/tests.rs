@@ -26,7 +26,8 @@ fn stage(content: &[u8], told: &[u8]) -> Stage {
     let no = add_committee(&mut vault, 1);
     let passphrase = AttachmentPassphrase::generate(&[7; 32]);
     let size = sealpost_protocol::seal::blob_size(content.len() as u64);
-    let (sealing, writer) = vault.begin_sealing(no, size).unwrap();
+    let lock = vault.hold_sealing().unwrap();
+    let (sealing, writer) = vault.begin_sealing(&lock, no, size).unwrap();
     let mut sealer = AttachmentSealer::new(writer, &passphrase).unwrap();
     sealer.write(content).unwrap();
     let (writer, plain, blob) = sealer.finish().unwrap();

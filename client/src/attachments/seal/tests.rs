@@ -151,10 +151,11 @@ fn a_file_that_changes_while_it_is_read_is_not_attached() {
         change(&path);
         let passphrase = AttachmentPassphrase::generate(&[1; 32]);
         let no = stage.owner.committee;
-        let (blob, writer) = stage.app.vault.begin_sealing(no, blob_size(10)).unwrap();
+        let lock = stage.app.vault.hold_sealing().unwrap();
+        let (blob, writer) = stage.app.vault.begin_sealing(&lock, no, blob_size(10)).unwrap();
         let refused = source.seal(writer, &passphrase).unwrap_err();
         assert!(refused.what.contains("changed while it was read"), "{}", refused.what);
-        stage.app.vault.discard_blob(blob).unwrap();
+        stage.app.vault.discard_sealing(blob).unwrap();
     }
     assert!(stage.has_nothing());
 }
@@ -281,7 +282,9 @@ fn both_are_saved_or_neither() {
     let mut rooms = Vec::new();
     let attach = wanted(source.path.clone());
     let (app, owner) = (&mut stage.app, &stage.owner);
-    let changed = attach_both(app, owner, &attach, &source, Some(copied), &mut rooms).unwrap_err();
+    let lock = app.vault.hold_sealing().unwrap();
+    let changed =
+        attach_both(app, &lock, owner, &attach, &source, Some(copied), &mut rooms).unwrap_err();
     assert!(changed.what.contains("changed while it was read"), "{}", changed.what);
     assert_eq!(rooms.len(), 2);
     rooms.into_iter().for_each(|no| stage.app.vault.discard_blob(no).unwrap());

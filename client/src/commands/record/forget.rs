@@ -41,7 +41,11 @@ pub struct Forget {
 struct Shown {
     /// What is to be forgotten: the record, then what is attached.
     refs: Vec<String>,
-    /// `forgotten`, `waits` or `saved`.
+    /// What others attached to it: only a coordinator has that forgotten.
+    left: Vec<String>,
+    /// Attachments for named readers, of which this device cannot see whether they belong to it.
+    unmatched: usize,
+    /// `forgotten`, `waits`, `overtaken` or `saved`.
     state: &'static str,
     /// Under which REFs others approve it.
     approve: Vec<String>,
@@ -58,15 +62,29 @@ struct Had {
 impl Forget {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
-        let wanted = app.vault.read(|vault| forget::wanted(vault, &self.record, self.alone))?;
-        forget::must_be_allowed(&app, &wanted)?;
+        let wanted = forget::wanted(&app, &self.record, self.alone)?;
         if let Err(failure) = relay::run(audit::ask(&mut app, wanted.committee)) {
             session.ui.talk(&format!("{}: who had it is as last known.", failure.story()));
         }
+        // What came with that may be attached to it.
+        let wanted = forget::wanted(&app, &self.record, self.alone)?;
         let own = app.device.device_id();
         let had = app.vault.read(|vault| had(vault, &wanted, own))?;
-        let refs: Vec<String> = wanted.records.iter().map(|one| one.reference.clone()).collect();
+        let records = wanted.records.iter().map(|one| one.reference.clone());
+        let drafts = wanted.drafts.iter().map(|draft| draft.new.reference.clone());
+        let refs: Vec<String> = records.chain(drafts).collect();
+        let left: Vec<String> = wanted.others.iter().map(|one| one.reference.clone()).collect();
         session.ui.talk(&format!("To be forgotten: {}", refs.join(", ")));
+        if !left.is_empty() {
+            let left = left.join(", ");
+            session.ui.talk(&format!("Not yours, for a coordinator to forget: {left}"));
+        }
+        if wanted.unmatched > 0 {
+            session.ui.talk(&format!(
+                "{} attachments for named readers: whether one belongs to it, this device cannot see.",
+                wanted.unmatched
+            ));
+        }
         for Had { device, handle } in &had {
             session.ui.talk(&format!("{handle} ({device}) has had it, and may have kept a copy."));
         }
@@ -77,17 +95,20 @@ impl Forget {
         let (state, approve) = match &outcome {
             Outcome::Forgotten => ("forgotten", Vec::new()),
             Outcome::Waits(approve) => ("waits", approve.clone()),
+            Outcome::Overtaken => ("overtaken", Vec::new()),
             Outcome::Saved(_) => ("saved", Vec::new()),
         };
         let words = format!("{}  {state}", refs.join(", "));
-        session.ui.result(&Shown { refs, state, approve, had }, &words)?;
+        let unmatched = wanted.unmatched;
+        session.ui.result(&Shown { refs, left, unmatched, state, approve, had }, &words)?;
         ended(outcome)
     }
 }
 
 /// The devices of others that vouched for the log beyond it.
 fn had(vault: &Read<'_>, wanted: &Wanted, own: DeviceId) -> Result<Vec<Had>, Failure> {
-    let answer = who::can_open(vault, wanted.records[0].clone(), None)?;
+    let Some(record) = wanted.records.first() else { return Ok(Vec::new()) };
+    let answer = who::can_open(vault, record.clone(), None)?;
     let others = answer.readers.iter().filter(|reader| reader.device != own);
     let delivered = others.filter(|reader| reader.delivered.is_some());
     Ok(delivered
@@ -104,6 +125,11 @@ fn ended(outcome: Outcome) -> Result<(), Failure> {
             Err(Failure::new(Kind::SecondPerson, "It waits for other coordinators")
                 .safe("It is in the log, and nothing is forgotten until they have approved.")
                 .next(format!("Others type: {}", commands.join("; "))))
+        }
+        Outcome::Overtaken => {
+            Err(Failure::new(Kind::Failed, "Not all of it is forgotten: others came before")
+                .safe("What is forgotten is; the rest is as it was.")
+                .next("sealpost record list, and type it again if it is still wanted"))
         }
         Outcome::Saved(failure) => Err(not_sent(failure, "The wish to forget")),
     }

@@ -3,7 +3,6 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 
 use super::*;
-use crate::vault::container::PIECE_BYTES;
 use crate::vault::fixture::{add_committee, create, home};
 use crate::vault::steps;
 
@@ -16,7 +15,8 @@ fn bytes(seed: u8, len: usize) -> Vec<u8> {
 /// Puts a blob into the vault as one that was sealed here.
 fn put(vault: &mut Vault, no: CommitteeNo, content: &[u8]) -> Blob {
     let blob = Blob { sha256: Hash::of(content), size: content.len() as u64 };
-    let (sealing, mut writer) = vault.begin_sealing(no, blob.size).unwrap();
+    let lock = vault.hold_sealing().unwrap();
+    let (sealing, mut writer) = vault.begin_sealing(&lock, no, blob.size).unwrap();
     writer.write_all(content).unwrap();
     writer.finish().unwrap();
     vault.write(|vault| vault.blob_sealed(sealing, &blob)).unwrap();
@@ -104,8 +104,9 @@ fn the_file_grows_in_steps_and_free_pieces_look_like_taken_ones() {
         must_look_alike(&file);
     }
     // What a command that was killed had reserved and never written.
-    let (_, writer) = vault.begin_sealing(no, 30 * PIECE_BYTES).unwrap();
-    drop(writer);
+    let lock = vault.hold_sealing().unwrap();
+    vault.begin_sealing(&lock, no, 30 * PIECE_BYTES).unwrap();
+    drop(lock);
     vault.drop_unfinished().unwrap();
     must_look_alike(&fs::read(home.attachments()).unwrap());
 }
@@ -116,7 +117,8 @@ fn what_a_killed_command_was_sealing_is_let_go_and_what_a_living_one_seals_is_no
     let (mut vault, secrets) = create(&home).unwrap();
     let no = add_committee(&mut vault, 1);
     let mut other = Vault::open_with(home.clone(), &secrets).unwrap();
-    let (sealing, mut writer) = other.begin_sealing(no, 10 * PIECE_BYTES).unwrap();
+    let lock = other.hold_sealing().unwrap();
+    let (sealing, mut writer) = other.begin_sealing(&lock, no, 10 * PIECE_BYTES).unwrap();
     let content = bytes(9, 10 * PIECE);
     writer.write_all(&content[..PIECE]).unwrap();
     put(&mut vault, no, &bytes(1, PIECE));
@@ -126,8 +128,8 @@ fn what_a_killed_command_was_sealing_is_let_go_and_what_a_living_one_seals_is_no
     other.write(|vault| vault.blob_sealed(sealing, &blob)).unwrap();
     assert_eq!(read(&vault, &held(&vault, no, &blob).unwrap()), content);
 
-    let (sealing, writer) = other.begin_sealing(no, 10 * PIECE_BYTES).unwrap();
-    drop(writer);
+    let (sealing, _) = other.begin_sealing(&lock, no, 10 * PIECE_BYTES).unwrap();
+    drop(lock);
     put(&mut vault, no, &bytes(2, PIECE));
     let lost = Blob { sha256: Hash::of(b"lost"), size: 4 };
     let late = other.write(|vault| vault.blob_sealed(sealing, &lost));
@@ -142,6 +144,7 @@ fn fetching_goes_on_with_the_whole_pieces_that_are_on_disk() {
     let content = bytes(5, 3 * PIECE + 10);
     let blob = Blob { sha256: Hash::of(&content), size: content.len() as u64 };
     let (fetching, mut writer) = vault.begin_fetching(no, &blob).unwrap();
+    vault.reserve_more(&fetching, &mut writer).unwrap();
     assert_eq!((fetching.state, fetching.held), (Held::Fetching, 0));
     writer.write_all(&content[..2 * PIECE + 5]).unwrap();
     let on_disk = writer.sync().unwrap();
@@ -149,6 +152,7 @@ fn fetching_goes_on_with_the_whole_pieces_that_are_on_disk() {
     vault.write(|vault| vault.blob_held(fetching.no, on_disk)).unwrap();
     drop(writer);
     let (again, mut writer) = vault.begin_fetching(no, &blob).unwrap();
+    assert_eq!(writer.room(), 2 * PIECE_BYTES);
     assert_eq!((again.no, again.held), (fetching.no, on_disk));
     assert_eq!(read(&vault, &again), content[..2 * PIECE]);
     writer.write_all(&content[2 * PIECE..]).unwrap();
@@ -162,10 +166,11 @@ fn more_than_was_reserved_is_never_written() {
     let (_dir, home) = home();
     let (mut vault, _) = create(&home).unwrap();
     let no = add_committee(&mut vault, 1);
-    let (_, mut writer) = vault.begin_sealing(no, PIECE_BYTES).unwrap();
+    let lock = vault.hold_sealing().unwrap();
+    let (_, mut writer) = vault.begin_sealing(&lock, no, PIECE_BYTES).unwrap();
     writer.write_all(&bytes(1, PIECE)).unwrap();
     let refused = writer.write_all(&bytes(2, PIECE)).unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::WriteZero);
+    assert_eq!(refused.kind(), io::ErrorKind::WriteZero);
 }
 
 #[test]
@@ -200,9 +205,9 @@ fn attachments_are_found_by_their_record_and_lack_what_is_not_whole() {
         .unwrap();
     assert_eq!(found, all);
     assert_eq!(lacking, [all[2].clone(), all[1].clone()]);
-    vault.write(|vault| vault.note_blob_fault(no, &small.sha256, Some("it lied"))).unwrap();
+    vault.write(|vault| vault.note_blob_fault(no, &small, Some("it lied"))).unwrap();
     let noted = vault.read(|vault| vault.attachment(no, "C")).unwrap().unwrap();
     assert_eq!(noted.fault.as_deref(), Some("it lied"));
-    vault.write(|vault| vault.note_blob_fault(no, &small.sha256, None)).unwrap();
+    vault.write(|vault| vault.note_blob_fault(no, &small, None)).unwrap();
     assert_eq!(vault.read(|vault| vault.attachment(no, "C")).unwrap().unwrap().fault, None);
 }
