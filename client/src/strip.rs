@@ -18,6 +18,7 @@ mod cursor;
 mod exif;
 mod gif;
 mod jpeg;
+mod office;
 mod pdf;
 mod png;
 mod webp;
@@ -28,7 +29,10 @@ mod zlib;
 pub const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What can be stripped, for people.
-pub const KNOWN: &str = "JPEG, PNG, WebP and GIF pictures and PDF";
+pub const KNOWN: &str = "JPEG, PNG, WebP and GIF pictures, PDF, docx, xlsx, pptx, odt, ods and odp";
+/// How the media types of office documents begin.
+const OFFICE: [&str; 2] =
+    ["application/vnd.openxmlformats-officedocument", "application/vnd.oasis.opendocument."];
 
 /// A working copy without what tells of whoever made it.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,14 +72,30 @@ pub fn strip(media: &str, bytes: &[u8]) -> Result<Stripped, StripError> {
     }
     let mut removed = Removed::default();
     let bytes = match media {
-        "image/jpeg" => jpeg::strip(bytes, &mut removed)?,
-        "image/png" => png::strip(bytes, &mut removed)?,
-        "image/webp" => webp::strip(bytes, &mut removed)?,
-        "image/gif" => gif::strip(bytes, &mut removed)?,
         "application/pdf" => pdf::strip(bytes, &mut removed)?,
-        other => return Err(StripError::UnknownKind(other.to_owned())),
+        // What kind of a zip it is, its parts say.
+        zip if zip == "application/zip" || OFFICE.iter().any(|office| zip.starts_with(office)) => {
+            office::strip(media, bytes, &mut removed)?
+        }
+        media => picture(media, bytes, &mut removed)
+            .unwrap_or_else(|| Err(StripError::UnknownKind(media.to_owned())))?,
     };
     Ok(Stripped { bytes, removed: removed.0.into_iter().collect() })
+}
+
+/// A picture stripped; none if it is of a kind that is not known here.
+fn picture(
+    media: &str,
+    bytes: &[u8],
+    removed: &mut Removed,
+) -> Option<Result<Vec<u8>, StripError>> {
+    match media {
+        "image/jpeg" => Some(jpeg::strip(bytes, removed)),
+        "image/png" => Some(png::strip(bytes, removed)),
+        "image/webp" => Some(webp::strip(bytes, removed)),
+        "image/gif" => Some(gif::strip(bytes, removed)),
+        _ => None,
+    }
 }
 
 /// The kinds of things that were removed so far.

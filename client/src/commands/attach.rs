@@ -41,7 +41,8 @@ pub struct Attach {
     /// several times.
     #[arg(long = "reader", value_name = "HANDLE|REF")]
     readers: Vec<String>,
-    /// Attach a working copy without metadata with it: of JPEG, PNG, WebP and GIF pictures, and PDF.
+    /// Attach a working copy without metadata with it: of JPEG, PNG, WebP and GIF pictures,
+    /// PDF and office documents.
     #[arg(long)]
     strip: bool,
     /// Only seal and save; the next sync sends it.
