@@ -211,6 +211,7 @@ impl Copying<'_> {
         let role = match (name(b"Type"), name(b"Subtype")) {
             (b"Page", _) => keys::PAGE,
             (b"Pages", _) => keys::PAGES,
+            (b"Font", _) => keys::FONT,
             (b"Sig" | b"DocTimeStamp", _) => keys::SIGNATURE,
             (_, b"Sound" | b"Movie" | b"Screen" | b"3D" | b"RichMedia") if dict.has(b"Rect") => {
                 return Err(StripError::Holds("sounds, films or models"));
@@ -249,8 +250,12 @@ impl Copying<'_> {
 
     fn stream(&mut self, stream: &Stream) -> Result<Stream, StripError> {
         let subtype = stream.dict.get(b"Subtype").and_then(Object::as_name);
-        let is_image = subtype.is_ok_and(|subtype| subtype == b"Image");
-        let role = if is_image { keys::IMAGE } else { keys::STREAM };
+        let role = match subtype {
+            Ok(b"Image") => keys::IMAGE,
+            Ok(b"Form") => keys::DRAWING,
+            _ => keys::STREAM,
+        };
+        let is_image = role == keys::IMAGE;
         let mut dict = stream.dict.clone();
         // It may stand elsewhere, and is written anew.
         dict.remove(b"Length");

@@ -57,7 +57,7 @@ pub(super) fn fate(family: Family, name: &str) -> Fate {
 }
 
 /// Of Open XML: left out, by how their names begin.
-const DROPPED: [(&str, &str); 16] = [
+const DROPPED: [(&str, &str); 18] = [
     ("docProps/thumbnail", "thumbnail"),
     ("docProps/", "office-properties"),
     ("docMetadata/", "office-properties"),
@@ -72,6 +72,8 @@ const DROPPED: [(&str, &str); 16] = [
     ("xl/threadedComments/", "authors"),
     ("xl/revisions/", "authors"),
     ("xl/printerSettings/", "printer-settings"),
+    ("word/printerSettings/", "printer-settings"),
+    ("ppt/printerSettings/", "printer-settings"),
     ("ppt/changesInfos/", "authors"),
     ("ppt/revisionInfo.xml", "revision-ids"),
 ];

@@ -102,7 +102,9 @@ fn docx() -> Vec<u8> {
          <w:ins w:id=\"1\" w:author=\"{MARKER}\" w:date=\"2026-03-01T14:52:00Z\"><w:r>\
          <w:t xml:space=\"preserve\">{TEXT} &amp; </w:t></w:r></w:ins>\
          <wp:docPr id=\"1\" name=\"{MARKER}.jpg\" descr=\"C:\\{MARKER}\"/>\
-         <a:blip r:embed=\"rId1\"/><w:hyperlink r:id=\"rId2\"/></w:p></w:body></w:document>"
+         <a:blip r:embed=\"rId1\"/>\
+         <w:instrText> INCLUDEPICTURE \"C:\\\\{MARKER}\" </w:instrText><w:instrText>PAGE</w:instrText>\
+         <w:fldSimple w:instr=\"LINK file:///{MARKER}\"/><w:hyperlink r:id=\"rId2\"/></w:p></w:body></w:document>"
     );
     let comments = format!(
         "<w:comments><w:comment w:id=\"0\" w:author='{MARKER}' w:initials=\"{MARKER}\" \
@@ -158,6 +160,7 @@ fn odt() -> Vec<u8> {
          <dc:creator>{MARKER}<text:s/>{MARKER}</dc:creator><dc:date>2026-03-01T14:52:00</dc:date>\
          <meta:creator-initials>{MARKER}</meta:creator-initials><text:p>a note</text:p>\
          </office:annotation><text:date>1 March</text:date>\
+         <draw:frame draw:name=\"{MARKER}\"><svg:desc>{MARKER}</svg:desc></draw:frame>\
          <draw:image xlink:href=\"Pictures/1.jpg\"/><text:a xlink:href=\"file:///home/{MARKER}\"/>\
          </text:p></office:text></office:body></office:document-content>"
     );
@@ -219,7 +222,7 @@ fn of_a_text_of_open_xml_what_tells_of_its_maker_goes() {
             "word/settings.xml",
         ]
     );
-    assert_eq!(text(&parts["word/document.xml"]), format!("{TEXT}  "));
+    assert_eq!(text(&parts["word/document.xml"]), format!("{TEXT}  PAGE"));
     assert!(holds(&parts["word/document.xml"], b"&amp;"));
     assert_eq!(text(&parts["word/comments.xml"]), "a note");
     assert!(holds(&parts["word/comments.xml"], b"w:author=\"Author\" w:initials=\"A\">"));
@@ -241,7 +244,8 @@ fn of_a_text_of_open_xml_what_tells_of_its_maker_goes() {
 #[test]
 fn of_a_sheet_what_tells_of_its_maker_goes() {
     let workbook = format!(
-        "<workbook><fileVersion appName=\"{MARKER}\"/><fileSharing userName=\"{MARKER}\"/>\
+        "<workbook><customWorkbookViews><customWorkbookView name=\"{MARKER}\"/>\
+         </customWorkbookViews><fileVersion appName=\"{MARKER}\"/><fileSharing userName=\"{MARKER}\"/>\
          <mc:AlternateContent><mc:Choice><x15ac:absPath url=\"C:\\{MARKER}\"/></mc:Choice>\
          </mc:AlternateContent><xr:revisionPtr documentId=\"{MARKER}\"/><sheets/></workbook>"
     );
@@ -293,7 +297,7 @@ fn of_slides_what_tells_of_their_maker_goes() {
     );
     let modern = format!(
         "<p188:authorLst><p188:author id=\"0\" name=\"{MARKER}\" initials=\"I\" userId=\"{MARKER}\" \
-         providerId=\"AD\"/></p188:authorLst>"
+         providerId=\"AD\"/><p15:presenceInfo userId=\"{MARKER}\"/></p188:authorLst>"
     );
     let comment = "<p:cmLst><p:cm authorId=\"0\" dt=\"2026-03-01T14:52:00\"><p:text>a note</p:text>\
                    </p:cm></p:cmLst>";
@@ -331,6 +335,7 @@ fn of_a_text_of_open_document_what_tells_of_its_maker_goes() {
         "comment",
         "local-paths",
         "office-properties",
+        "picture-names",
         "printer-settings",
         "revision-ids",
         "thumbnail",

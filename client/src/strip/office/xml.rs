@@ -62,6 +62,7 @@ pub(super) fn filter(
                     }
                     change => {
                         write(&mut writer, Event::Start(attributes(part, start, removed)?))?;
+                        let change = change.or_else(|| instruction(&reader, start));
                         if let Some(Say(says, what)) = change {
                             said.clear();
                             silent = Some((depth, Some(says)));
@@ -108,6 +109,20 @@ fn says_otherwise(reader: &Reader<&[u8]>, start: &BytesStart<'_>, says: &str) ->
     ahead.read_text(start.name()).map_or(true, |text| text.into_inner() != says)
 }
 
+/// A field that shows a file of somebody's own shows what it showed last.
+fn instruction(reader: &Reader<&[u8]>, start: &BytesStart<'_>) -> Option<Change> {
+    if local(start.name().as_ref()) != "instrText" {
+        return None;
+    }
+    let text = reader.clone().read_text(start.name()).ok()?.into_inner();
+    names_file(&text).then_some(Say("", "local-paths"))
+}
+
+/// Whether a field's instruction names a file on a disk.
+fn names_file(instruction: &str) -> bool {
+    instruction.contains(":\\") || instruction.contains("\\\\") || instruction.contains("file:")
+}
+
 fn local(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(_, local)| local)
 }
@@ -125,10 +140,15 @@ fn element(
         (Family::OpenXml, "docVars" | "dataBinding" | "fileVersion") => {
             Some(Drop("application-data"))
         }
-        (Family::OpenXml, "attachedTemplate" | "mailMerge" | "absPath") => {
+        (Family::OpenXml, "attachedTemplate" | "mailMerge" | "absPath" | "webPublishItems") => {
             Some(Drop("local-paths"))
         }
-        (Family::OpenXml, "fileSharing") => Some(Drop("authors")),
+        // Views of a shared sheet have their users' names.
+        (
+            Family::OpenXml,
+            "fileSharing" | "customWorkbookViews" | "customSheetViews" | "securityDescriptor",
+        ) => Some(Drop("authors")),
+        (Family::OpenXml, "printerSettings") => Some(Drop("printer-settings")),
         (Family::OpenXml, "connection") => return Err(StripError::Holds("data sources")),
         // A list of who commented a sheet. Authors of slides have attributes instead.
         (Family::OpenXml, "author") if part.starts_with("xl/") => Some(Say(AUTHOR, "authors")),
@@ -145,6 +165,10 @@ fn element(
         }
         (Family::OpenDocument, "file-entry") => {
             refers(family, attribute(start, "full-path")?.filter(|path| path != "/"))
+        }
+        // What programs and people say that a picture is, often its file's name.
+        (Family::OpenDocument, "title" | "desc") if name.as_ref().starts_with("svg:") => {
+            Some(Drop("picture-names"))
         }
         (Family::OpenDocument, "creator") => Some(Say(AUTHOR, "authors")),
         (Family::OpenDocument, "creator-initials" | "sender-initials") => {
@@ -216,6 +240,8 @@ fn attributes(
         let change = of_attribute(part, &element, &key).or_else(|| {
             leads_home(&key, &value, is_outside).then_some(Say(NOWHERE, "local-paths"))
         });
+        let is_instruction = local(&key) == "instr" && names_file(&value);
+        let change = change.or_else(|| is_instruction.then_some(Say("", "local-paths")));
         match change {
             // To the letter, but for the quotes around it.
             None => kept.push_attribute(Attribute {
@@ -243,15 +269,17 @@ fn of_attribute(part: &str, element: &str, key: &str) -> Option<Change> {
         (_, "uid") if is_prefixed => Some(Drop("revision-ids")),
         (_, "author") if is_prefixed => Some(Say(AUTHOR, "authors")),
         (_, "initials") => Some(Say(INITIALS, "authors")),
-        ("cmAuthor" | "author", "name" | "userId") => Some(Say(AUTHOR, "authors")),
-        ("cmAuthor" | "author", "providerId") => Some(Say("None", "authors")),
-        (_, "refreshedBy" | "userName") | ("permStart", "ed") => Some(Drop("authors")),
+        ("cmAuthor" | "author", "name") | (_, "userId") => Some(Say(AUTHOR, "authors")),
+        (_, "providerId") => Some(Say("None", "authors")),
+        (_, "refreshedBy" | "userName" | "securityDescriptor") | ("permStart", "ed") => {
+            Some(Drop("authors"))
+        }
         (_, "refreshedDate" | "refreshedDateIso" | "dateUtc") | ("cm", "dt") => Some(Drop("times")),
         (_, "date") if is_prefixed && part.starts_with("word/") => Some(Drop("times")),
         ("cm" | "reply", "created") => Some(Say(TIME, "times")),
         ("tag", "val") if part.starts_with("ppt/") => Some(Say("", "application-data")),
         // Programs put the picture's file name there, and what they think it shows.
-        ("docPr" | "cNvPr", "name") => Some(Say("Object", "picture-names")),
+        ("docPr" | "cNvPr" | "frame", "name") => Some(Say("Object", "picture-names")),
         ("docPr" | "cNvPr", "descr" | "title") | ("imagedata", "title") | (_, "alt") => {
             Some(Drop("picture-names"))
         }

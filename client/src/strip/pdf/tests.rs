@@ -58,9 +58,17 @@ fn document() -> Document {
     let image = image(&mut doc);
     let metadata = xmp(&mut doc);
     let font = doc.add_object(dictionary! {
-        "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Courier", "Metadata" => metadata.clone(),
+        "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Courier", "Maker" => marked(), "Metadata" => metadata.clone(),
     });
     let content = doc.add_object(flate(dictionary! {}, CONTENT));
+    let taken = dictionary! { "Author" => marked() };
+    let drawing = doc.add_object(flate(
+        dictionary! {
+            "Type" => "XObject", "Subtype" => "Form", "BBox" => vec![0.into(); 4],
+            "PTEX.FileName" => marked(), "PTEX.InfoDict" => taken,
+        },
+        b"0 0 m",
+    ));
     let note = doc.add_object(dictionary! {
         "Type" => "Annot", "Subtype" => "Text", "Rect" => vec![0.into(), 0.into(), 9.into(), 9.into()],
         "Contents" => text("a note"), "T" => marked_wide(), "M" => text("D:20260301"), "NM" => marked(),
@@ -73,7 +81,7 @@ fn document() -> Document {
         "Type" => "Page", "Parent" => pages, "Contents" => content,
         "MediaBox" => vec![0.into(), 0.into(), 595.5.into(), 842.into()],
         "Resources" => dictionary! {
-            "Font" => dictionary! { "F1" => font }, "XObject" => dictionary! { "Im1" => image },
+            "Font" => dictionary! { "F1" => font }, "XObject" => dictionary! { "Im1" => image, "Fm1" => drawing },
         },
         "Annots" => vec![note.into(), link.into()], "LastModified" => text("D:20260301"),
         "PieceInfo" => dictionary! { "Editor" => dictionary! { "Private" => marked() } },
