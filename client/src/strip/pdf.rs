@@ -10,12 +10,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lopdf::xref::{Xref, XrefEntry, XrefRecovery, XrefType};
-use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId, Stream};
+use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId};
 
-use super::zlib::{self, UNPACKED_BYTES_MAX};
-use super::{Removed, StripError, jpeg};
+use super::zlib::UNPACKED_BYTES_MAX;
+use super::{Removed, StripError};
 
+mod jbig2;
 mod keys;
+mod streams;
 
 /// What a file's own structure may unpack to, and one stream that is looked at.
 const STREAM_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -246,102 +248,6 @@ impl Copying<'_> {
             Ok(4) => Ok(Some(b"DeviceCMYK".to_vec())),
             _ => Err(broken("a profile of colours is damaged")),
         }
-    }
-
-    fn stream(&mut self, stream: &Stream) -> Result<Stream, StripError> {
-        let subtype = stream.dict.get(b"Subtype").and_then(Object::as_name);
-        let role = match subtype {
-            Ok(b"Image") => keys::IMAGE,
-            Ok(b"Form") => keys::DRAWING,
-            _ => keys::STREAM,
-        };
-        let is_image = role == keys::IMAGE;
-        let mut dict = stream.dict.clone();
-        // It may stand elsewhere, and is written anew.
-        dict.remove(b"Length");
-        let mut dict = self.dictionary(&dict, role, 0)?;
-        let filters = match stream.dict.get(b"Filter") {
-            Err(_) => Vec::new(),
-            // lopdf decodes no stream whose filters stand elsewhere.
-            Ok(_) => stream.filters().map_err(|_| broken("a stream's filters are damaged"))?,
-        };
-        if filters.iter().any(|filter| matches!(*filter, b"JPXDecode" | b"JBIG2Decode")) {
-            return Err(StripError::Holds("JPEG 2000 or JBIG2 pictures"));
-        }
-        let content = match filters.split_last() {
-            Some((&b"DCTDecode", before)) => {
-                let jpeg = self.before_last(stream, before)?;
-                dict.remove(b"Filter");
-                let parameters = match dict.remove(b"DecodeParms") {
-                    Some(Object::Array(mut each)) => each.pop(),
-                    one => one,
-                };
-                dict.set("Filter", Object::Name(b"DCTDecode".to_vec()));
-                if let Some(parameters) = parameters.filter(|one| !one.is_null()) {
-                    dict.set("DecodeParms", parameters);
-                }
-                jpeg::strip(&jpeg, self.removed)?
-            }
-            _ if filters.contains(&b"DCTDecode".as_slice()) => {
-                return Err(broken("a picture in a picture"));
-            }
-            _ => {
-                if !is_image {
-                    self.must_draw_no_jpeg(stream)?;
-                }
-                self.trimmed(stream, filters.first().copied())?
-            }
-        };
-        Ok(Stream::new(dict, content))
-    }
-
-    /// What a JPEG in a stream is once the filters before its own are undone.
-    fn before_last(&mut self, stream: &Stream, before: &[&[u8]]) -> Result<Vec<u8>, StripError> {
-        if before.is_empty() {
-            return Ok(stream.content.clone());
-        }
-        let mut packed = Stream::new(stream.dict.clone(), stream.content.clone());
-        let names = before.iter().map(|name| Object::Name(name.to_vec())).collect();
-        packed.dict.set("Filter", Object::Array(names));
-        self.unpacked(&packed)
-    }
-
-    fn unpacked(&mut self, stream: &Stream) -> Result<Vec<u8>, StripError> {
-        let most = usize::try_from(self.room).unwrap_or(usize::MAX).min(STREAM_BYTES_MAX);
-        let unpacked = stream
-            .get_plain_content_with_limit(most)
-            .map_err(|_| broken("a stream is damaged, or too large"))?;
-        self.room -= unpacked.len() as u64;
-        Ok(unpacked)
-    }
-
-    /// Pictures may stand in the instructions that draw a page.
-    fn must_draw_no_jpeg(&mut self, stream: &Stream) -> Result<(), StripError> {
-        let unpacked = self.unpacked(stream)?;
-        let mut rest = unpacked.as_slice();
-        while let Some(at) = rest.iter().position(|byte| *byte == b'/') {
-            rest = &rest[at + 1..];
-            if rest.starts_with(b"DCT") {
-                return Err(StripError::Holds("pictures among the instructions that draw a page"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The content without what stands behind its end.
-    fn trimmed(&mut self, stream: &Stream, first: Option<&[u8]>) -> Result<Vec<u8>, StripError> {
-        let content = stream.content.as_slice();
-        if !matches!(first, Some(b"FlateDecode" | b"Fl")) {
-            return Ok(content.to_vec());
-        }
-        let measured = zlib::measure(std::iter::once(content), self.room)
-            .ok_or_else(|| broken("a stream is damaged, or too large"))?;
-        self.room -= measured.unpacked;
-        let end = usize::try_from(measured.packed).unwrap_or(usize::MAX);
-        let (kept, behind) = content.split_at(end.min(content.len()));
-        // Many writers count the end of the line.
-        self.removed.note_if(!behind.trim_ascii().is_empty(), "trailing-data");
-        Ok(kept.to_vec())
     }
 }
 

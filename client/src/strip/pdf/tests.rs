@@ -1,5 +1,7 @@
 use image::ImageFormat;
-use lopdf::{EncryptionState, EncryptionVersion, IncrementalDocument, Permissions, dictionary};
+use lopdf::{
+    EncryptionState, EncryptionVersion, IncrementalDocument, Permissions, Stream, dictionary,
+};
 
 use super::*;
 use crate::strip::tests::{MARKER, holds_marker, picture, pixels, stripped, survives_damage};
@@ -305,13 +307,37 @@ fn what_is_not_understood_is_refused_by_name() {
         doc.get_dictionary_mut(page).unwrap().set("Annots", vec![film.into()]);
     });
     for (file, what) in [
-        (with_filter("JPXDecode"), "JPEG 2000 or JBIG2 pictures"),
-        (with_filter("JBIG2Decode"), "JPEG 2000 or JBIG2 pictures"),
+        (with_filter("JPXDecode"), "JPEG 2000 pictures"),
         (inline, "pictures among the instructions that draw a page"),
         (encrypted, "encryption"),
         (film, "sounds, films or models"),
     ] {
         assert_eq!(strip(MEDIA, &file).unwrap_err(), StripError::Holds(what));
+    }
+}
+
+/// Scans of paper in black and white.
+#[test]
+fn a_jbig2_picture_with_words_in_it_is_refused() {
+    let words = [&[0, 0, 0, 9, 62, 0, 1, 0, 0, 0, 4], b"name".as_slice()].concat();
+    let page = [[0, 0, 0, 0, 48, 0, 1, 0, 0, 0, 19].as_slice(), &[0; 19]].concat();
+    let with = |picture: &[u8], shared: &[u8]| {
+        changed(|doc| {
+            let shared = doc.add_object(Stream::new(dictionary! {}, shared.to_vec()));
+            let id = streams(doc, Some("Image"))[0];
+            let stream = doc.get_object_mut(id).unwrap().as_stream_mut().unwrap();
+            stream.set_content(picture.to_vec());
+            stream.dict.set("Filter", "JBIG2Decode");
+            stream.dict.set("DecodeParms", dictionary! { "JBIG2Globals" => shared });
+        })
+    };
+    let kept = stripped(MEDIA, &with(&page, &page)).bytes;
+    let doc = Document::load_mem(&kept).unwrap();
+    let images = doc.get_page_images(doc.page_iter().next().unwrap()).unwrap();
+    assert_eq!(images[0].content, page);
+    for (picture, shared) in [(&words, &page), (&page, &words)] {
+        let refused = strip(MEDIA, &with(picture, shared)).unwrap_err();
+        assert_eq!(refused, StripError::Holds("words in JBIG2 pictures"));
     }
 }
 
