@@ -28,6 +28,10 @@ mod zlib;
 /// papers are far smaller, and on a small machine more would not fit.
 pub const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// The most pieces a picture may consist of: the largest have some ten thousand, and a list of them is
+/// held in memory too.
+const CHUNKS_MAX: usize = 1_000_000;
+
 /// What can be stripped, for people.
 pub const KNOWN: &str = "JPEG, PNG, WebP and GIF pictures, PDF, docx, xlsx, pptx, odt, ods and odp";
 /// How the media types of office documents begin.

@@ -10,6 +10,9 @@ const GRAPHIC_CONTROL: u8 = 0xF9;
 /// How often a film is shown again: the application block of Netscape, whose data is three bytes.
 const LOOP: &[u8] = b"NETSCAPE2.0";
 
+/// As many blocks as an extension has that is kept.
+const BLOCKS_MAX: usize = 2;
+
 pub(super) fn strip(bytes: &[u8], removed: &mut Removed) -> Result<Vec<u8>, StripError> {
     let mut at = Cursor::new(bytes, "GIF");
     let signature = at.take(6)?;
@@ -48,9 +51,7 @@ fn picture(at: &mut Cursor<'_>, kept: &mut Vec<u8>) -> Result<(), StripError> {
     kept.extend(head);
     kept.extend(at.take(table_bytes(head[8]))?);
     kept.push(at.byte()?);
-    for block in blocks(at)? {
-        push(kept, block);
-    }
+    blocks(at, |block| push(kept, block))?;
     kept.push(0);
     Ok(())
 }
@@ -61,11 +62,18 @@ fn extension(
     removed: &mut Removed,
 ) -> Result<(), StripError> {
     let label = at.byte()?;
-    let blocks = blocks(at)?;
-    match (label, blocks.as_slice()) {
+    let mut first = Vec::new();
+    let mut more = false;
+    blocks(at, |block| {
+        more |= first.len() == BLOCKS_MAX;
+        if !more {
+            first.push(block);
+        }
+    })?;
+    match (label, first.as_slice()) {
         (GRAPHIC_CONTROL, [control]) if control.len() == 4 => {}
         (GRAPHIC_CONTROL, _) => return Err(at.broken("a block of the wrong length")),
-        (0xFF, [name, [1, _, _]]) if *name == LOOP => {}
+        (0xFF, [name, [1, _, _]]) if *name == LOOP && !more => {}
         (0xFE, _) => {
             removed.note("comment");
             return Ok(());
@@ -84,18 +92,17 @@ fn extension(
         }
     }
     kept.extend([EXTENSION, label]);
-    blocks.iter().for_each(|block| push(kept, block));
+    first.iter().for_each(|block| push(kept, block));
     kept.push(0);
     Ok(())
 }
 
 /// Blocks with their lengths before them, up to an empty one.
-fn blocks<'b>(at: &mut Cursor<'b>) -> Result<Vec<&'b [u8]>, StripError> {
-    let mut blocks = Vec::new();
+fn blocks<'b>(at: &mut Cursor<'b>, mut each: impl FnMut(&'b [u8])) -> Result<(), StripError> {
     loop {
         match at.byte()? {
-            0 => return Ok(blocks),
-            len => blocks.push(at.take(usize::from(len))?),
+            0 => return Ok(()),
+            len => each(at.take(usize::from(len))?),
         }
     }
 }

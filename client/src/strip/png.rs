@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::exif::{self, Orientation};
 use super::zlib::{self, UNPACKED_BYTES_MAX};
-use super::{Removed, StripError};
+use super::{CHUNKS_MAX, Removed, StripError};
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Where each pass of an interlaced picture begins, and how far its pixels lie apart.
@@ -61,6 +61,7 @@ fn chunks<'b>(at: &mut Cursor<'b>) -> Result<Vec<Chunk<'b>>, StripError> {
         let kind = at.array()?;
         let data = at.take(len)?;
         at.expect(&checksum(kind, data), "a chunk is damaged")?;
+        at.must(chunks.len() < CHUNKS_MAX, "it has too many chunks")?;
         chunks.push(Chunk { kind, data });
         if kind == *b"IEND" {
             return Ok(chunks);

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::exif::{self, Orientation};
-use super::{Removed, StripError};
+use super::{CHUNKS_MAX, Removed, StripError};
 
 /// Of the head of an extended file: there is transparency, there are frames.
 const KEPT_FLAGS: u8 = 0x10 | ANIMATED;
@@ -52,6 +52,7 @@ fn chunks<'b>(at: &mut Cursor<'b>) -> Result<Vec<Chunk<'b>>, StripError> {
         if len % 2 == 1 && !at.is_empty() {
             at.byte()?;
         }
+        at.must(chunks.len() < CHUNKS_MAX, "it has too many chunks")?;
         chunks.push(Chunk { kind, data });
     }
     Ok(chunks)

@@ -26,6 +26,7 @@ fn telling() -> Vec<u8> {
     let mut file = with(&[
         extension(0xFF, &[super::LOOP, &[1, 0, 0]]),
         extension(0xFF, &[super::LOOP, marker]),
+        extension(0xFF, &[super::LOOP, &[1, 0, 0], marker]),
         extension(0xFF, &[b"XMP DataXMP", marker]),
         extension(0xFF, &[b"ICCRGBG1012", marker]),
         extension(0xFE, &[marker, marker]),

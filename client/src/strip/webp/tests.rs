@@ -109,3 +109,12 @@ fn what_is_no_whole_picture_is_refused() {
 fn damage_is_survived() {
     survives_damage(MEDIA, &telling(), 2_000);
 }
+
+#[test]
+fn a_picture_of_countless_pieces_is_refused() {
+    let mut file = file(&[head(0), image()]);
+    file.extend(b"MAKR\0\0\0\0".repeat(crate::strip::CHUNKS_MAX));
+    let len = super::len_of(file.len() - 8);
+    file[4..8].copy_from_slice(&len);
+    assert!(strip(MEDIA, &file).unwrap_err().to_string().contains("too many"));
+}
