@@ -145,6 +145,12 @@ fn libraries_stay_where_they_belong() {
     nobody_names("server/src", &["rusqlite"], |_| false);
     names_indeed("client/src/vault.rs", "rusqlite");
 
+    // What takes the files of others apart does so in one place.
+    let strip = |file: &str| file.starts_with("client/src/strip");
+    nobody_names("client/src", &["lopdf", "quick_xml", "flate2", "crc32fast"], strip);
+    nobody_names("server/src", &["lopdf", "quick_xml", "flate2"], |_| false);
+    names_indeed("client/src/strip/pdf.rs", "lopdf");
+
     for folder in ["client/src", "server/src"] {
         nobody_names(folder, &["tokio_postgres", "object_store"], |_| false);
     }
