@@ -174,6 +174,9 @@ pub fn forget(app: &mut App, wanted: &Wanted, patience: Duration) -> Result<Outc
     let ids = outbox::save_intents(app, &intents)?;
     app.vault.write(|vault| wanted.drafts.iter().try_for_each(|draft| drop_draft(vault, draft)))?;
     app.vault.drop_unnamed()?;
+    if ids.is_empty() {
+        return Ok(Outcome::Forgotten);
+    }
     if let Delivery::Waiting(failure) = deliver_all(app, no, &ids, patience) {
         return Ok(Outcome::Saved(failure));
     }

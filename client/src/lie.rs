@@ -149,11 +149,17 @@ impl Caught {
             Ok(()) => " What shows it is kept as evidence.",
             Err(error) => return evidence_lost(&what, error),
         };
+        let next = match self.lie {
+            Lie::Blob | Lie::BlobGone => {
+                "Whoever attached it may have it still: ask them to attach it anew.".to_owned()
+            }
+            _ => format!(
+                "Compare head codes with colleagues by phone: sealpost committee audit {reference}"
+            ),
+        };
         Failure::new(Error::Verification, what)
             .safe(format!("What was verified before stays as it was; nothing new was taken.{kept}"))
-            .next(format!(
-                "Compare head codes with colleagues by phone: sealpost committee audit {reference}"
-            ))
+            .next(next)
     }
 }
 

@@ -30,6 +30,9 @@ mod upload;
 pub use replies::{Replies, Taken};
 pub use upload::{Begun, Upload};
 
+/// A blob's stream among those of one connection, where others have 0.
+const BLOB_PRIORITY: i32 = -1;
+
 /// How long the client waits, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
@@ -203,6 +206,8 @@ impl Connection {
     /// Begins to send a blob.
     pub async fn upload(&self, request: BlobPutRequest) -> Result<Upload, TransportError> {
         let (mut send, receive) = self.open_stream().await?;
+        // Whatever else is sent goes first.
+        let _ = send.set_priority(BLOB_PRIORITY);
         let put = Request::BlobPut(request);
         // Should the relay want none of it, its answer says so.
         let _ = replies::write(&mut send, &frame::encode(&put), self.deadlines).await?;

@@ -4,13 +4,14 @@
 //! there is ever written over: the file has no name until then, or where the file system cannot do
 //! that, one of its own. Names are made here; those of others are never paths.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use sealpost_protocol::seal::{AttachmentError, open_attachment};
 
@@ -20,13 +21,20 @@ use crate::app::App;
 use crate::error::{Failure, Kind as Error};
 use crate::random;
 use crate::ui::progress::Progress;
-use crate::vault::attachments::{BlobReader, Held};
+use crate::vault::attachments::{BlobReader, Held, HeldBlob};
 use crate::vault::committees::CommitteeNo;
+use crate::vault::{Read, VaultError};
 
 /// Names that are tried for one attachment.
 const NAMES_MAX: u32 = 100;
 /// Written at a time.
 const STEP_BYTES: usize = 256 * 1024;
+/// The name of a file that is not under its own yet, where every file has one: this, random digits, …
+const PART_PREFIX: &str = ".sealpost-";
+/// … so many, …
+const PART_DIGITS: usize = 16;
+/// … and this.
+const PART_SUFFIX: &str = ".part";
 /// A new file's rights: its owner's.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
@@ -46,7 +54,32 @@ impl Folder {
             opened => opened,
         };
         let folder = opened.map_err(|errno| not_writable(path, errno.into()))?;
-        Ok(Self { path: path.to_owned(), folder })
+        let folder = Self { path: path.to_owned(), folder };
+        folder.clear().map_err(|errno| not_writable(path, errno.into()))?;
+        Ok(folder)
+    }
+
+    /// Removes what commands that were killed left of a file that they had opened in part.
+    fn clear(&self) -> rustix::io::Result<()> {
+        for entry in fs::Dir::read_from(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if is_part(name.to_bytes()) && self.is_left(name)? {
+                fs::unlinkat(&self.folder, name, AtFlags::empty())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nobody holds it: whoever writes one does.
+    fn is_left(&self, name: &CStr) -> rustix::io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let part = match fs::openat(&self.folder, name, flags, Mode::empty()) {
+            // Somebody else's, or gone meanwhile.
+            Err(Errno::ACCESS | Errno::LOOP | Errno::NOENT | Errno::NXIO) => return Ok(false),
+            opened => opened?,
+        };
+        Ok(fs::flock(&part, FlockOperation::NonBlockingLockExclusive).is_ok())
     }
 
     /// Opens a blob into a new file named after `reference` and the label. Returns where it is.
@@ -136,10 +169,12 @@ impl<'f> Unfinished<'f> {
     fn with_name(folder: &'f Folder) -> io::Result<Self> {
         let random: [u8; 8] =
             random::bytes().map_err(|error| io::Error::other(error.to_string()))?;
-        let name = format!(".sealpost-{}.part", HEXLOWER.encode(&random));
+        let name = format!("{PART_PREFIX}{}{PART_SUFFIX}", HEXLOWER.encode(&random));
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
         let file = fs::openat(&folder.folder, &name, flags, FILE_MODE)?;
+        // Not everywhere is there such a lock; then one that is left stays.
+        let _ = fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
         Ok(Self { folder, file: file.into(), named: Some(name) })
     }
 
@@ -188,6 +223,13 @@ impl Drop for Unfinished<'_> {
     }
 }
 
+/// Whether a file's name is one that a file has which is not under its own yet.
+fn is_part(name: &[u8]) -> bool {
+    name.strip_prefix(PART_PREFIX.as_bytes())
+        .and_then(|rest| rest.strip_suffix(PART_SUFFIX.as_bytes()))
+        .is_some_and(|middle| middle.len() == PART_DIGITS && HEXLOWER.decode(middle).is_ok())
+}
+
 /// `name.jpg`, `name (2).jpg`, …
 fn numbered(name: &str, number: u32) -> String {
     match (number, name.rsplit_once('.')) {
@@ -195,6 +237,53 @@ fn numbered(name: &str, number: u32) -> String {
         (_, Some((stem, extension))) => format!("{stem} ({number}).{extension}"),
         (_, None) => format!("{name} ({number})"),
     }
+}
+
+/// Opens an attachment of a committee into a new file in `folder`. Returns where that is.
+pub fn save(
+    app: &mut App,
+    no: CommitteeNo,
+    folder: &Folder,
+    reference: &str,
+    details: &Details,
+) -> Result<PathBuf, Failure> {
+    let held = whole(app, no, reference, details)?;
+    let saved = folder.save(reference, details, app.vault.read_blob(&held)?);
+    let refused = match saved {
+        Err(refused) if refused.kind == Error::Verification => refused,
+        saved => return saved,
+    };
+    if app.vault.is_intact(&held, &details.blob.sha256)? {
+        return Err(refused);
+    }
+    // Nobody is accused of what this disk did. The relay has it as it was, if it ever had it.
+    if !app.vault.read(|vault| is_sent(vault, no, details))? {
+        let what = format!("The sealed bytes of {reference} were changed on this disk");
+        return Err(Failure::new(Error::Damaged, what)
+            .safe("Nothing was written, and nothing was sent.")
+            .next("Attach the file again, and look after the disk."));
+    }
+    app.vault.discard_blob(held.no)?;
+    fetch(app, no, [details])?;
+    let held = whole(app, no, reference, details)?;
+    folder.save(reference, details, app.vault.read_blob(&held)?)
+}
+
+fn whole(
+    app: &App,
+    no: CommitteeNo,
+    reference: &str,
+    details: &Details,
+) -> Result<HeldBlob, Failure> {
+    let held = app.vault.read(|vault| vault.held_blob(no, &details.blob.sha256))?;
+    held.filter(|held| held.state == Held::Whole).ok_or_else(|| {
+        Failure::new(Error::NotFound, format!("{reference} is not here")).next("sealpost sync")
+    })
+}
+
+fn is_sent(vault: &Read<'_>, no: CommitteeNo, details: &Details) -> Result<bool, VaultError> {
+    let unsent = carry::unsent(vault, no)?;
+    Ok(!unsent.iter().any(|attachment| attachment.blob == details.blob))
 }
 
 /// Fetches what of these attachments is not here yet.

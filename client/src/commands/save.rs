@@ -10,7 +10,6 @@ use crate::attachments::{self, Details};
 use crate::catalog::{self, Owner};
 use crate::error::{Failure, Kind as Error};
 use crate::ui::display::Untrusted;
-use crate::vault::attachments::Held;
 
 /// Saves a record's attachments as files, opened.
 ///
@@ -54,26 +53,35 @@ impl Save {
                 .next(format!("sealpost record show {}", owner.reference)));
         }
         let folder = Folder::open(&self.out)?;
-        save::fetch(&mut app, owner.committee, wanted.iter().map(|wanted| &wanted.details))?;
-        let mut saved = Vec::new();
+        let no = owner.committee;
+        let fetched = save::fetch(&mut app, no, wanted.iter().map(|wanted| &wanted.details));
+        let (mut saved, mut failures) = (Vec::new(), Vec::from_iter(fetched.err()));
         for Wanted { reference, details } in wanted {
-            let sha256 = &details.blob.sha256;
-            let held = app.vault.read(|vault| vault.held_blob(owner.committee, sha256))?;
-            let held = held.filter(|held| held.state == Held::Whole).ok_or_else(|| {
-                Failure::new(Error::NotFound, format!("{reference} is not here"))
-                    .next("sealpost sync")
-            })?;
-            let path = folder.save(&reference, &details, app.vault.read_blob(&held)?)?;
-            saved.push(Saved {
-                reference,
-                path: path.display().to_string(),
-                size: details.plain.size,
-                sha256: details.plain.sha256.to_string(),
-            });
+            match save::save(&mut app, no, &folder, &reference, &details) {
+                Ok(path) => saved.push(Saved {
+                    reference,
+                    path: path.display().to_string(),
+                    size: details.plain.size,
+                    sha256: details.plain.sha256.to_string(),
+                }),
+                Err(failure) => failures.push(failure),
+            }
         }
         let lines: Vec<String> = saved.iter().map(Saved::words).collect();
-        Ok(session.ui.result(&saved, &lines.join("\n"))?)
+        session.ui.result(&saved, &lines.join("\n"))?;
+        ended(session, failures)
     }
+}
+
+/// What went wrong, a lie first: the first is what the command ends with, the others are told before.
+fn ended(session: &mut Session, mut failures: Vec<Failure>) -> Result<(), Failure> {
+    failures.sort_by_key(|failure| failure.kind != Error::Verification);
+    let mut failures = failures.into_iter();
+    let Some(first) = failures.next() else { return Ok(()) };
+    for failure in failures {
+        session.ui.warn(&failure.story());
+    }
+    Err(first)
 }
 
 impl Saved {

@@ -23,6 +23,9 @@ use crate::limits::{
 };
 use crate::metrics::Outcome;
 
+/// A blob's stream among those of one connection, where others have 0: text goes first.
+const BLOB_PRIORITY: i32 = -1;
+
 /// Why the connection ends under its answers, once it does.
 type LastWord = watch::Receiver<Option<CloseCode>>;
 
@@ -64,6 +67,9 @@ pub(super) async fn handle<C: Calls>(
     let bytes_max = shared.calls.request_bytes_max(peer);
     match read(&mut receive, bytes_max, &mut allowance, &shared).await {
         Ok(Asked { request, body_begun }) => {
+            if matches!(request, Request::BlobGet(_)) {
+                let _ = send.set_priority(BLOB_PRIORITY);
+            }
             let body = body_begun.map(|begun| (receive, begun));
             answer(send, peer, request, body, last_word, &shared).await;
         }

@@ -145,3 +145,23 @@ fn a_blob_that_this_disk_changed_is_told_from_one_that_was_sealed_wrongly() {
     let Blob { size, .. } = stage.details.blob;
     assert_eq!(size, stage.held.size);
 }
+
+#[test]
+fn what_a_killed_command_left_is_removed_and_nothing_else() {
+    let stage = stage(b"a scan", b"a scan");
+    let folder = Folder::open(&stage.out()).unwrap();
+    let writing = Unfinished::with_name(&folder).unwrap();
+    let living = writing.named.clone().unwrap();
+    let others = [".sealpost-0011223344556677.part.jpg", ".sealpost-notes.part", "mine.part"];
+    for name in others.iter().chain(&[".sealpost-0011223344556677.part"]) {
+        std_fs::write(stage.out().join(name), b"text").unwrap();
+    }
+    let link = ".sealpost-8899aabbccddeeff.part";
+    symlink(stage.out().join("mine.part"), stage.out().join(link)).unwrap();
+    stage.save().unwrap();
+    let mut left: Vec<&str> = others.to_vec();
+    left.extend([link, living.as_str(), "AT-7K2M3X9W-zapt.jpg"]);
+    left.sort_unstable();
+    assert_eq!(stage.names(), left);
+    drop(writing);
+}

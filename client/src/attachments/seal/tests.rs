@@ -292,6 +292,19 @@ fn both_are_saved_or_neither() {
 }
 
 #[test]
+fn the_longest_name_there_is_can_be_read_back_by_others() {
+    let mut stage = stage();
+    // 255 bytes, and the cut falls into a letter of two.
+    let name = format!("{}.gif", "ı".repeat(125)) + "x";
+    let path = stage.file(&name, TELLING);
+    let working = stage.attach_stripped(path).unwrap().working.unwrap();
+    let label = stage.record(&working.saved.id)["label"].as_str().unwrap().to_owned();
+    assert!(label.ends_with(WORKING) && label.len() <= LABEL_BYTES_MAX, "{label}");
+    let read = Details::read(&stage.record(&working.saved.id)).unwrap().unwrap();
+    assert_eq!(read.label, label);
+}
+
+#[test]
 fn a_copy_is_called_as_its_original() {
     for (label, working) in [
         ("zapt.jpg", "zapt (working copy).jpg"),

@@ -62,12 +62,15 @@ struct Had {
 impl Forget {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let mut app = session.open()?;
-        let wanted = forget::wanted(&app, &self.record, self.alone)?;
-        if let Err(failure) = relay::run(audit::ask(&mut app, wanted.committee)) {
-            session.ui.talk(&format!("{}: who had it is as last known.", failure.story()));
+        let mut wanted = forget::wanted(&app, &self.record, self.alone)?;
+        // What nobody has yet is not sent by asking.
+        if !wanted.records.is_empty() {
+            if let Err(failure) = relay::run(audit::ask(&mut app, wanted.committee)) {
+                session.ui.talk(&format!("{}: who had it is as last known.", failure.story()));
+            }
+            // What came with that may be attached to it.
+            wanted = forget::wanted(&app, &self.record, self.alone)?;
         }
-        // What came with that may be attached to it.
-        let wanted = forget::wanted(&app, &self.record, self.alone)?;
         let own = app.device.device_id();
         let had = app.vault.read(|vault| had(vault, &wanted, own))?;
         let records = wanted.records.iter().map(|one| one.reference.clone());

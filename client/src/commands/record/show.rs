@@ -1,6 +1,7 @@
 //! `sealpost record show`
 
 use indicatif::HumanBytes;
+use sealpost_protocol::record::SEALED;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -57,6 +58,9 @@ struct Attachment {
     /// What was wrong, when it is missing.
     fault: Option<String>,
 }
+
+/// What opens a blob: for a program to read, not for a screen.
+const BLOB: &str = "blob";
 
 #[derive(Serialize)]
 struct Entry {
@@ -168,9 +172,16 @@ fn words(shown: &Shown) -> String {
     };
     let mut lines = vec![format!("{}  {}  {place}", shown.reference, shown.state)];
     if let Value::Object(fields) = &shown.record {
-        // What opens the blob is for a program to read, not for a screen.
-        for (name, value) in fields.iter().filter(|(name, _)| *name != "blob") {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        for (name, value) in fields.iter().filter(|(name, _)| *name != BLOB) {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Object(apart) if name == SEALED => {
+                    let shown = apart.iter().filter(|(name, _)| *name != BLOB);
+                    let shown = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+                    Value::Object(shown).to_string()
+                }
+                value => value.to_string(),
+            };
             let indented = text.replace('\n', "\n    ");
             lines.push(format!("{}: {}", Untrusted::line(name), Untrusted::text(&indented)));
         }
