@@ -76,17 +76,42 @@ fn a_scan_travels_with_its_note_and_comes_out_as_it_went_in() {
     let reference = made["ref"].as_str().expect("a REF");
     assert_eq!(saved, [out.join(format!("{reference}-duruşma zaptı.jpg"))]);
     assert_eq!(fs::read(&saved[0]).expect("it is there"), scan);
-    // Once more beside it; nothing is written over.
-    assert_eq!(
-        save(&baran, reference, &out),
-        [out.join(format!("{reference}-duruşma zaptı (2).jpg"))]
-    );
+    // Once more beside it, and fetched anew because his disk has changed its sealed bytes.
+    let sealed = baran.vault().join("attachments");
+    let mut bytes = fs::read(&sealed).expect("it is there");
+    bytes.iter_mut().step_by(300_000).for_each(|byte| *byte ^= 1);
+    fs::write(&sealed, bytes).expect("writable");
+    let again = save(&baran, reference, &out);
+    assert_eq!(again, [out.join(format!("{reference}-duruşma zaptı (2).jpg"))]);
+    assert_eq!(fs::read(&again[0]).expect("it is there"), scan);
     // The relay has the ciphertext alone.
     let found = Marker::of_bytes("scan", &scan[..64]).in_folder(&relay.data());
     assert!(found.is_empty(), "{found:?}");
     // For people it says what it is.
     let words = baran.run_plain(&["record", "show", &record]).exits(0).stdout_text();
     assert!(words.contains("duruşma zaptı.jpg  scan  1.76 MiB  here"), "{words}");
+}
+
+/// A GIF of one pixel, with a comment.
+const TELLING: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF!\xFE\x0341N\0\
+    ,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+#[test]
+fn a_working_copy_travels_beside_its_original() {
+    let Scene { relay: _relay, isla, baran, committee } = Scene::new(&programs());
+    let record = note(&isla, &committee);
+    let made = attach(&isla, &record, &isla.file("zapt.gif", TELLING), &["--strip"]);
+    assert_eq!(made["state"], "accepted");
+    baran.sync();
+    let shown = attached(&baran, &record);
+    let copies: Vec<&Value> = shown.iter().map(|one| &one["copy"]).collect();
+    assert_eq!(copies, ["evidentiary", "working"]);
+    assert_eq!(shown[1]["derived_from"], shown[0]["id"]);
+    assert_eq!(shown[1]["stripped"], json!(["comment"]));
+    let saved = save(&baran, &record, &baran.disk().join("out"));
+    assert_eq!(fs::read(&saved[0]).expect("it is there"), TELLING);
+    let copy = fs::read(&saved[1]).expect("it is there");
+    assert!(copy.starts_with(b"GIF89a") && !copy.windows(3).any(|bytes| bytes == b"41N"));
 }
 
 #[test]
@@ -156,8 +181,10 @@ struct Lied {
     relay: Tap,
     baran: Home,
     record: String,
-    /// Another note, without anything.
+    /// Another note with a scan, which he has.
     other: String,
+    /// The sealed bytes of that one, as long as the others.
+    other_blob: Vec<u8>,
     scan: Vec<u8>,
 }
 
@@ -170,10 +197,13 @@ impl Lied {
         let committee = isla.found(relay.address(), &relay.permit(), "Harbour");
         isla.let_in(&committee, &baran);
         let record = note(&isla, &committee);
-        let scan = content(5, 1_200_000);
-        let _ = attach(&isla, &record, &isla.file("scan.png", &scan), &[]);
         let other = note(&isla, &committee);
-        Self { relay, baran, record, other, scan }
+        let scan = content(5, 1_200_000);
+        let _ = attach(&isla, &other, &isla.file("other.png", &content(15, scan.len())), &[]);
+        baran.sync();
+        let other_blob = one_blob(&relay.data());
+        let _ = attach(&isla, &record, &isla.file("scan.png", &scan), &[]);
+        Self { relay, baran, record, other, other_blob, scan }
     }
 
     /// What the relay gives in the place of a blob's pieces is refused, and hurts nothing else.
@@ -184,6 +214,7 @@ impl Lied {
         let _ = refused.exits(7);
         assert_eq!(state(&self.baran, &self.record), ["missing"], "{what}");
         assert_eq!(self.baran.show(&self.other)["verified"], true, "{what}");
+        assert_eq!(state(&self.baran, &self.other), ["here"], "{what}");
         let out = self.baran.disk().join("out");
         let save = ["save", &self.record, "--out", out.to_str().expect("a plain name")];
         let _ = self.baran.run(&save).fails(7, "verification-failed");
@@ -192,7 +223,20 @@ impl Lied {
     }
 }
 
-/// The pieces of a blob, changed as a whole.
+/// The blob at a relay that has one.
+fn one_blob(data: &Path) -> Vec<u8> {
+    let in_folder = |path: &Path| {
+        let names = fs::read_dir(path).expect("a folder");
+        names.map(|entry| entry.expect("readable").path()).collect::<Vec<PathBuf>>()
+    };
+    let committees = in_folder(&data.join("blobs"));
+    let [committee] = committees.as_slice() else { panic!("one committee: {committees:?}") };
+    let blobs = in_folder(committee);
+    let [blob] = blobs.as_slice() else { panic!("one blob: {blobs:?}") };
+    fs::read(blob).expect("readable")
+}
+
+/// The pieces of a blob, each changed by itself.
 fn altered(
     mut alter: impl FnMut(Vec<u8>) -> Vec<u8> + Send + 'static,
 ) -> impl FnMut(&Request, Reply) -> Reply + Send {
@@ -230,6 +274,15 @@ fn what_is_not_the_blob_that_was_named_is_refused_and_everything_else_stays_usab
                 bytes.push(7);
             }
             bytes
+        }),
+    );
+    let (other, mut at) = (lied.other_blob.clone(), 0);
+    lied.is_refused(
+        "the blob of another record",
+        altered(move |bytes| {
+            let from = at % other.len();
+            at = from + bytes.len();
+            other[from..at].to_vec()
         }),
     );
     lied.is_refused("nothing at all", |request, reply| match request {

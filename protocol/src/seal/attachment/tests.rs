@@ -98,6 +98,25 @@ fn another_passphrase_and_another_work_factor_are_refused() {
 }
 
 #[test]
+fn a_blob_that_ends_elsewhere_is_refused() {
+    let (bytes, plain, _) = sealed(&[9; 3 * 65_536]);
+    // Around every end of one of age's chunks, and every 256 KiB.
+    let mac = bytes.windows(5).position(|window| window == b"\n--- ").unwrap() + 5;
+    let payload = mac + bytes[mac..].iter().position(|byte| *byte == b'\n').unwrap() + 1 + 16;
+    let chunks = (0..4).map(|chunk| payload + chunk * (65_536 + 16));
+    let parts = [0, 1, 262_144, bytes.len() - 1];
+    for border in chunks.chain(parts).filter(|border| *border < bytes.len()) {
+        for end in border.saturating_sub(1)..=(border + 1).min(bytes.len() - 1) {
+            assert!(opened(&bytes[..end], &plain).is_err(), "{end} of {}", bytes.len());
+        }
+    }
+    for more in [1, 16, 65_552] {
+        let longer = [bytes.as_slice(), &vec![0; more]].concat();
+        assert!(opened(&longer, &plain).is_err(), "{more} more");
+    }
+}
+
+#[test]
 fn a_passphrase_reads_back_and_nothing_else_does() {
     let text = passphrase().expose().to_owned();
     assert_eq!(text.parse::<AttachmentPassphrase>().unwrap().expose(), text);
