@@ -201,7 +201,7 @@ impl Lied {
         let scan = content(5, 1_200_000);
         let _ = attach(&isla, &other, &isla.file("other.png", &content(15, scan.len())), &[]);
         baran.sync();
-        let other_blob = one_blob(&relay.data());
+        let other_blob = fs::read(one_blob(&relay.data())).expect("readable");
         let _ = attach(&isla, &record, &isla.file("scan.png", &scan), &[]);
         Self { relay, baran, record, other, other_blob, scan }
     }
@@ -223,8 +223,8 @@ impl Lied {
     }
 }
 
-/// The blob at a relay that has one.
-fn one_blob(data: &Path) -> Vec<u8> {
+/// The blob at a relay that has one: in a folder called after its committee, called after its hash.
+pub(crate) fn one_blob(data: &Path) -> PathBuf {
     let in_folder = |path: &Path| {
         let names = fs::read_dir(path).expect("a folder");
         names.map(|entry| entry.expect("readable").path()).collect::<Vec<PathBuf>>()
@@ -233,7 +233,7 @@ fn one_blob(data: &Path) -> Vec<u8> {
     let [committee] = committees.as_slice() else { panic!("one committee: {committees:?}") };
     let blobs = in_folder(committee);
     let [blob] = blobs.as_slice() else { panic!("one blob: {blobs:?}") };
-    fs::read(blob).expect("readable")
+    blob.clone()
 }
 
 /// The pieces of a blob, each changed by itself.

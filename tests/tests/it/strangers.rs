@@ -1,11 +1,15 @@
 //! Whoever is not in a committee learns nothing of it, not even whether it is there; and a dead
 //! invitation opens nothing.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use minicbor::bytes::ByteVec;
 use sealpost_protocol::entry::Blob;
 use sealpost_protocol::frame::{
-    AnswerRequest, BlobPutRequest, CommitteeRequest, CosignRequest, Empty, HeadAsk, HeadsRequest,
-    InviteAction, InviteRequest, OpenInvitation, PullRequest, PushRequest, Reply, Request,
+    AnswerRequest, BlobGetRequest, BlobPutRequest, CommitteeRequest, CosignRequest, Empty, HeadAsk,
+    HeadsRequest, InviteAction, InviteRequest, OpenInvitation, PullRequest, PushRequest, Reply,
+    Request,
 };
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, InvitationId, TreeSize, UnixMillis};
@@ -18,6 +22,7 @@ use sealpost_tests::ran::Ran;
 use sealpost_tests::relay::Relay;
 use serde_json::json;
 
+use crate::attachments::one_blob;
 use crate::programs;
 
 /// What a founder opens, and somebody asks with.
@@ -100,6 +105,46 @@ fn a_foreign_committee_is_answered_byte_for_byte_as_one_that_does_not_exist() {
         }
     }
     assert_ne!(theirs.committee, other.committee);
+}
+
+#[test]
+fn a_blob_that_is_there_is_to_others_as_one_that_is_not() {
+    let programs = programs();
+    let relay = Relay::start(&programs);
+    let isla = Home::of(&programs, "isla");
+    let committee = isla.found(relay.address(), &relay.permit(), "Harbour");
+    let note = isla.record_new("note", &committee, &json!({ "text": "with a scan" })).reference;
+    let file = isla.file("scan.png", &[7; 100_000]);
+    let attach = ["attach", &note, file.to_str().expect("a plain name"), "--as", "scan"];
+    let _ = isla.run(&attach).exits(0);
+    let path = one_blob(&relay.data());
+    let name = |path: &Path| path.file_name().and_then(OsStr::to_str).expect("a name").to_owned();
+    let sha256: Hash = name(&path).parse().expect("a hash");
+    let theirs = CommitteeId(name(path.parent().expect("a folder")).parse().expect("a hash"));
+    let size = path.metadata().expect("it is there").len();
+
+    let other = Invented::found(relay.address(), &relay.permit(), 2);
+    let requests = |committee, sha256| {
+        let blob = Blob { sha256, size };
+        [
+            Request::BlobGet(BlobGetRequest { committee, sha256, offset: 0 }),
+            Request::BlobGet(BlobGetRequest { committee, sha256, offset: size + 1 }),
+            Request::BlobPut(BlobPutRequest { committee, blob }),
+        ]
+    };
+    for stranger in [2, 3].map(login) {
+        let peer = Peer::connect(relay.address(), &Manner::of(&stranger)).expect("anybody may");
+        let none = Hash::of(b"no such blob");
+        for about in [theirs, other.committee] {
+            for (known, unknown) in requests(about, sha256).iter().zip(&requests(about, none)) {
+                assert_eq!(peer.ask(known), peer.ask(unknown), "{known:?}");
+            }
+        }
+        let about = requests(theirs, sha256).into_iter().zip(requests(nowhere(), sha256));
+        for (theirs, nowhere) in about {
+            assert_eq!(peer.ask(&theirs), peer.ask(&nowhere), "{theirs:?}");
+        }
+    }
 }
 
 #[test]
