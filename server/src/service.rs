@@ -385,7 +385,12 @@ impl<S: LogStore + NoteStore + BlobStore> Service<S> {
 pub async fn check_logs<S: LogStore>(store: &S) -> Result<u64, FoldError> {
     let mut entries = 0;
     for (committee, _) in store.committees().await {
-        entries += fold_from_store(store, committee, None, Trust::Nothing).await?.size().0;
+        let fold = fold_from_store(store, committee, None, Trust::Nothing).await?;
+        if let Some(index) = fold.lacking().next() {
+            let why = "its payload is missing, and it was not forgotten".to_owned();
+            return Err(FoldError::StoreInadmissible { committee, index, why });
+        }
+        entries += fold.size().0;
     }
     Ok(entries)
 }

@@ -40,8 +40,8 @@ mod snapshots;
 mod tiles;
 
 pub use blobs::{BlobCounts, BlobOptions, Pin, Reader, Scrubbed, Upload};
-pub use check::{Fault, Finding, Look, check};
-pub use embedded::{Options, Store};
+pub use check::{Fault, Finding, Forgetting, Look, check};
+pub use embedded::{ForgetCounts, Options, Store};
 pub use tiles::CommitteeNodes;
 
 /// Entry bytes and their heads that one append may carry: a push is one wire frame, and one
@@ -82,6 +82,8 @@ pub struct Append {
     pub expected: TreeSize,
     /// In log order; at least one.
     pub entries: Vec<StoredEntry>,
+    /// What these entries make forgotten: places of entries before them.
+    pub forgets: Vec<LeafIndex>,
 }
 
 /// Changes of notes that take effect together or not at all.
@@ -189,6 +191,9 @@ pub enum AppendError {
     /// No entries, or more than [`APPEND_BYTES_MAX`]. Nothing was queued.
     #[error("an append carries 1 to {APPEND_BYTES_MAX} bytes of entries")]
     LocalSize,
+    /// It forgets what does not stand before it in the log. Nothing was queued.
+    #[error("what is forgotten stands before what forgets it")]
+    LocalForgets,
     /// The store's own trouble; the outcome is unknown unless the variant says otherwise.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -223,6 +228,10 @@ pub trait LogStore: Send + Sync + 'static {
     /// this one) before this one is durable, and needs its own lock only around the call.
     /// Dropping the future does not take the entries back. Should an append fail, all that were
     /// queued behind it fail too.
+    ///
+    /// What it makes forgotten is forgotten as durably as its entries are there: from the answer on
+    /// [`Self::read`] gives those entries without their payloads, and no blob is there by their
+    /// naming. Payloads and blobs go from the disk soon afterwards, or when the disk takes it.
     fn append(
         &self,
         append: Append,
@@ -358,6 +367,9 @@ pub enum BlobError {
     /// The committee's room for blobs is used up. Nothing was begun.
     #[error("the committee's room for blobs is used up")]
     LocalNoRoom,
+    /// What named the blob was forgotten while it was read.
+    #[error("the blob was forgotten")]
+    Forgotten,
     /// An entry names the blob, and it is not there as it was written.
     #[error("a blob that an entry names is missing or damaged: run check")]
     StoreLost,

@@ -149,6 +149,7 @@ fn blob_code(error: &BlobError) -> Code {
         BlobError::PeerTakenOver => Code::Busy,
         BlobError::PeerTooMany => Code::TooMany,
         BlobError::LocalNoRoom => Code::NoRoom,
+        BlobError::Forgotten => Code::NotFound,
         BlobError::StoreLost => Code::BlobMissing,
         BlobError::Store(error) => store_code(error),
     }

@@ -12,7 +12,7 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
 use sealpost_protocol::tree;
 
-use crate::store::{Look, StoredEntry};
+use crate::store::{Forgetting, Look, StoredEntry};
 
 /// Folds all logs side by side as their entries come. The nodes of their trees, and whose entries they
 /// are, are held in memory: 130 bytes an entry.
@@ -29,6 +29,7 @@ pub struct Examiner {
 struct Examined {
     fold: Committee,
     past: Entries,
+    forgotten: BTreeSet<LeafIndex>,
 }
 
 /// What came of a log before.
@@ -74,7 +75,7 @@ impl Examiner {
             return Err("it founds another committee than the log it stands in".to_owned());
         }
         let past = Entries { nodes: admitted.nodes, entries: vec![founding] };
-        self.logs.insert(committee, Examined { fold, past });
+        self.logs.insert(committee, Examined { fold, past, forgotten: BTreeSet::new() });
         Ok(())
     }
 }
@@ -84,7 +85,9 @@ impl Examined {
         let this = PastEntry::from(&entry);
         let signed = self.fold.verify_signature(entry).map_err(|refusal| refusal.to_string())?;
         let admitted = self.fold.admit_logged(signed, &self.past);
-        self.past.nodes.extend(admitted.map_err(|error| error.to_string())?.nodes);
+        let admitted = admitted.map_err(|error| error.to_string())?;
+        self.past.nodes.extend(admitted.nodes);
+        self.forgotten.extend(admitted.forgets);
         self.past.entries.push(this);
         Ok(())
     }
@@ -140,6 +143,12 @@ impl Look for Examiner {
                 at(format!("{why}; what follows it in this log was not checked"))
             }
         }
+    }
+
+    fn forgetting(&mut self, committee: CommitteeId) -> Option<Forgetting> {
+        let log = self.logs.get(&committee).filter(|_| !self.refused.contains(&committee))?;
+        let (forgotten, lacking) = (log.forgotten.clone(), log.fold.lacking().collect());
+        Some(Forgetting { forgotten, lacking })
     }
 
     fn checkpoint(&mut self, committee: CommitteeId, size: TreeSize, note: &str) -> Option<String> {

@@ -179,6 +179,7 @@ impl Log {
             committee,
             expected,
             entries: admitted.iter().map(stored).collect(),
+            forgets: admitted.iter().filter_map(|admitted| admitted.forgets).collect(),
         });
         self.running.send_modify(|running| *running += 1);
         drop(state);

@@ -25,6 +25,7 @@ pub(crate) mod answers;
 mod blobs;
 mod changes;
 mod cut_off;
+mod forget;
 pub(crate) mod invitations;
 mod pace;
 pub(crate) mod strangers;

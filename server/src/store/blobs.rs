@@ -23,13 +23,14 @@ use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, DeviceId};
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::embedded::Inner;
 use super::{BlobError, StoreError};
 
 mod begin;
 mod collect;
 pub(super) mod folder;
+mod forget;
 mod reader;
 mod scrub;
 mod settle;
@@ -110,9 +111,16 @@ pub(super) struct Blobs {
     committees: Mutex<HashMap<CommitteeId, Arc<Mutex<Option<Kept>>>>>,
     pins: Mutex<HashMap<(CommitteeId, Hash), usize>>,
     running: Mutex<Vec<Arc<Running>>>,
-    /// Named since, and still to be moved.
-    named: Mutex<Named>,
+    /// What is to be moved or removed.
+    settling: Mutex<VecDeque<Settling>>,
     wake: Condvar,
+    closing: AtomicBool,
+    /// Named by entries that are forgotten, and still to be removed.
+    forgotten: Mutex<BTreeSet<(CommitteeId, Hash)>>,
+    /// Removed since the store was opened, and as the how manieth: whoever began to read one before
+    /// may read zeros.
+    removed: Mutex<HashMap<(CommitteeId, Hash), u64>>,
+    removals: AtomicU64,
     /// Missing or damaged ones that were said.
     damaged: Mutex<BTreeSet<(CommitteeId, Hash)>>,
     /// A name could neither be made durable nor taken back: nothing more is done with names.
@@ -122,10 +130,15 @@ pub(super) struct Blobs {
     collected: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Named {
-    waiting: VecDeque<(CommitteeId, Blob)>,
-    closing: bool,
+/// Files follow what entries say.
+#[derive(Debug)]
+enum Settling {
+    /// A durable entry names it: to be moved to its place.
+    Named(CommitteeId, Blob),
+    /// One that named it is forgotten: to be removed if no other does.
+    Forgotten(CommitteeId, Hash),
+    /// It was, and its bytes are to be written over.
+    Removed(Box<dyn DiskFile>),
 }
 
 /// Holds blobs for an entry that is about to name them.
@@ -158,8 +171,12 @@ impl Blobs {
             committees: Mutex::default(),
             pins: Mutex::default(),
             running: Mutex::default(),
-            named: Mutex::default(),
+            settling: Mutex::default(),
             wake: Condvar::new(),
+            closing: AtomicBool::new(false),
+            forgotten: Mutex::default(),
+            removed: Mutex::default(),
+            removals: AtomicU64::new(0),
             damaged: Mutex::default(),
             stopped: AtomicBool::new(false),
             received_bytes: AtomicU64::new(0),

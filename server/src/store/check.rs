@@ -1,7 +1,7 @@
 //! `check`: reads all of a data folder that nobody serves, and changes nothing but the index's own
 //! files (sled tidies up when it is opened, and one that does not fit is marked).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
 use super::checkpoints::{self, SIDES};
 use super::disk::{self, Disk};
 use super::embedded::{check_format, lock};
-use super::frame::{self, Appended, Batch, Item};
+use super::frame::{self, Appended, Batch, Forgotten, Item, PlacedEntry};
 use super::index::{Contents, Index, Indexed, Opening};
 use super::journal::FramePlace;
 use super::journal::segment::{HEADER_BYTES, Segments, Tail};
@@ -65,6 +65,8 @@ pub enum Fault {
     Cache(&'static str),
     /// A blob that an entry names lies whole among the uploads: it is moved when it is asked for.
     Misplaced,
+    /// A payload or blob that was forgotten and is still there: the next start drops it.
+    Forgotten(&'static str),
     /// A file that no entry needs. It is removed when nothing was written to it for a month.
     LeftOver(&'static str),
 }
@@ -73,7 +75,11 @@ impl Fault {
     /// Whether the next start mends it and nothing that was accepted is lost.
     pub fn is_mended(&self) -> bool {
         match self {
-            Self::Torn | Self::Cache(_) | Self::Misplaced | Self::LeftOver(_) => true,
+            Self::Torn
+            | Self::Cache(_)
+            | Self::Misplaced
+            | Self::Forgotten(_)
+            | Self::LeftOver(_) => true,
             Self::Damaged
             | Self::OutOfOrder
             | Self::Entry(_)
@@ -103,6 +109,9 @@ impl fmt::Display for Fault {
             Self::Misplaced => {
                 f.write_str("a blob that an entry names: will be moved to its place")
             }
+            Self::Forgotten(what) => {
+                write!(f, "{what} that was forgotten: the next start drops it")
+            }
             Self::LeftOver(what) => write!(f, "{what}: will be removed in time"),
         }
     }
@@ -118,8 +127,21 @@ pub trait Look {
         entry: &StoredEntry,
     ) -> Option<String>;
 
+    /// What it makes of forgetting in a log, all of whose entries came before; none when it does not
+    /// know.
+    fn forgetting(&mut self, committee: CommitteeId) -> Option<Forgetting>;
+
     /// A checkpoint that was signed for `size` entries, all of which came before.
     fn checkpoint(&mut self, committee: CommitteeId, size: TreeSize, note: &str) -> Option<String>;
+}
+
+/// What somebody who looked into all entries of a log says of forgetting in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgetting {
+    /// Entries that were forgotten.
+    pub forgotten: BTreeSet<LeafIndex>,
+    /// Entries whose payload is missing though they were not.
+    pub lacking: BTreeSet<LeafIndex>,
 }
 
 /// Verifies every segment, frame, checksum and sequence number of the data folder at `root`, shows
@@ -143,6 +165,7 @@ pub fn check(
         findings: Vec::new(),
     };
     check.journal(&segments)?;
+    check.forgetting();
     check.checkpoints()?;
     check.snapshots()?;
     check.index(&segments)?;
@@ -166,8 +189,59 @@ struct Log {
     number: u32,
     size: u64,
     edge: Vec<Hash>,
-    /// What its entries name, with sizes.
+    /// What its entries name that are not forgotten, with sizes.
     blobs: BTreeMap<Hash, u64>,
+    /// Which entries name each blob, by hash and size, forgotten ones too.
+    naming: BTreeMap<(Hash, u64), BTreeSet<LeafIndex>>,
+    /// Where each entry stands: segment and offset.
+    places: Vec<(u32, u64)>,
+    /// Entries whose payloads are not there any more.
+    dropped: BTreeSet<LeafIndex>,
+    /// Entries that are to be dropped, if they are not yet.
+    forgotten: BTreeSet<LeafIndex>,
+}
+
+impl Log {
+    fn append(&mut self, at: (u32, u64), entry: &PlacedEntry) {
+        let index = TreeSize(self.size).next_index();
+        for blob in &entry.blobs {
+            self.naming.entry((blob.sha256, blob.size)).or_default().insert(index);
+        }
+        if entry.dropped {
+            self.dropped.insert(index);
+        }
+        self.places.push(at);
+        self.size += 1;
+    }
+
+    /// What it names when all of it was read.
+    fn named(&self) -> BTreeMap<Hash, u64> {
+        let named = self.naming.iter().filter(|(_, by)| !by.is_subset(&self.forgotten));
+        named.map(|(blob, _)| *blob).collect()
+    }
+
+    /// Where the journal and its entries do not agree about what is forgotten.
+    fn faults(&self, committee: CommitteeId, judged: &Forgetting) -> Vec<(LeafIndex, Fault)> {
+        let says = |what: &'static str| {
+            move |index: &LeafIndex| {
+                let what = format!("entry {index} of {committee}: {what}");
+                (*index, Fault::Entry(what))
+            }
+        };
+        let Forgetting { forgotten, lacking } = judged;
+        let missing = says("its payload is missing, and it was not forgotten");
+        let marked = says("it is to be dropped, and was not forgotten");
+        let unmarked = says("it was forgotten, and is not to be dropped");
+        let agreed = self.forgotten.intersection(forgotten);
+        let whole = agreed.filter(|index| !self.dropped.contains(index));
+        lacking
+            .iter()
+            .map(missing)
+            .chain(self.forgotten.difference(forgotten).map(marked))
+            .chain(forgotten.difference(&self.forgotten).map(unmarked))
+            .chain(whole.map(|index| (*index, Fault::Forgotten("a payload"))))
+            .collect()
+    }
 }
 
 impl Check<'_> {
@@ -229,6 +303,12 @@ impl Check<'_> {
             match item {
                 Item::Append(appended) => self.appended(place, bytes, appended)?,
                 Item::Notes(changes) => changes.iter().for_each(|change| self.note(change)),
+                Item::Forget(Forgotten { committee, places }) => {
+                    // It stands behind the entries that say so.
+                    if let Some(log) = self.logs.get_mut(committee) {
+                        log.forgotten.extend(places);
+                    }
+                }
             }
         }
         Ok(())
@@ -262,18 +342,38 @@ impl Check<'_> {
                 author: entry.author,
                 author_seq: entry.author_seq,
                 blobs: entry.blobs.clone(),
-                bytes: bytes.slice(entry.bytes()),
+                bytes: entry.bytes(bytes),
             };
             if let Some(what) = self.look.entry(appended.committee, LeafIndex(index), &stored) {
                 let offset = place.offset + u64::from(entry.offset);
                 self.find(file.clone(), offset, Fault::Entry(what));
             }
-            log.blobs.extend(entry.blobs.iter().map(|blob| (blob.sha256, blob.size)));
             nodes.extend(tiles::completed_by(entry.leaf_hash, log.size, &mut log.edge));
-            log.size += 1;
+            log.append((place.segment, place.offset + u64::from(entry.offset)), entry);
         }
         self.logs.insert(appended.committee, log);
         self.nodes(appended.committee, first_node, &nodes)
+    }
+
+    /// Compares what the journal says of forgetting with what its entries say. What is missing, or
+    /// about to, without having been forgotten was somebody's doing.
+    fn forgetting(&mut self) {
+        let mut found = Vec::new();
+        for (committee, log) in &mut self.logs {
+            log.blobs = log.named();
+            let judged = self.look.forgetting(*committee).unwrap_or_else(|| Forgetting {
+                forgotten: log.forgotten.clone(),
+                lacking: BTreeSet::new(),
+            });
+            for (index, fault) in log.faults(*committee, &judged) {
+                let place = usize::try_from(index.0).ok().and_then(|at| log.places.get(at));
+                let (segment, offset) = place.copied().unwrap_or((1, 0));
+                found.push((segment_name(segment), offset, fault));
+            }
+        }
+        for (file, offset, fault) in found {
+            self.find(file, offset, fault);
+        }
     }
 
     /// Compares a stretch of a node file. One that ends earlier is behind, not wrong.

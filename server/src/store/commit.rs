@@ -13,8 +13,9 @@ use sealpost_protocol::id::{CommitteeId, TreeSize};
 use tokio::sync::{Notify, oneshot};
 
 use super::disk::Disk;
-use super::embedded::Inner;
+use super::embedded::{Dropped, Inner};
 use super::frame::{self, FrameWriter};
+use super::journal::dropping::DropError;
 use super::journal::{Journal, Sizes, WriteError};
 use super::notes::{NoteChange, QueuedNotes};
 use super::{
@@ -27,6 +28,13 @@ const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// Without room it is not even tried, and whether there is some is looked at as often as at first.
 const MEND_AGAIN_MIN: Duration = Duration::from_secs(1);
 const MEND_AGAIN_MAX: Duration = Duration::from_secs(60);
+
+/// How long to wait after what was forgotten could not be dropped: twice as long each time.
+const DROP_AGAIN_MIN: Duration = Duration::from_secs(1);
+const DROP_AGAIN_MAX: Duration = Duration::from_secs(10 * 60);
+/// So many times as long as a segment took to be written anew the journal is left in peace: a member
+/// who forgets one record after the other must not keep the others from writing.
+const DROP_PAUSE_FACTOR: u32 = 9;
 
 /// Answers when what was queued is durable.
 pub(super) type Ticket = oneshot::Receiver<Result<(), StoreError>>;
@@ -55,6 +63,7 @@ struct State {
     /// The operator was told that the disk is full.
     said_full: bool,
     mending: Mending,
+    dropping: Dropping,
     closing: bool,
 }
 
@@ -66,10 +75,20 @@ struct Mending {
     tried: u32,
 }
 
+/// When what was forgotten is to be dropped.
+#[derive(Debug, Default)]
+struct Dropping {
+    due: Option<Instant>,
+    not_before: Option<Instant>,
+    /// How often it did not succeed, one after the other.
+    failed: u32,
+}
+
 /// What the commit thread is to do.
 enum Next {
     Write(Vec<Job>),
     MendIndex,
+    Drop,
     End,
 }
 
@@ -115,7 +134,7 @@ impl Queue {
     }
 
     pub(super) fn append(&self, inner: &Inner, append: Append) -> Result<Ticket, AppendError> {
-        let bytes = frame::append_len(&append.entries);
+        let bytes = frame::append_len(&append.entries) + frame::forget_len(append.forgets.len());
         if append.entries.is_empty() || bytes > self.item_bytes_max {
             return Err(AppendError::LocalSize);
         }
@@ -124,6 +143,9 @@ impl Queue {
         let actual = queued.unwrap_or_else(|| inner.head(append.committee));
         if actual != append.expected {
             return Err(AppendError::WrongSize { actual });
+        }
+        if append.forgets.iter().any(|index| index.0 >= actual.0) {
+            return Err(AppendError::LocalForgets);
         }
         let size = TreeSize(actual.0 + append.entries.len() as u64);
         state.sizes.insert(append.committee, size);
@@ -194,6 +216,45 @@ impl Queue {
         self.room.notify_waiters();
     }
 
+    /// Something is forgotten, or may go now: has it dropped after a while, so that several go at once.
+    pub(super) fn drop_forgotten(&self, after: Duration) {
+        let mut state = self.state();
+        let then = Instant::now() + after;
+        let dropping = &mut state.dropping;
+        let then = dropping.not_before.map_or(then, |not_before| not_before.max(then));
+        dropping.due = Some(dropping.due.map_or(then, |due| due.min(then)));
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// What was forgotten was dropped, which took so long, or not all of it yet: then once more, later.
+    fn dropped(&self, done: &Result<Dropped, DropError>, took: Duration) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let dropping = &mut state.dropping;
+        dropping.not_before = Some(now + took.saturating_mul(DROP_PAUSE_FACTOR));
+        match done {
+            Ok(Dropped::All) => {
+                if dropping.failed > 0 {
+                    tracing::info!("what was forgotten is dropped from the disk");
+                }
+                *dropping = Dropping { not_before: dropping.not_before, ..Dropping::default() };
+                return;
+            }
+            Ok(Dropped::NotYet) => {}
+            Err(DropError::Later(error)) if dropping.failed == 0 => tracing::warn!(
+                %error,
+                "what was forgotten is served to nobody, and could not be dropped from the disk yet"
+            ),
+            Err(_) => {}
+        }
+        let pause = DROP_AGAIN_MIN.saturating_mul(2_u32.saturating_pow(dropping.failed));
+        dropping.due = Some(now + pause.min(DROP_AGAIN_MAX));
+        if done.is_err() {
+            dropping.failed = dropping.failed.saturating_add(1);
+        }
+    }
+
     /// Waits until half of the queue is free, and the index whole.
     pub(super) async fn room(&self) {
         loop {
@@ -244,13 +305,26 @@ impl Queue {
     /// Waits for work, and takes as much as one frame should hold.
     fn next(&self) -> Next {
         let mut state = self.state();
-        while state.jobs.is_empty() {
+        loop {
+            let left =
+                |due: Option<Instant>| due.map(|due| due.saturating_duration_since(Instant::now()));
+            // Before what waits: something always may.
+            let drop_in = left(state.dropping.due).filter(|_| !state.stopped && !state.closing);
+            if drop_in == Some(Duration::ZERO) {
+                state.dropping.due = None;
+                return Next::Drop;
+            }
+            if !state.jobs.is_empty() {
+                break;
+            }
             if state.closing {
                 return Next::End;
             }
-            let left = state.mending.due.map(|due| due.saturating_duration_since(Instant::now()));
-            state = match left {
-                Some(Duration::ZERO) => return Next::MendIndex,
+            let mend_in = left(state.mending.due);
+            if mend_in == Some(Duration::ZERO) {
+                return Next::MendIndex;
+            }
+            state = match [drop_in, mend_in].into_iter().flatten().min() {
                 Some(left) => {
                     let waited = self.wake.wait_timeout(state, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
@@ -272,11 +346,11 @@ impl Queue {
     }
 
     /// The group is durable: makes it visible, then answers.
-    fn done(&self, group: Vec<Job>, publish: impl FnOnce()) {
-        {
+    fn done<T>(&self, group: Vec<Job>, publish: impl FnOnce() -> T) -> T {
+        let published = {
             let mut state = self.state();
             state.say_room();
-            publish();
+            let published = publish();
             for job in &group {
                 state.bytes -= job.bytes;
                 match &job.work {
@@ -289,12 +363,14 @@ impl Queue {
                     }
                 }
             }
-        }
+            published
+        };
         for job in group {
             // Whoever stopped waiting does not mind.
             let _ = job.answer.send(Ok(()));
         }
         self.room.notify_waiters();
+        published
     }
 
     /// The group failed, and with it everything that was queued on the strength of it.
@@ -349,12 +425,24 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
                 queue.mended(&inner.mend_index(journal.free_bytes()));
                 continue;
             }
+            Next::Drop => {
+                let began = Instant::now();
+                let done = inner.drop_forgotten(&mut journal);
+                if let Err(DropError::Unknown(error)) = &done {
+                    tracing::error!(%error, "dropping what was forgotten failed: writing stops");
+                    queue.stop();
+                }
+                queue.dropped(&done, began.elapsed());
+                continue;
+            }
             Next::End => break,
         };
         match journal.append(assemble(buffer, &group)) {
             Ok((place, batch, used)) => {
                 let planned = inner.index(place, &batch);
-                queue.done(group, || inner.publish(planned, &batch));
+                if queue.done(group, || inner.publish(planned, &batch)) {
+                    queue.drop_forgotten(inner.drop_after());
+                }
                 journal.prepare();
                 buffer = used;
                 buffer.shrink_to(GROUP_BYTES);
@@ -379,6 +467,7 @@ fn assemble(buffer: Vec<u8>, group: &[Job]) -> FrameWriter {
             Work::Notes(changes) => frame.notes(changes.clone()),
             Work::Append(append) => {
                 frame.append(append.committee, append.expected.next_index(), &append.entries);
+                frame.forget(append.committee, &append.forgets);
             }
         }
     }

@@ -60,7 +60,7 @@ pub fn entry(author: DeviceId, seq: u64, len: usize) -> StoredEntry {
 }
 
 fn append(committee: CommitteeId, expected: u64, entries: Vec<StoredEntry>) -> Append {
-    Append { committee, expected: TreeSize(expected), entries }
+    Append { committee, expected: TreeSize(expected), entries, forgets: Vec::new() }
 }
 
 async fn read_all<S: LogStore>(store: &S, committee: CommitteeId) -> Vec<Bytes> {

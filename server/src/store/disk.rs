@@ -76,7 +76,7 @@ pub trait DiskFile: Debug + Send + Sync {
 /// A held lock; dropping it gives it back.
 pub trait DiskLock: Debug + Send + Sync {}
 
-impl dyn DiskFile {
+impl dyn DiskFile + '_ {
     /// Writes all of `bytes`. An error may come after some were written.
     pub fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {

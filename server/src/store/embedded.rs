@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use sealpost_protocol::entry::Blob;
@@ -18,7 +18,7 @@ use super::blobs::{self, BlobCounts, BlobOptions, Blobs, Scrubbed};
 use super::checkpoints::Checkpoints;
 use super::commit::{self, Queue, Ticket};
 use super::disk::{Disk, DiskLock};
-use super::frame::{self, Batch, EntryHead, Item};
+use super::frame::{self, Batch, EntryHead, Forgotten, Item};
 use super::index::{Index, IndexBatch, Indexed, Opening};
 use super::journal::segment::{Place, Segments};
 use super::journal::{FramePlace, Mark, Sizes};
@@ -30,8 +30,12 @@ use super::{
     LogStore, NoteStore, StoreError,
 };
 
+mod forgotten;
 mod opening;
 
+pub(super) use forgotten::Dropped;
+pub use forgotten::ForgetCounts;
+use forgotten::Pending;
 pub(super) use opening::{check_format, lock, must_be_free};
 
 /// Entries whose bytes are near each other in a segment are read in one go.
@@ -46,6 +50,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Writes are refused while less than this is free: index and tree nodes need room too.
     pub reserve_bytes: u64,
+    /// How long what is forgotten waits before it is dropped from the disk, so that several go at once.
+    pub drop_after: Duration,
     /// What blobs may take.
     pub blobs: BlobOptions,
 }
@@ -61,6 +67,7 @@ impl Options {
     pub const DEFAULT: Self = Self {
         segment_bytes: 64 * 1024 * 1024,
         reserve_bytes: 32 * 1024 * 1024,
+        drop_after: Duration::from_secs(1),
         blobs: BlobOptions::DEFAULT,
     };
 
@@ -99,6 +106,10 @@ pub(super) struct Inner {
     doubted: AtomicBool,
     /// How much room must be left for an index to be made.
     reserve_bytes: u64,
+    /// How long what is forgotten waits.
+    drop_after: Duration,
+    /// Payloads dropped since.
+    dropped: AtomicU64,
 }
 
 /// What is durable, and is held in memory.
@@ -106,6 +117,7 @@ pub(super) struct Inner {
 struct View {
     committees: BTreeMap<CommitteeId, Indexed>,
     notes: Notes,
+    forgotten: BTreeMap<CommitteeId, Pending>,
 }
 
 /// Ends the threads, then gives the folder back.
@@ -154,8 +166,9 @@ impl Store {
             lock: Mutex::new(Some(lock)),
         };
         let (committing, syncing) = (Arc::clone(&inner), Arc::clone(&inner));
-        let blobs = Arc::clone(&inner.blobs);
-        let settling = spawn("blobs", move || blobs.keep_settled())?;
+        inner.go_on_forgetting();
+        let settles = Arc::clone(&inner);
+        let settling = spawn("blobs", move || settles.blobs.keep_settled(&settles))?;
         closer.settling.lock().unwrap_or_else(PoisonError::into_inner).replace(settling);
         closer.spawn("journal", move || commit::run(&committing, journal))?;
         closer.spawn("checkpoints", move || syncing.checkpoints.keep_synced())?;
@@ -210,21 +223,28 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
-/// The committees that a batch changes, as they are after it.
-pub(super) type Planned = BTreeMap<CommitteeId, Indexed>;
+/// What a batch changes.
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    /// Committees, as they are after it.
+    committees: BTreeMap<CommitteeId, Indexed>,
+    /// What is forgotten, and the blobs it named, once that was looked up.
+    forgotten: Vec<(CommitteeId, LeafIndex, Option<Vec<Hash>>)>,
+}
 
 impl View {
     /// Says how to index a batch and what it makes of its committees. `None`: it does not continue
     /// what is known.
     fn plan(&self, place: FramePlace, batch: &Batch, index: &mut IndexBatch) -> Option<Planned> {
-        let mut planned = Planned::new();
+        let mut planned = Planned::default();
         let mut number = self.committees.len();
         for item in &batch.items {
             match item {
                 Item::Notes(changes) => changes.iter().for_each(|change| index.note(change)),
                 Item::Append(appended) => {
                     let id = appended.committee;
-                    let known = planned.get(&id).or_else(|| self.committees.get(&id)).copied();
+                    let known = planned.committees.get(&id).or_else(|| self.committees.get(&id));
+                    let known = known.copied();
                     let before = known.unwrap_or_else(|| {
                         let new = u32::try_from(number).expect("far fewer committees than that");
                         number += 1;
@@ -233,16 +253,29 @@ impl View {
                     (appended.first == before.size.next_index()).then_some(())?;
                     let size = TreeSize(before.size.0 + appended.entries.len() as u64);
                     index.append(before.number, place.segment, place.offset, appended);
-                    planned.insert(id, Indexed { size, ..before });
+                    planned.committees.insert(id, Indexed { size, ..before });
+                }
+                Item::Forget(Forgotten { committee, places }) => {
+                    let known = planned.committees.get(committee);
+                    let known = known.or_else(|| self.committees.get(committee)).copied()?;
+                    for place in places {
+                        (place.0 < known.size.0).then_some(())?;
+                        index.forget(known.number, *place);
+                        planned.forgotten.push((*committee, *place, None));
+                    }
                 }
             }
         }
-        planned.iter().for_each(|(committee, indexed)| index.committee(*committee, *indexed));
+        let committees = planned.committees.iter();
+        committees.for_each(|(committee, indexed)| index.committee(*committee, *indexed));
         Some(planned)
     }
 
     fn publish(&mut self, planned: Planned, batch: &Batch) {
-        self.committees.extend(planned);
+        self.committees.extend(planned.committees);
+        for (committee, index, blobs) in planned.forgotten {
+            self.forgotten.entry(committee).or_default().insert(index, blobs);
+        }
         for item in &batch.items {
             if let Item::Notes(changes) = item {
                 changes.iter().for_each(|change| self.notes.apply(change));
@@ -254,6 +287,11 @@ impl View {
 impl Inner {
     pub(super) fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// How long what is forgotten waits before it is dropped.
+    pub(super) fn drop_after(&self) -> Duration {
+        self.drop_after
     }
 
     pub(super) fn ready(&self) -> Result<(), StoreError> {
@@ -291,7 +329,7 @@ impl Inner {
     pub(super) fn index(&self, place: FramePlace, batch: &Batch) -> Planned {
         let mut index = IndexBatch::default();
         let planned = self.view(|view| view.plan(place, batch, &mut index));
-        let planned = planned.expect("the queue lets in only what continues the log");
+        let mut planned = planned.expect("the queue lets in only what continues the log");
         let mark = Mark { place, sequence: batch.sequence };
         self.durable.store(batch.sequence, Ordering::Relaxed);
         if self.doubting(self.index.apply(index, &mark)).is_err() {
@@ -306,6 +344,7 @@ impl Inner {
                 self.tiles.append(appended.committee, appended.first, &leaves, &earlier);
             }
         }
+        self.look_up_forgotten(&mut planned.forgotten);
         planned
     }
 
@@ -321,18 +360,22 @@ impl Inner {
             .inspect_err(|error| tracing::warn!(%error, "the index could not be made anew yet"))?;
         self.index.replace(index);
         self.doubted.store(false, Ordering::Relaxed);
+        self.forget_again()?;
         tracing::info!("the index was made anew: all is served again");
         Ok(())
     }
 
-    pub(super) fn publish(&self, planned: Planned, batch: &Batch) {
-        self.view.write().unwrap_or_else(PoisonError::into_inner).publish(planned, batch);
+    /// Shows it; whether it makes anything forgotten.
+    pub(super) fn publish(&self, planned: Planned, batch: &Batch) -> bool {
+        let forgets = !planned.forgotten.is_empty();
+        self.with_view(|view| view.publish(planned, batch));
         for item in &batch.items {
             if let Item::Append(appended) = item {
                 let blobs = appended.entries.iter().flat_map(|entry| entry.blobs.iter().copied());
                 self.blobs.named(appended.committee, blobs);
             }
         }
+        forgets
     }
 
     /// The blob with that hash, when a durable entry of the committee names it.
@@ -347,6 +390,10 @@ impl Inner {
 
     fn view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
         look(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with_view<T>(&self, work: impl FnOnce(&mut View) -> T) -> T {
+        work(&mut self.view.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn held(&self, committee: CommitteeId) -> Option<Indexed> {
@@ -368,8 +415,14 @@ impl Inner {
     ) -> Result<Vec<Bytes>, StoreError> {
         let held = self.held(committee);
         let Some(held) = held.filter(|held| from.0 < held.size.0) else { return Ok(Vec::new()) };
+        // Before anything is read: what is no longer pending then is dropped in what is read.
+        let forgotten = self.view(|view| view.forgotten(committee, from));
         let entries = self.entries(committee, held, from, max_bytes)?;
-        Ok(entries.into_iter().map(|(_, bytes)| bytes).collect())
+        let given = entries.into_iter().zip(from.0..).map(|((head, bytes), index)| {
+            forgotten::given(&head, bytes, forgotten.contains(&LeafIndex(index)))
+        });
+        let given: Option<Vec<Bytes>> = given.collect();
+        given.ok_or_else(|| StoreError::io("forgetting")(std::io::ErrorKind::InvalidData.into()))
     }
 
     /// Durable entries from `from` on, each checked against its checksum.
@@ -399,7 +452,7 @@ impl Inner {
                 let whole = bytes.slice(start..start + place.len as usize);
                 match frame::decode_entry(&whole, committee, LeafIndex(index)) {
                     Some((head, len)) if len == whole.len() => {
-                        let bytes = whole.slice(head.len()..);
+                        let bytes = whole.slice(head.entry.clone());
                         entries.push((head, bytes));
                     }
                     _ => return Err(self.damaged(*place)),
@@ -462,6 +515,11 @@ impl Store {
         done.unwrap_or_else(
             |_| Err(StoreError::StoreIndex("reading it panicked".to_owned()).into()),
         )
+    }
+
+    /// What was counted of what is forgotten, for metrics.
+    pub fn forget_counts(&self) -> ForgetCounts {
+        self.inner.forget_counts()
     }
 
     /// Removes uploads that no entry came to name, by what the clock says; how many it were. Other than

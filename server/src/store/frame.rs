@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use sealpost_protocol::entry::Blob;
+use sealpost_protocol::entry::{Blob, UnverifiedEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex};
 
@@ -30,12 +30,21 @@ const BLOB_BYTES: usize = 32 + 8;
 pub(super) const NOTE_HEAD_BYTES: usize = 1 + 2 + 4;
 /// What a list of changed notes costs before the first.
 pub(super) const NOTES_HEAD_BYTES: usize = 1 + 4;
+/// What is forgotten costs before the first place, and each place.
+const FORGET_HEAD_BYTES: usize = 1 + 32 + 4;
+const FORGET_PLACE_BYTES: usize = 8;
+/// How long an entry without its payload is, which stands before it.
+const DROPPED_HEAD_BYTES: usize = 4;
+
+/// Where in a frame its checksum stands.
+const CRC_AT: usize = 4 + 1;
 
 const TYPE_BATCH: u8 = 1;
 const ITEM_APPEND: u8 = 1;
 const ITEM_NOTES: u8 = 2;
-/// Flags of an entry. Bit 0 is kept for a dropped payload.
-const ENTRY_WHOLE: u8 = 0;
+const ITEM_FORGET: u8 = 3;
+/// Flags of an entry.
+const ENTRY_DROPPED: u8 = 1;
 const ENTRY_NAMES_BLOBS: u8 = 1 << 1;
 const NOTE_PUT: u8 = 1;
 const NOTE_DELETE: u8 = 2;
@@ -49,10 +58,42 @@ pub(super) struct Batch {
     pub(super) items: Vec<Item>,
 }
 
+impl Batch {
+    /// Whether the payload of an entry in it was dropped.
+    pub(super) fn has_dropped(&self) -> bool {
+        self.items.iter().any(|item| match item {
+            Item::Append(appended) => appended.entries.iter().any(|entry| entry.dropped),
+            Item::Notes(_) | Item::Forget(_) => false,
+        })
+    }
+
+    /// Which entries stand in the frame.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (CommitteeId, LeafIndex)> {
+        let appended = self.items.iter().filter_map(|item| match item {
+            Item::Append(appended) => Some(appended),
+            Item::Notes(_) | Item::Forget(_) => None,
+        });
+        appended.flat_map(|appended| {
+            let places = (appended.first.0..).take(appended.entries.len());
+            places.map(|index| (appended.committee, LeafIndex(index)))
+        })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Append(Appended),
     Notes(Vec<NoteChange>),
+    Forget(Forgotten),
+}
+
+/// Entries of one committee's log whose payloads and blobs are forgotten from this frame on. It is
+/// written with the entry that says so, so that a start after a crash knows what is still to be
+/// dropped, without decoding entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Forgotten {
+    pub(super) committee: CommitteeId,
+    pub(super) places: Vec<LeafIndex>,
 }
 
 /// Entries put behind one committee's log.
@@ -70,15 +111,26 @@ pub(super) struct PlacedEntry {
     pub(super) author: DeviceId,
     pub(super) author_seq: AuthorSeq,
     pub(super) blobs: Vec<Blob>,
+    /// Its payload was forgotten, and is not there any more.
+    pub(super) dropped: bool,
     pub(super) offset: u32,
     pub(super) len: u32,
 }
 
 impl PlacedEntry {
-    /// Where in its frame the entry's own bytes stand.
-    pub(super) fn bytes(&self) -> Range<usize> {
+    /// Where in its frame the entry's own bytes stand, and zeros where its payload was dropped.
+    fn room(&self) -> Range<usize> {
         let start = self.offset as usize;
         start + head_len(self.blobs.len())..start + self.len as usize
+    }
+
+    /// The entry's own bytes, in its frame.
+    pub(super) fn bytes(&self, frame: &Bytes) -> Bytes {
+        let room = frame.slice(self.room());
+        match within(&room, self.dropped) {
+            Some(entry) => room.slice(entry),
+            None => unreachable!("checked when it was decoded"),
+        }
     }
 }
 
@@ -142,6 +194,7 @@ pub(super) fn decode(frame: &Bytes, mark: u64) -> Option<Batch> {
         items.push(match reader.u8()? {
             ITEM_APPEND => Item::Append(decode_append(frame, &mut reader)?),
             ITEM_NOTES => Item::Notes(decode_notes(&mut reader)?),
+            ITEM_FORGET => Item::Forget(decode_forget(&mut reader)?),
             _ => return None,
         });
     }
@@ -163,6 +216,7 @@ fn decode_append(frame: &[u8], reader: &mut Reader<'_>) -> Option<Appended> {
             author: entry.author,
             author_seq: entry.author_seq,
             blobs: entry.blobs,
+            dropped: entry.dropped,
             offset: u32::try_from(offset).ok()?,
             len: u32::try_from(len).ok()?,
         });
@@ -178,13 +232,10 @@ pub(super) struct EntryHead {
     pub(super) author: DeviceId,
     pub(super) author_seq: AuthorSeq,
     pub(super) blobs: Vec<Blob>,
-}
-
-impl EntryHead {
-    /// How many bytes it takes before the entry's own.
-    pub(super) fn len(&self) -> usize {
-        head_len(self.blobs.len())
-    }
+    /// Its payload was forgotten, and is not there any more.
+    pub(super) dropped: bool,
+    /// Where the entry's own bytes stand, counted from its head.
+    pub(super) entry: Range<usize>,
 }
 
 /// Reads the entry at the start of `bytes`, which must be the `index`th of `committee`, and checks
@@ -197,21 +248,96 @@ pub(super) fn decode_entry(
 ) -> Option<(EntryHead, usize)> {
     let mut reader = Reader(bytes);
     let flags = reader.u8()?;
-    if !matches!(flags, ENTRY_WHOLE | ENTRY_NAMES_BLOBS) {
+    if flags & !(ENTRY_DROPPED | ENTRY_NAMES_BLOBS) != 0 {
         return None;
     }
+    let dropped = flags & ENTRY_DROPPED != 0;
     let author = DeviceId(reader.hash()?);
     let author_seq = AuthorSeq(reader.u64()?);
     let leaf_hash = reader.hash()?;
     let len = usize::try_from(reader.u32()?).ok()?;
-    let blobs = if flags == ENTRY_NAMES_BLOBS { reader.blobs()? } else { Vec::new() };
+    let names_blobs = flags & ENTRY_NAMES_BLOBS != 0;
+    let blobs = if names_blobs { reader.blobs()? } else { Vec::new() };
     let head = &bytes[..bytes.len() - reader.0.len()];
     let crc = reader.u32()?;
-    let payload = reader.take(len)?;
-    (entry_crc(committee, index, head, payload) == crc).then_some(())?;
-    let head = EntryHead { leaf_hash, author, author_seq, blobs };
-    let len = head.len() + len;
-    Some((head, len))
+    let room = reader.take(len)?;
+    (entry_crc(committee, index, head, room) == crc).then_some(())?;
+    let within = within(room, dropped)?;
+    let start = head_len(blobs.len());
+    let entry = start + within.start..start + within.end;
+    Some((EntryHead { leaf_hash, author, author_seq, blobs, dropped, entry }, start + len))
+}
+
+/// Where in its room an entry stands: all of it, or what is left behind its length, and then
+/// nothing but zeros.
+fn within(room: &[u8], dropped: bool) -> Option<Range<usize>> {
+    if !dropped {
+        return Some(0..room.len());
+    }
+    let mut reader = Reader(room);
+    let len = usize::try_from(reader.u32()?).ok()?;
+    reader.take(len)?;
+    let is_clean = reader.0.iter().all(|byte| *byte == 0);
+    is_clean.then_some(DROPPED_HEAD_BYTES..DROPPED_HEAD_BYTES + len)
+}
+
+fn decode_forget(reader: &mut Reader<'_>) -> Option<Forgotten> {
+    let committee = CommitteeId(reader.hash()?);
+    let count = reader.u32()?;
+    let mut places = Vec::new();
+    for _ in 0..count {
+        places.push(LeafIndex(reader.u64()?));
+    }
+    Some(Forgotten { committee, places })
+}
+
+/// An entry as it is handed out when it is forgotten. `None`: it is no entry.
+pub(super) fn without_payload(entry: &[u8]) -> Option<Vec<u8>> {
+    Some(UnverifiedEntry::decode(entry).ok()?.with_payload_dropped().encode())
+}
+
+/// The frame without the payloads of those of its entries that go. Every entry keeps its place and
+/// its length. `None`: it is no frame of that segment, or one of them is no entry.
+pub(super) fn drop_payloads(
+    frame: &Bytes,
+    mark: u64,
+    goes: &dyn Fn(CommitteeId, LeafIndex) -> bool,
+) -> Option<Vec<u8>> {
+    let batch = decode(frame, mark)?;
+    let mut bytes = frame.to_vec();
+    for item in &batch.items {
+        let Item::Append(appended) = item else { continue };
+        for (entry, index) in appended.entries.iter().zip(appended.first.0..) {
+            let index = LeafIndex(index);
+            if !entry.dropped && goes(appended.committee, index) {
+                drop_payload(&mut bytes, appended.committee, index, entry)?;
+            }
+        }
+    }
+    let crc = frame_crc(&bytes);
+    bytes[CRC_AT..HEAD_BYTES].copy_from_slice(&crc.to_be_bytes());
+    Some(bytes)
+}
+
+fn drop_payload(
+    frame: &mut [u8],
+    committee: CommitteeId,
+    index: LeafIndex,
+    entry: &PlacedEntry,
+) -> Option<()> {
+    let room = entry.room();
+    let left = without_payload(&frame[room.clone()])?;
+    let fits = DROPPED_HEAD_BYTES + left.len() <= room.len();
+    fits.then_some(())?;
+    let dropped = &mut frame[room.clone()];
+    dropped.fill(0);
+    dropped[..DROPPED_HEAD_BYTES].copy_from_slice(&length(left.len()).to_be_bytes());
+    dropped[DROPPED_HEAD_BYTES..][..left.len()].copy_from_slice(&left);
+    let (start, crc_at) = (entry.offset as usize, room.start - 4);
+    frame[start] |= ENTRY_DROPPED;
+    let crc = entry_crc(committee, index, &frame[start..crc_at], &frame[room.clone()]);
+    frame[crc_at..room.start].copy_from_slice(&crc.to_be_bytes());
+    Some(())
 }
 
 fn decode_notes(reader: &mut Reader<'_>) -> Option<Vec<NoteChange>> {
@@ -248,6 +374,14 @@ fn entry_crc(committee: CommitteeId, index: LeafIndex, head: &[u8], payload: &[u
 pub(super) fn append_len(entries: &[StoredEntry]) -> usize {
     let len = |entry: &StoredEntry| head_len(entry.blobs.len()) + entry.bytes.len();
     APPEND_HEAD_BYTES + entries.iter().map(len).sum::<usize>()
+}
+
+/// How many bytes of a frame it takes that so many entries are forgotten.
+pub(super) fn forget_len(places: usize) -> usize {
+    match places {
+        0 => 0,
+        places => FORGET_HEAD_BYTES + places * FORGET_PLACE_BYTES,
+    }
 }
 
 /// What an entry that names so many blobs costs before its bytes.
@@ -309,7 +443,7 @@ impl FrameWriter {
         entry: &StoredEntry,
     ) -> PlacedEntry {
         let start = self.frame.len();
-        self.frame.push(if entry.blobs.is_empty() { ENTRY_WHOLE } else { ENTRY_NAMES_BLOBS });
+        self.frame.push(if entry.blobs.is_empty() { 0 } else { ENTRY_NAMES_BLOBS });
         self.frame.extend_from_slice(entry.author.as_bytes());
         self.frame.extend_from_slice(&entry.author_seq.0.to_be_bytes());
         self.frame.extend_from_slice(entry.leaf_hash.as_bytes());
@@ -330,6 +464,7 @@ impl FrameWriter {
             author: entry.author,
             author_seq: entry.author_seq,
             blobs: entry.blobs.clone(),
+            dropped: false,
             offset: length(start),
             len: length(self.frame.len() - start),
         }
@@ -350,6 +485,20 @@ impl FrameWriter {
         self.items.push(Item::Notes(changes));
     }
 
+    /// Notes what is forgotten from now on, if anything is.
+    pub(super) fn forget(&mut self, committee: CommitteeId, places: &[LeafIndex]) {
+        if places.is_empty() {
+            return;
+        }
+        self.frame.push(ITEM_FORGET);
+        self.frame.extend_from_slice(committee.as_bytes());
+        self.frame.extend_from_slice(&length(places.len()).to_be_bytes());
+        for place in places {
+            self.frame.extend_from_slice(&place.0.to_be_bytes());
+        }
+        self.items.push(Item::Forget(Forgotten { committee, places: places.to_vec() }));
+    }
+
     /// How long the frame is so far.
     pub(super) fn len(&self) -> usize {
         self.frame.len()
@@ -364,7 +513,7 @@ impl FrameWriter {
         frame[HEAD_BYTES..HEAD_BYTES + 8].copy_from_slice(&mark.to_be_bytes());
         frame[HEAD_BYTES + 8..ITEMS_AT].copy_from_slice(&sequence.to_be_bytes());
         let crc = frame_crc(&frame);
-        frame[5..HEAD_BYTES].copy_from_slice(&crc.to_be_bytes());
+        frame[CRC_AT..HEAD_BYTES].copy_from_slice(&crc.to_be_bytes());
         (frame, Batch { sequence, items })
     }
 }

@@ -17,6 +17,7 @@
 //! | `p` number, leaf index | segment, offset, length |
 //! | `a` number, author, author_seq | leaf index, leaf hash |
 //! | `b` number, SHA-256 of a blob, leaf index of an entry that names it | size |
+//! | `f` number, leaf index of an entry that is forgotten and still to be dropped | nothing |
 //! | `n` key | value of a note |
 //! | `x` committee, device | cosignature |
 
@@ -59,6 +60,7 @@ const COMMITTEE: u8 = b'c';
 const PLACE: u8 = b'p';
 const AUTHOR: u8 = b'a';
 const BLOB: u8 = b'b';
+const FORGOTTEN: u8 = b'f';
 const NOTE: u8 = b'n';
 const COSIGNATURE: u8 = b'x';
 
@@ -92,6 +94,8 @@ pub(super) struct Contents {
     pub(super) mark: Option<Mark>,
     pub(super) committees: Vec<(CommitteeId, Indexed)>,
     pub(super) notes: Vec<(Vec<u8>, Bytes)>,
+    /// Numbers of committees, and what of theirs is forgotten and still to be dropped.
+    pub(super) forgotten: Vec<(u32, LeafIndex)>,
 }
 
 /// Changes that become part of the index together.
@@ -112,11 +116,16 @@ impl IndexBatch {
             let mut value = index.to_be_bytes().to_vec();
             value.extend_from_slice(entry.leaf_hash.as_bytes());
             self.insert(author_key(number, entry.author, entry.author_seq), value);
-            for blob in &entry.blobs {
-                let key = key(BLOB, &[&blob_prefix(number, blob.sha256), &index.to_be_bytes()]);
+            for blob in entry.blobs.iter().filter(|_| !entry.dropped) {
+                let key = blob_key(number, blob.sha256, LeafIndex(index));
                 self.insert(key, blob.size.to_be_bytes().to_vec());
             }
         }
+    }
+
+    /// An entry is forgotten: from now on it names no blobs, and is to be dropped.
+    pub(super) fn forget(&mut self, number: u32, index: LeafIndex) {
+        self.insert(forgotten_key(number, index), Vec::new());
     }
 
     pub(super) fn committee(&mut self, committee: CommitteeId, indexed: Indexed) {
@@ -194,6 +203,10 @@ impl Index {
                 let (key, value) = row?;
                 contents.notes.push((key[1..].to_vec(), Bytes::copy_from_slice(&value)));
             }
+            for row in database.scan_prefix([FORGOTTEN]).keys() {
+                let Some(forgotten) = decode_forgotten(&row?) else { return Ok(None) };
+                contents.forgotten.push(forgotten);
+            }
             Ok(Some(contents))
         })
     }
@@ -207,6 +220,25 @@ impl Index {
             return Ok(());
         }
         self.hand_over(&mut waiting)
+    }
+
+    /// An entry that named these blobs was dropped, and they are gone where nothing else names them.
+    pub(super) fn dropped(&self, number: u32, index: LeafIndex, blobs: &[Hash]) {
+        let mut waiting = self.waiting();
+        let of_blobs = blobs.iter().map(|sha256| blob_key(number, *sha256, index));
+        for key in of_blobs.chain([forgotten_key(number, index)]) {
+            waiting.values.insert(key, None);
+            waiting.changes += 1;
+        }
+    }
+
+    /// What is forgotten and still to be dropped, with the numbers of committees.
+    pub(super) fn forgotten(&self) -> Result<Vec<(u32, LeafIndex)>, StoreError> {
+        let rows = self.with(|database| {
+            let rows = database.scan_prefix([FORGOTTEN]);
+            rows.keys().collect::<sled::Result<Vec<_>>>()
+        })?;
+        rows.iter().map(|key| decode_forgotten(key).ok_or_else(undecodable)).collect()
     }
 
     /// Gives the database what waits for it, in one batch. What it does not take waits on.
@@ -275,27 +307,40 @@ impl Index {
         }
     }
 
-    /// The blob with that hash, when an entry of the committee with that number names it.
+    /// The blob with that hash, when an entry of the committee with that number names it which is
+    /// not forgotten.
     pub(super) fn blob(&self, number: u32, sha256: Hash) -> Result<Option<Blob>, StoreError> {
-        let prefix = key(BLOB, &[&blob_prefix(number, sha256)]);
-        let found = self.with(|database| database.scan_prefix(prefix).next().transpose())?;
-        found.map(|(key, value)| decode_blob(&key, &value).ok_or_else(undecodable)).transpose()
+        let named = self.named(key(BLOB, &[&blob_prefix(number, sha256)]), 1)?;
+        Ok(named.first().copied())
     }
 
-    /// The blobs that entries of the committee with that number name, each once, in order.
+    /// The blobs that entries of the committee with that number name which are not forgotten, each
+    /// once, in order.
     pub(super) fn blobs(&self, number: u32) -> Result<Vec<Blob>, StoreError> {
-        let rows = self.with(|database| {
-            let rows = database.scan_prefix(key(BLOB, &[&number.to_be_bytes()]));
-            rows.collect::<sled::Result<Vec<_>>>()
-        })?;
-        let mut found: Vec<Blob> = Vec::new();
-        for (key, value) in rows {
-            let blob = decode_blob(&key, &value).ok_or_else(undecodable)?;
-            if found.last().is_none_or(|last| last.sha256 != blob.sha256) {
-                found.push(blob);
-            }
-        }
+        let mut found = self.named(key(BLOB, &[&number.to_be_bytes()]), usize::MAX)?;
+        found.dedup_by_key(|blob| blob.sha256);
         Ok(found)
+    }
+
+    /// At most `max` blobs below a prefix, one for each entry that names one and is not forgotten.
+    fn named(&self, prefix: Vec<u8>, max: usize) -> Result<Vec<Blob>, StoreError> {
+        let decoded = self.with(|database| {
+            let mut found = Vec::new();
+            for row in database.scan_prefix(prefix) {
+                let (key, value) = row?;
+                let Some((number, blob, index)) = decode_blob(&key, &value) else {
+                    return Ok(None);
+                };
+                if !database.contains_key(forgotten_key(number, index))? {
+                    found.push(blob);
+                }
+                if found.len() >= max {
+                    break;
+                }
+            }
+            Ok(Some(found))
+        })?;
+        decoded.ok_or_else(undecodable)
     }
 
     pub(super) fn put_cosignature(
@@ -414,6 +459,19 @@ fn blob_prefix(number: u32, blob: Hash) -> Vec<u8> {
     [number.to_be_bytes().as_slice(), blob.as_bytes()].concat()
 }
 
+fn blob_key(number: u32, blob: Hash, index: LeafIndex) -> Vec<u8> {
+    key(BLOB, &[&blob_prefix(number, blob), &index.0.to_be_bytes()])
+}
+
+fn forgotten_key(number: u32, index: LeafIndex) -> Vec<u8> {
+    key(FORGOTTEN, &[&number.to_be_bytes(), &index.0.to_be_bytes()])
+}
+
+fn decode_forgotten(key: &[u8]) -> Option<(u32, LeafIndex)> {
+    let mut reader = Reader(key.get(1..)?);
+    Some((reader.u32()?, LeafIndex(reader.u64()?)))
+}
+
 fn decode_mark(value: &[u8]) -> Option<Mark> {
     let mut reader = Reader(value);
     (reader.u32()? == VERSION).then_some(())?;
@@ -432,9 +490,12 @@ fn decode_committee(key: &[u8], value: &[u8]) -> Option<(CommitteeId, Indexed)> 
     Some((committee, Indexed { number: reader.u32()?, size: TreeSize(reader.u64()?) }))
 }
 
-fn decode_blob(key: &[u8], value: &[u8]) -> Option<Blob> {
-    let mut reader = Reader(key.get(1 + 4..)?);
-    Some(Blob { sha256: reader.hash()?, size: Reader(value).u64()? })
+/// The number of a committee, a blob, and the leaf index of an entry that names it.
+fn decode_blob(key: &[u8], value: &[u8]) -> Option<(u32, Blob, LeafIndex)> {
+    let mut reader = Reader(key.get(1..)?);
+    let number = reader.u32()?;
+    let blob = Blob { sha256: reader.hash()?, size: Reader(value).u64()? };
+    Some((number, blob, LeafIndex(reader.u64()?)))
 }
 
 fn undecodable() -> StoreError {

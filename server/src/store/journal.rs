@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::disk::{self, Disk, DiskFile};
 use super::frame::{Batch, FrameWriter};
 
+pub(super) mod dropping;
 pub(super) mod segment;
 
 use segment::{HEADER_BYTES, OpenSegment, Segments, Tail};
@@ -95,6 +96,8 @@ impl Journal {
         }
         disk::remove_if_there(segments.disk(), &segments.folder().join(NEXT))
             .map_err(StoreError::io("removing the prepared segment"))?;
+        dropping::wipe(segments.disk(), &segments.folder().join(dropping::COPY))
+            .map_err(StoreError::io("removing a copy of a segment"))?;
         Ok(Self {
             segments,
             sizes,

@@ -7,7 +7,7 @@ use crate::store::{BlobOptions, BlobStore, Options};
 
 fn store(disk: &FaultyDisk) -> Arc<Store> {
     let blobs = BlobOptions { reserve_bytes: 0, ..BlobOptions::DEFAULT };
-    let options = Options { segment_bytes: 16 * 1024, reserve_bytes: 0, blobs };
+    let options = Options { segment_bytes: 16 * 1024, reserve_bytes: 0, blobs, ..Options::DEFAULT };
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     Arc::new(Store::create(&disk, "/data".as_ref(), options).unwrap())
 }

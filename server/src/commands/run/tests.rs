@@ -331,6 +331,7 @@ async fn check_verifies_what_a_relay_wrote_and_a_forged_entry_is_located() {
         committee: world.committee.id(),
         expected: TreeSize(2),
         entries: vec![entry],
+        forgets: Vec::new(),
     };
     store::LogStore::append(&store, append).await.unwrap();
     drop(store);

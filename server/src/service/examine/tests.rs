@@ -1,6 +1,7 @@
 use sealpost_protocol::change::Role;
 use sealpost_protocol::checkpoint::Checkpoint;
 use sealpost_protocol::entry::{Blob, Entry};
+use sealpost_protocol::forget::Forget;
 use sealpost_protocol::id::AuthorSeq;
 use sealpost_protocol::sign::SigningKey;
 use sealpost_protocol::world::{TestDevice, World, record_file};
@@ -79,7 +80,32 @@ fn a_forged_missing_or_foreign_entry_is_found_once_and_what_follows_is_not_belie
     }
 }
 
-/// The leaf hash covers the signature, so this is no flip: somebody signed with another key.
+/// What is not there must have been forgotten.
+#[test]
+fn a_payload_is_missed_unless_it_was_forgotten() {
+    let mut world = world();
+    let id = world.committee.id();
+    let dropped = |bytes: &[u8]| {
+        let entry = UnverifiedEntry::decode(bytes).unwrap();
+        StoredEntry { bytes: entry.with_payload_dropped().encode().into(), ..stored(bytes) }
+    };
+    let mut log: Vec<StoredEntry> = world.log.iter().map(|bytes| stored(bytes)).collect();
+    log[2] = dropped(&world.log[2]);
+    let (mut examiner, found) = examine(id, &log);
+    assert_eq!(found, [], "that is known at the end");
+    let lacking = BTreeSet::from([LeafIndex(2)]);
+    let missed = Forgetting { lacking: lacking.clone(), ..Forgetting::default() };
+    assert_eq!(examiner.forgetting(id), Some(missed));
+    let forget = Forget { index: LeafIndex(2), leaf: log[2].leaf_hash };
+    world.forget(&TestDevice::new(2), forget).unwrap();
+    log.push(stored(&world.log[4]));
+    let (mut examiner, found) = examine(id, &log);
+    assert_eq!(found, []);
+    let forgotten = Forgetting { forgotten: lacking, lacking: BTreeSet::new() };
+    assert_eq!(examiner.forgetting(id), Some(forgotten));
+    assert_eq!(examiner.forgetting(CommitteeId(Hash::ZERO)), None);
+}
+
 /// Else a blob would be collected that the entry names, or kept that none does.
 #[test]
 fn an_entry_whose_head_names_other_blobs_is_found() {
@@ -100,6 +126,7 @@ fn an_entry_whose_head_names_other_blobs_is_found() {
     }
 }
 
+/// The leaf hash covers the signature, so this is no flip: somebody signed with another key.
 #[test]
 fn an_entry_that_its_author_did_not_sign_is_found() {
     let world = world();

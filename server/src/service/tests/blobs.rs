@@ -56,10 +56,10 @@ impl Put {
     }
 }
 
-const DONE: Option<Reply> = Some(Reply::Done(Empty {}));
+pub(crate) const DONE: Option<Reply> = Some(Reply::Done(Empty {}));
 
 /// Sends a whole file, from where the relay says on.
-async fn put(fixture: &Fixture, peer: PublicKey, file: &[u8]) -> Option<Reply> {
+pub(crate) async fn put(fixture: &Fixture, peer: PublicKey, file: &[u8]) -> Option<Reply> {
     let mut put = Put::begin(fixture, peer, blob_of(file));
     let offset = match put.replies.recv().await {
         Some(Reply::BlobAt(BlobAt { offset })) => usize::try_from(offset).unwrap(),
@@ -80,7 +80,7 @@ async fn put_part(fixture: &Fixture, peer: PublicKey, file: &[u8], part: usize) 
     offset
 }
 
-async fn get(
+pub(crate) async fn get(
     fixture: &Fixture,
     peer: PublicKey,
     sha256: Hash,

@@ -174,7 +174,12 @@ async fn fill_queue(fixture: &Fixture) {
             bytes: bytes.clone(),
         };
         let entries = vec![entry];
-        let append = crate::store::Append { committee, expected: TreeSize(size), entries };
+        let append = crate::store::Append {
+            committee,
+            expected: TreeSize(size),
+            entries,
+            forgets: Vec::new(),
+        };
         // Queued at once; nobody waits for the answer.
         drop(fixture.service.store().append(append));
     }

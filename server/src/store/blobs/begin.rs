@@ -11,6 +11,7 @@ use super::super::disk::{DiskFile, is_full};
 use super::super::embedded::Inner;
 use super::super::{Begun, BlobError, StoreError};
 use super::folder::{Kept, Lying};
+use super::forget::Removed;
 use super::upload::{Part, Running, Writing};
 use super::{Blobs, Upload, lock};
 
@@ -26,7 +27,10 @@ impl Blobs {
         // An entry whose outcome is unknown may name what a further upload would displace.
         inner.ready()?;
         self.ready()?;
-        self.with_kept(committee, |kept| {
+        let mut removed = Removed::new();
+        let begun = self.with_kept(committee, |kept| {
+            // What is sent again after it was forgotten is not what is still to be removed.
+            removed = self.take_names(inner, kept, committee, blob.sha256)?;
             let of = (device, blob.sha256);
             match self.whole(inner, kept, committee, device, blob.sha256)? {
                 Some(size) if size == blob.size => return Ok(Begun::Whole),
@@ -46,7 +50,9 @@ impl Blobs {
             let running = Running::new(committee, of, blob.size, lying.len, writing);
             lock(&self.running).push(Arc::clone(&running));
             Ok(Begun::At(Upload::new(Arc::clone(inner), Arc::clone(self), running)))
-        })
+        });
+        self.wipe_soon(removed);
+        begun
     }
 
     pub(super) fn running_of(

@@ -24,6 +24,8 @@ pub struct Reader {
     committee: CommitteeId,
     sha256: Hash,
     size: u64,
+    /// How many blobs had been removed when it was opened.
+    removals: u64,
 }
 
 impl Blobs {
@@ -67,8 +69,14 @@ impl Blobs {
             if len != named.size {
                 return Err(self.lost(committee, sha256));
             }
-            let blobs = Arc::clone(self);
-            Ok(Some(Reader { blobs, file: file.into(), committee, sha256, size: named.size }))
+            Ok(Some(Reader {
+                blobs: Arc::clone(self),
+                file: file.into(),
+                committee,
+                sha256,
+                size: named.size,
+                removals: self.removals.load(Ordering::Relaxed),
+            }))
         })
     }
 }
@@ -91,7 +99,12 @@ impl Reader {
     pub(super) fn read_blocking(&self, offset: u64) -> Result<Bytes, BlobError> {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut buffer = vec![0; left.min(BLOB_FRAME_BYTES)];
-        match self.file.read_exact_at(&mut buffer, offset) {
+        let read = self.file.read_exact_at(&mut buffer, offset);
+        // Afterwards: it is written over only after that is said.
+        if self.blobs.was_removed(self.committee, self.sha256, self.removals) {
+            return Err(BlobError::Forgotten);
+        }
+        match read {
             Ok(()) => Ok(buffer.into()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(self.blobs.lost(self.committee, self.sha256))

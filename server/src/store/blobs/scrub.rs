@@ -82,6 +82,7 @@ impl Blobs {
                     return Ok(false);
                 }
                 Err(BlobError::Store(error)) => return Err(error),
+                Err(BlobError::Forgotten) => return Ok(true),
                 Err(_) => return Ok(false),
             }
         }

@@ -9,9 +9,10 @@ use sealpost_protocol::id::{CommitteeId, DeviceId};
 
 use super::super::StoreError;
 use super::super::disk::remove_if_there;
+use super::super::embedded::Inner;
 use super::begin::write_error;
 use super::folder::Kept;
-use super::{Blobs, lock};
+use super::{Blobs, Settling, lock};
 
 impl Blobs {
     /// Durable entries name these; their files are moved soon.
@@ -20,36 +21,56 @@ impl Blobs {
         committee: CommitteeId,
         blobs: impl IntoIterator<Item = Blob>,
     ) {
-        let mut named = lock(&self.named);
-        let waiting = blobs.into_iter().map(|blob| (committee, blob));
-        named.waiting.extend(waiting);
-        if !named.waiting.is_empty() {
+        self.settle_soon(blobs.into_iter().map(|blob| Settling::Named(committee, blob)));
+    }
+
+    pub(super) fn settle_soon(&self, work: impl IntoIterator<Item = Settling>) {
+        let mut waiting = lock(&self.settling);
+        waiting.extend(work);
+        if !waiting.is_empty() {
             self.wake.notify_one();
         }
     }
 
-    /// Moves files as they are named, until closed.
-    pub(in crate::store) fn keep_settled(&self) {
+    /// Moves files as they are named, and removes them as they are forgotten, until closed.
+    pub(in crate::store) fn keep_settled(&self, inner: &Inner) {
         loop {
             let next = {
-                let named = lock(&self.named);
-                let mut named = self
+                let waiting = lock(&self.settling);
+                let mut waiting = self
                     .wake
-                    .wait_while(named, |named| named.waiting.is_empty() && !named.closing)
+                    .wait_while(waiting, |waiting| waiting.is_empty() && !self.is_closing())
                     .unwrap_or_else(PoisonError::into_inner);
-                named.waiting.pop_front()
+                waiting.pop_front()
             };
-            let Some((committee, blob)) = next else { return };
-            if let Err(error) = self.settle(committee, blob) {
-                tracing::warn!(%error, "a blob that an entry names is not in its place yet");
+            match next {
+                Some(Settling::Named(committee, blob)) => {
+                    if let Err(error) = self.settle(committee, blob) {
+                        tracing::warn!(%error, "a blob that an entry names is not in its place yet");
+                    }
+                }
+                // The next start goes on with it.
+                Some(Settling::Forgotten(..)) if self.is_closing() => {}
+                Some(Settling::Forgotten(committee, sha256)) => {
+                    self.remove_forgotten(inner, committee, sha256);
+                }
+                Some(Settling::Removed(file)) => self.wipe(file.as_ref()),
+                None => return,
             }
         }
     }
 
     /// Lets [`Self::keep_settled`] end when nothing waits.
     pub(in crate::store) fn close(&self) {
-        lock(&self.named).closing = true;
+        {
+            let _waiting = lock(&self.settling);
+            self.closing.store(true, Ordering::Relaxed);
+        }
         self.wake.notify_all();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Moves the file of a blob that an entry names to its place, if it is not there.

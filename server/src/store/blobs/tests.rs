@@ -22,6 +22,7 @@ mod damage;
 const OPTIONS: Options = Options {
     segment_bytes: 16 * 1024,
     reserve_bytes: 0,
+    drop_after: Duration::ZERO,
     blobs: BlobOptions { sync_every_bytes: 8 * 1024, reserve_bytes: 0, ..BlobOptions::DEFAULT },
 };
 

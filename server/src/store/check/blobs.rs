@@ -47,9 +47,13 @@ impl Check<'_> {
             let file = format!("{folder}/{name}");
             let sha256 = name.parse::<Hash>().ok().filter(|sha256| sha256.to_string() == name);
             let Some(size) = sha256.and_then(|sha256| missing.remove(&sha256)) else {
-                let what =
-                    if sha256.is_some() { "no entry names it" } else { "it belongs nowhere" };
-                self.left_over(file, what);
+                match sha256 {
+                    Some(sha256) if self.was_named(committee, sha256) => {
+                        self.find(file, 0, Fault::Forgotten("a blob"));
+                    }
+                    Some(_) => self.left_over(file, "no entry names it"),
+                    None => self.left_over(file, "it belongs nowhere"),
+                }
                 continue;
             };
             let Some(sha256) = sha256 else { continue };
@@ -61,6 +65,13 @@ impl Check<'_> {
             self.missing(committee, Blob { sha256, size })?;
         }
         Ok(())
+    }
+
+    /// Whether a forgotten entry names a blob.
+    fn was_named(&self, committee: CommitteeId, sha256: Hash) -> bool {
+        let log = self.logs.get(&committee);
+        let next = log.and_then(|log| log.naming.range((sha256, 0)..).next());
+        next.is_some_and(|((hash, _), _)| *hash == sha256)
     }
 
     /// One that is not in its place may wait among the uploads.

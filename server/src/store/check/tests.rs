@@ -8,6 +8,10 @@ impl Look for Blind {
         None
     }
 
+    fn forgetting(&mut self, _: CommitteeId) -> Option<Forgetting> {
+        None
+    }
+
     fn checkpoint(&mut self, _: CommitteeId, _: TreeSize, _: &str) -> Option<String> {
         None
     }

@@ -1,10 +1,13 @@
 //! Making a data folder, and bringing one back to life.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
+
+use sealpost_protocol::id::CommitteeId;
 
 use super::super::StoreError;
 use super::super::blobs::Blobs;
@@ -104,7 +107,7 @@ pub(in crate::store) fn must_be_free(disk: &dyn Disk, root: &Path) -> Result<(),
     }
     let journal = root.join(JOURNAL);
     let mut segments = list_or_none(disk, &journal)?;
-    segments.retain(|name| name != journal::NEXT);
+    segments.retain(|name| name != journal::NEXT && name != journal::dropping::COPY);
     match segments.as_slice() {
         [] => Ok(()),
         [only] if only == &segment::file_name(1) && segment::is_empty(disk, &journal)? => Ok(()),
@@ -134,6 +137,13 @@ pub(super) fn open(
     let mut view = View::default();
     let from = contents.mark;
     view.committees.extend(contents.committees);
+    let of_number: BTreeMap<u32, CommitteeId> =
+        view.committees.iter().map(|(id, indexed)| (indexed.number, *id)).collect();
+    for (number, place) in contents.forgotten {
+        if let Some(committee) = of_number.get(&number) {
+            view.forgotten.entry(*committee).or_default().insert(place, None);
+        }
+    }
     for (key, value) in contents.notes {
         view.notes.apply(&NoteChange { key, value: Some(value) });
     }
@@ -164,6 +174,8 @@ pub(super) fn open(
         durable,
         doubted: AtomicBool::new(false),
         reserve_bytes: options.reserve_bytes,
+        drop_after: options.drop_after,
+        dropped: AtomicU64::new(0),
     };
     Ok((inner, journal, lock))
 }

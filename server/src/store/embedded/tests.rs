@@ -4,14 +4,19 @@ use std::sync::Arc;
 use super::super::conformance::{self, committee, device, entry};
 use super::super::disk::faulty::{FaultyDisk, Kind};
 use super::super::disk::{Disk, RealDisk};
-use super::super::{Look, StoreError, StoredEntry};
+use super::super::{Forgetting, Look, StoreError, StoredEntry};
 use super::*;
 
 mod crashes;
 mod damage;
 
 /// Small segments, so that a few entries fill several.
-const SMALL: Options = Options { segment_bytes: 16 * 1024, reserve_bytes: 0, ..Options::DEFAULT };
+const SMALL: Options = Options {
+    segment_bytes: 16 * 1024,
+    reserve_bytes: 0,
+    drop_after: Duration::ZERO,
+    ..Options::DEFAULT
+};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
@@ -41,6 +46,10 @@ impl Look for LeafHashes {
         (leaf != entry.leaf_hash).then(|| "another leaf hash".to_owned())
     }
 
+    fn forgetting(&mut self, _: CommitteeId) -> Option<Forgetting> {
+        None
+    }
+
     fn checkpoint(&mut self, _: CommitteeId, size: TreeSize, note: &str) -> Option<String> {
         (note == "forged").then(|| format!("forged for {size}"))
     }
@@ -54,7 +63,12 @@ fn push(
     len: usize,
 ) -> impl Future<Output = Result<TreeSize, AppendError>> + Send + 'static + use<> {
     let entries = vec![entry(device(name), expected, len)];
-    store.append(Append { committee: committee(name), expected: TreeSize(expected), entries })
+    store.append(Append {
+        committee: committee(name),
+        expected: TreeSize(expected),
+        entries,
+        forgets: Vec::new(),
+    })
 }
 
 #[test]

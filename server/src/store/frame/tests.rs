@@ -39,6 +39,7 @@ fn sample() -> (Bytes, Batch) {
         change(b"key".to_vec(), Some(b"value".to_vec())),
         change(b"gone".to_vec(), None),
     ]);
+    writer.forget(committee(9), &[LeafIndex(0), LeafIndex(2)]);
     let (bytes, batch) = writer.finish(MARK, 3);
     (Bytes::from(bytes), batch)
 }
@@ -58,7 +59,12 @@ proptest! {
         let mut writer = FrameWriter::new(b"a buffer used before".to_vec());
         writer.append(committee(1), LeafIndex(first), &entries);
         writer.notes(notes.clone());
-        let expected = ITEMS_AT + append_len(&entries) + notes_len(&notes);
+        let forgotten: Vec<LeafIndex> = (0..first % 3).map(LeafIndex).collect();
+        writer.forget(committee(1), &forgotten);
+        let expected = ITEMS_AT
+            + append_len(&entries)
+            + notes_len(&notes)
+            + forget_len(forgotten.len());
         prop_assert_eq!(writer.len(), expected);
         let (bytes, batch) = writer.finish(MARK, sequence);
         prop_assert_eq!(bytes.len(), expected);
@@ -69,7 +75,8 @@ proptest! {
             let at = placed.offset as usize;
             let (head, len) = decode_entry(&bytes[at..], committee(1), LeafIndex(index)).unwrap();
             prop_assert_eq!(len, placed.len as usize);
-            prop_assert_eq!(&bytes[placed.bytes()], &entry.bytes[..]);
+            prop_assert_eq!(placed.bytes(&bytes), entry.bytes.clone());
+            prop_assert_eq!(&bytes[at..][head.entry], &entry.bytes[..]);
             prop_assert_eq!(head.leaf_hash, entry.leaf_hash);
             prop_assert_eq!((head.author, head.author_seq), (entry.author, entry.author_seq));
             prop_assert_eq!(&head.blobs, &entry.blobs);
@@ -118,7 +125,7 @@ fn an_entry_is_read_only_as_what_it_was_written_as() {
     assert!(decode_entry(&whole[at..], committee(9), LeafIndex(5)).is_none(), "another place");
 }
 
-/// No entry says that it names blobs and then names none; bit 0 is kept.
+/// No entry says that it names blobs and then names none.
 #[test]
 fn an_entry_of_other_flags_is_none() {
     let (whole, batch) = sample();
@@ -136,6 +143,88 @@ fn an_entry_of_other_flags_is_none() {
     let crc = entry_crc(committee(9), LeafIndex(4), &none[..crc_at], b"");
     none[crc_at..].copy_from_slice(&crc.to_be_bytes());
     assert!(decode_entry(&none, committee(9), LeafIndex(4)).is_none());
+}
+
+/// A record that decodes, with blobs.
+fn record(seed: u8) -> StoredEntry {
+    use sealpost_protocol::world::{TestDevice, World, record_file};
+    let device = TestDevice::new(seed);
+    let mut header = World::found(&device).record_header(&device);
+    header.blobs = named(seed, 0, Vec::new(), seed).blobs;
+    let entry = sealpost_protocol::entry::Entry::sign(header, record_file(), &device.signing);
+    StoredEntry {
+        leaf_hash: entry.leaf(),
+        blobs: entry.header().blobs.clone(),
+        ..self::entry(seed, 0, entry.encode())
+    }
+}
+
+fn dropped_sample() -> (Bytes, Bytes) {
+    let mut writer = FrameWriter::new(Vec::new());
+    writer.append(committee(9), LeafIndex(4), &[record(0), record(1), record(2)]);
+    let whole = Bytes::from(writer.finish(MARK, 3).0);
+    let goes = |of: CommitteeId, index: LeafIndex| of == committee(9) && index.0 != 5;
+    let dropped = drop_payloads(&whole, MARK, &goes).unwrap();
+    (whole, dropped.into())
+}
+
+#[test]
+fn a_dropped_payload_leaves_a_frame_in_which_all_stands_where_it_stood() {
+    let (whole, dropped) = dropped_sample();
+    assert_eq!(whole.len(), dropped.len());
+    let (before, after) = (decode(&whole, MARK).unwrap(), decode(&dropped, MARK).unwrap());
+    assert!(after.has_dropped() && !before.has_dropped());
+    let (Item::Append(before), Item::Append(after)) = (&before.items[0], &after.items[0]) else {
+        panic!("one append each")
+    };
+    for (seed, (was, is)) in (0..).zip(before.entries.iter().zip(&after.entries)) {
+        assert_eq!(is.dropped, seed != 1);
+        assert_eq!(&PlacedEntry { dropped: false, ..is.clone() }, was);
+        let bytes = record(seed).bytes;
+        let expected = if is.dropped { without_payload(&bytes).unwrap().into() } else { bytes };
+        assert_eq!(is.bytes(&dropped), expected);
+    }
+    // Again is nothing.
+    let again = drop_payloads(&dropped, MARK, &|_, index| index.0 != 5).unwrap();
+    assert_eq!(Bytes::from(again), dropped);
+    let file = sealpost_protocol::world::record_file();
+    let count = |bytes: &[u8]| bytes.windows(file.len()).filter(|some| *some == file).count();
+    assert_eq!((count(&whole), count(&dropped)), (3, 1));
+}
+
+/// Nothing is hidden behind an entry that says its payload is not there.
+#[test]
+fn behind_what_is_left_of_a_dropped_entry_stand_zeros() {
+    let (_, dropped) = dropped_sample();
+    let batch = decode(&dropped, MARK).unwrap();
+    let Item::Append(appended) = &batch.items[0] else { panic!("{batch:?}") };
+    let entry = &appended.entries[0];
+    let mut bytes = dropped[entry.offset as usize..(entry.offset + entry.len) as usize].to_vec();
+    assert!(decode_entry(&bytes, committee(9), LeafIndex(4)).is_some());
+    let last = bytes.len() - 1;
+    bytes[last] = 1;
+    let crc_at = ENTRY_HEAD_BYTES - 4;
+    let crc = entry_crc(committee(9), LeafIndex(4), &bytes[..crc_at], &bytes[crc_at + 4..]);
+    bytes[crc_at..crc_at + 4].copy_from_slice(&crc.to_be_bytes());
+    assert!(decode_entry(&bytes, committee(9), LeafIndex(4)).is_none());
+}
+
+#[test]
+fn a_flip_of_any_bit_of_a_frame_with_a_dropped_entry_is_no_frame() {
+    let (_, dropped) = dropped_sample();
+    for at in 0..dropped.len() {
+        let mut bytes = dropped.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        assert_eq!(decode(&Bytes::from(bytes), MARK), None, "byte {at}");
+    }
+}
+
+#[test]
+fn what_is_no_entry_is_not_dropped() {
+    let (whole, _) = sample();
+    assert_eq!(drop_payloads(&whole, MARK, &|_, _| true), None);
+    assert_eq!(drop_payloads(&whole, MARK + 1, &|_, _| false), None);
+    assert_eq!(drop_payloads(&whole, MARK, &|_, _| false), Some(whole.to_vec()));
 }
 
 #[test]

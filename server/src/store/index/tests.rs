@@ -21,6 +21,7 @@ fn appended(first: u64, count: u8) -> Appended {
         author: device(1),
         author_seq: AuthorSeq(first + u64::from(number)),
         blobs: Vec::new(),
+        dropped: false,
         offset: 50 + 100 * u32::from(number),
         len: 100,
     };
@@ -91,6 +92,34 @@ fn blobs_are_found_by_the_committee_whose_entries_name_them() {
     assert_eq!(index.blob(1, Hash([7; 32])).unwrap(), None);
     assert_eq!(index.blobs(0).unwrap(), [blob(7), blob(9)], "each once");
     assert_eq!(index.blobs(1).unwrap(), []);
+}
+
+#[test]
+fn a_forgotten_entry_names_no_blobs_from_then_on() {
+    let index = filled();
+    let blob = |number| Blob { sha256: Hash([number; 32]), size: 1_000 + u64::from(number) };
+    let mut appended = appended(5, 3);
+    appended.entries[0].blobs = vec![blob(7), blob(9)];
+    appended.entries[1].blobs = vec![blob(7)];
+    // As it is found when the index is made anew.
+    appended.entries[2].blobs = vec![blob(8)];
+    appended.entries[2].dropped = true;
+    let mut batch = IndexBatch::default();
+    batch.append(0, 1, 44, &appended);
+    batch.forget(0, LeafIndex(5));
+    index.apply(batch, &mark(10)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(index.blob(0, Hash([7; 32])).unwrap(), Some(blob(7)), "another names it");
+        assert_eq!(index.blob(0, Hash([9; 32])).unwrap(), None);
+        assert_eq!(index.blobs(0).unwrap(), [blob(7)]);
+        if let Some(pending) = index.forgotten().unwrap().first() {
+            assert_eq!(*pending, (0, LeafIndex(5)));
+            let contents = index.contents().unwrap().unwrap();
+            assert_eq!(contents.forgotten, [(0, LeafIndex(5))]);
+            index.dropped(0, LeafIndex(5), &[Hash([7; 32]), Hash([9; 32])]);
+        }
+    }
+    assert_eq!(index.forgotten().unwrap(), []);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::super::super::frame::{Appended, PlacedEntry};
 use super::super::super::index::{Index, IndexBatch};
-use super::super::super::{Fault, Finding, Look, check};
+use super::super::super::{Fault, Finding, Forgetting, Look, check};
 use super::*;
 
 /// Accepts all entries.
@@ -15,6 +15,10 @@ impl Look for Blind {
         _: sealpost_protocol::id::LeafIndex,
         _: &StoredEntry,
     ) -> Option<String> {
+        None
+    }
+
+    fn forgetting(&mut self, _: CommitteeId) -> Option<Forgetting> {
         None
     }
 
@@ -206,6 +210,7 @@ fn check_finds_an_index_that_names_other_blobs() {
         author: device("d"),
         author_seq: sealpost_protocol::id::AuthorSeq(9),
         blobs: vec![blob_of(b"another")],
+        dropped: false,
         offset: 0,
         len: 0,
     };

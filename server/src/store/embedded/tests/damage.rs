@@ -172,8 +172,12 @@ fn what_a_member_writes_is_never_taken_for_a_frame() {
     let store = Store::create(&shared, &root(), SMALL).unwrap();
     let mut planted = entry(device("frames"), 0, 0);
     planted.bytes = Bytes::from(bait);
-    let planted =
-        Append { committee: committee("frames"), expected: TreeSize(0), entries: vec![planted] };
+    let planted = Append {
+        committee: committee("frames"),
+        expected: TreeSize(0),
+        entries: vec![planted],
+        forgets: Vec::new(),
+    };
     runtime().block_on(store.append(planted)).unwrap();
     drop(store);
     disk.tamper(&root().join(SEGMENT), |bytes| bytes[60] ^= 1);
@@ -399,7 +403,12 @@ fn check_names_an_entry_that_its_caller_does_not_accept() {
     let store = Store::create(&shared, &root(), SMALL).unwrap();
     let mut wrong = entry(device("d"), 0, 10);
     wrong.leaf_hash = Hash::of(b"something else");
-    let append = Append { committee: committee("c"), expected: TreeSize(0), entries: vec![wrong] };
+    let append = Append {
+        committee: committee("c"),
+        expected: TreeSize(0),
+        entries: vec![wrong],
+        forgets: Vec::new(),
+    };
     runtime().block_on(store.append(append)).unwrap();
     drop(store);
     let found = findings(&shared, &root());

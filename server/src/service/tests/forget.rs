@@ -1,0 +1,322 @@
+//! Forgetting: from the answer on nobody is given what was forgotten, and it goes from the disk.
+
+use sealpost_protocol::entry::Blob;
+use sealpost_protocol::forget::Forget;
+use sealpost_protocol::world::{approval, set_approvals};
+
+use super::blobs::{DONE, blob_of, file, get, put};
+use super::*;
+use crate::store::disk::faulty::{Failure, Kind};
+use crate::store::{Fault, Finding};
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// What stands in a payload and nowhere else.
+fn secret(seed: u8) -> Vec<u8> {
+    [0xee, seed].repeat(150)
+}
+
+/// A record with something in its payload.
+fn record(world: &World, author: &TestDevice, seed: u8, blobs: Vec<Blob>) -> Entry {
+    let mut header = world.record_header(author);
+    header.blobs = blobs;
+    Entry::sign(header, [record_file(), secret(seed)].concat(), &author.signing)
+}
+
+async fn push_record(
+    fixture: &mut Fixture,
+    author: &TestDevice,
+    seed: u8,
+    blobs: Vec<Blob>,
+) -> u64 {
+    let entry = record(&fixture.world, author, seed, blobs);
+    fixture.world.push(&entry).unwrap();
+    accepted(&fixture.push_last(login(author)).await)[0].0
+}
+
+fn named(world: &World, index: u64) -> Forget {
+    let bytes = &world.log[usize::try_from(index).unwrap()];
+    let leaf = UnverifiedEntry::decode(bytes).unwrap().leaf();
+    Forget { index: LeafIndex(index), leaf }
+}
+
+async fn forget(fixture: &mut Fixture, author: &TestDevice, index: u64) -> Hash {
+    let forget = named(&fixture.world, index);
+    let entry = fixture.world.forget(author, forget).unwrap().entry.leaf();
+    accepted(&fixture.push_last(login(author)).await);
+    entry
+}
+
+fn without_payload(entry: &[u8]) -> Vec<u8> {
+    UnverifiedEntry::decode(entry).unwrap().with_payload_dropped().encode()
+}
+
+/// The log as a device is given it, which verifies and lacks just what was forgotten.
+async fn assert_given(fixture: &Fixture, forgotten: &[u64]) {
+    let (entries, head) = fixture.pull(login(&TestDevice::new(FOUNDER)), 0).await;
+    let expected: Vec<Vec<u8>> = (0..)
+        .zip(&fixture.world.log)
+        .map(|(index, entry)| match forgotten.contains(&index) {
+            true => without_payload(entry),
+            false => entry.clone(),
+        })
+        .collect();
+    assert!(entries == expected, "what is given is what was pushed, without {forgotten:?}");
+    assert_eq!(head.checkpoint().root, fixture.world.committee.root());
+    assert_eq!(check_logs(fixture.service.store().as_ref()).await.unwrap(), entries.len() as u64);
+}
+
+/// Waits until nothing that was forgotten is on the disk any more.
+async fn dropped(fixture: &Fixture) {
+    while fixture.service.store().forget_counts().pending > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn journal_holds(disk: &FaultyDisk, seed: u8) -> bool {
+    let journal = disk.contents("/relay/journal/00000001".as_ref()).unwrap();
+    journal.windows(300).any(|window| window == secret(seed))
+}
+
+fn in_memory() -> (FaultyDisk, Home) {
+    let disk = FaultyDisk::new();
+    let mut home = Home::faulty(&disk);
+    home.options.blobs.reserve_bytes = 0;
+    (disk, home)
+}
+
+fn found(fixture: Fixture) -> (Vec<Finding>, Home) {
+    let Fixture { service, home, .. } = fixture;
+    drop(service);
+    let mut examiner = Examiner::new(Some(relay_key().verifying_key()));
+    (crate::store::check(&home.disk, &home.path, &mut examiner).unwrap(), home)
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_given_to_nobody_from_the_answer_on() {
+    let (disk, mut home) = in_memory();
+    home.options.drop_after = HOUR;
+    let mut fixture = Fixture::at(home).await;
+    let [founder, member] = [FOUNDER, MEMBER].map(TestDevice::new);
+    for seed in [1, 2, 3] {
+        push_record(&mut fixture, &member, seed, Vec::new()).await;
+    }
+    assert_given(&fixture, &[]).await;
+    forget(&mut fixture, &member, 3).await;
+    assert_given(&fixture, &[3]).await;
+    assert!(journal_holds(&disk, 2), "the disk has it still");
+    // Also after a kill: the next start drops it.
+    let Fixture { service, world, mut home } = fixture;
+    drop(service);
+    let killed = disk.kill();
+    home.disk = Arc::new(killed.clone());
+    let mut fixture = Fixture { service: home.open().await, world, home };
+    assert_given(&fixture, &[3]).await;
+    dropped(&fixture).await;
+    assert!(!journal_holds(&killed, 2) && journal_holds(&killed, 1) && journal_holds(&killed, 3));
+    assert_given(&fixture, &[3]).await;
+    // Pushes go on, behind it and about it.
+    push_record(&mut fixture, &founder, 4, Vec::new()).await;
+    let again = fixture.world.log[3].clone();
+    assert_eq!(accepted(&fixture.push(login(&member), vec![again]).await), [LeafIndex(3)]);
+    let fixture = fixture.restart().await;
+    assert_given(&fixture, &[3]).await;
+    assert!(!journal_holds(&killed, 2), "what is pushed again is not kept");
+}
+
+#[tokio::test]
+async fn proofs_and_receipts_of_what_was_forgotten_still_hold() {
+    let (_, mut home) = in_memory();
+    home.options.drop_after = std::time::Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    push_record(&mut fixture, &member, 1, Vec::new()).await;
+    let whole = fixture.world.log[2].clone();
+    forget(&mut fixture, &member, 2).await;
+    dropped(&fixture).await;
+    let fixture = fixture.restart().await;
+    let again = fixture.push(login(&member), vec![whole.clone()]).await;
+    let Reply::Pushed(Pushed { checkpoint, .. }) = &again else { panic!("{again:?}") };
+    let signed = fixture.verified(checkpoint);
+    let leaf = UnverifiedEntry::decode(&whole).unwrap().leaf();
+    let Checkpoint { size, root, .. } = signed.checkpoint();
+    for (index, proof) in receipts(&again) {
+        verify_inclusion(&leaf, index, *size, &proof, root).unwrap();
+    }
+    assert_eq!(*root, fixture.world.committee.root());
+}
+
+#[tokio::test]
+async fn a_coordinator_has_anothers_record_dropped_and_nobody_else_has() {
+    let (disk, mut home) = in_memory();
+    home.options.drop_after = std::time::Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let [founder, member] = [FOUNDER, MEMBER].map(TestDevice::new);
+    let his = push_record(&mut fixture, &founder, 1, Vec::new()).await;
+    let hers = push_record(&mut fixture, &member, 2, Vec::new()).await;
+    let header = fixture.world.header(member.id(), EntryKind::Forget);
+    let payload = codec::encode(&named(&fixture.world, his));
+    let not_hers = Entry::sign(header, payload, &member.signing);
+    let refused = fixture.push(login(&member), vec![not_hers.encode()]).await;
+    assert_eq!(first_code(&refused), Code::NotEntitled);
+    forget(&mut fixture, &founder, hers).await;
+    dropped(&fixture).await;
+    assert!(journal_holds(&disk, 1) && !journal_holds(&disk, 2));
+    assert_given(&fixture, &[hers]).await;
+}
+
+#[tokio::test]
+async fn where_approvals_are_needed_nothing_is_dropped_before_the_last() {
+    let (disk, mut home) = in_memory();
+    home.options.drop_after = std::time::Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let [founder, member] = [FOUNDER, MEMBER].map(TestDevice::new);
+    let [second, third] = [3, 4].map(TestDevice::new);
+    for coordinator in [&second, &third] {
+        fixture.world.admit(&founder, coordinator, MemberRole::Coordinator).unwrap();
+    }
+    fixture.world.change(&founder, &set_approvals(2)).unwrap();
+    let entries = fixture.world.log[2..].to_vec();
+    accepted(&fixture.push(login(&founder), entries).await);
+    let index = push_record(&mut fixture, &member, 1, Vec::new()).await;
+    let proposed = forget(&mut fixture, &founder, index).await;
+    assert_eq!(fixture.service.store().forget_counts(), Default::default());
+    assert_given(&fixture, &[]).await;
+    let approve = approval(fixture.world.committee.roster(), proposed);
+    fixture.world.change(&second, &Change::Approve(approve)).unwrap();
+    accepted(&fixture.push_last(login(&second)).await);
+    assert_given(&fixture, &[index]).await;
+    dropped(&fixture).await;
+    assert_eq!(fixture.service.store().forget_counts().dropped, 1);
+    assert!(!journal_holds(&disk, 1));
+    let fixture = fixture.restart().await;
+    assert_given(&fixture, &[index]).await;
+}
+
+#[tokio::test]
+async fn a_blob_goes_with_the_last_record_that_names_it_and_may_come_again() {
+    let (disk, mut home) = in_memory();
+    home.options.drop_after = std::time::Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let [founder, member] = [FOUNDER, MEMBER].map(TestDevice::new);
+    let (own, shared) = (file(1, 3_000), file(2, 5_000));
+    for bytes in [&own, &shared] {
+        assert_eq!(put(&fixture, login(&member), bytes).await, DONE);
+    }
+    let blobs = vec![blob_of(&own), blob_of(&shared)];
+    let first = push_record(&mut fixture, &member, 1, blobs).await;
+    let second = push_record(&mut fixture, &founder, 2, vec![blob_of(&shared)]).await;
+    forget(&mut fixture, &member, first).await;
+    let gone = get(&fixture, login(&founder), blob_of(&own).sha256, 0).await;
+    assert_eq!(gone, Err(refused(Code::NotFound)), "from the answer on");
+    let kept = get(&fixture, login(&founder), blob_of(&shared).sha256, 0).await;
+    assert!(kept.as_ref() == Ok(&shared), "another record names it");
+    dropped(&fixture).await;
+    let place = |bytes: &[u8]| {
+        let folder = fixture.home.path.join("blobs").join(fixture.committee().to_string());
+        folder.join(Hash::of(bytes).to_string())
+    };
+    assert_eq!(disk.contents(&place(&own)), None);
+    assert_eq!(disk.contents(&place(&shared)).as_ref(), Some(&shared));
+    // A new record may name it, once it was sent again; the old one has no say.
+    let without = record(&fixture.world, &member, 3, vec![blob_of(&own)]);
+    let missing = fixture.push(login(&member), vec![without.encode()]).await;
+    assert_eq!(first_code(&missing), Code::BlobMissing);
+    assert_eq!(put(&fixture, login(&member), &own).await, DONE);
+    push_record(&mut fixture, &member, 3, vec![blob_of(&own)]).await;
+    forget(&mut fixture, &founder, second).await;
+    dropped(&fixture).await;
+    let mut fixture = fixture.restart().await;
+    let back = get(&fixture, login(&founder), blob_of(&own).sha256, 0).await;
+    assert!(back.as_ref() == Ok(&own));
+    let gone = get(&fixture, login(&founder), blob_of(&shared).sha256, 0).await;
+    assert_eq!(gone, Err(refused(Code::NotFound)));
+    // The old record again, with its payload: it has its place, and brings nothing back.
+    let again = fixture.world.log[usize::try_from(first).unwrap()].clone();
+    assert_eq!(accepted(&fixture.push(login(&member), vec![again]).await), [LeafIndex(first)]);
+    assert_given(&fixture, &[first, second]).await;
+    push_record(&mut fixture, &member, 4, Vec::new()).await;
+    let committee = fixture.committee();
+    let shared_at = fixture.home.path.join(format!("blobs/{committee}/{}", Hash::of(&shared)));
+    assert_eq!(disk.contents(&shared_at), None);
+}
+
+/// Also to a member a forgotten blob is one that never was; to others the log is none.
+#[tokio::test]
+async fn a_forgotten_blob_is_answered_for_as_one_that_never_was() {
+    let (_, mut home) = in_memory();
+    home.options.drop_after = HOUR;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let bytes = file(1, 3_000);
+    assert_eq!(put(&fixture, login(&member), &bytes).await, DONE);
+    let index = push_record(&mut fixture, &member, 1, vec![blob_of(&bytes)]).await;
+    forget(&mut fixture, &member, index).await;
+    for peer in [login(&member), stranger()] {
+        for offset in [0, 3_000, u64::MAX] {
+            let forgotten = get(&fixture, peer, Hash::of(&bytes), offset).await;
+            let never = get(&fixture, peer, Hash::of(b"never"), offset).await;
+            assert_eq!(forgotten, never);
+            assert_eq!(never, Err(refused(Code::NotFound)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_is_forgotten_while_it_is_given_ends_or_breaks_off() {
+    let (_, mut home) = in_memory();
+    home.options.drop_after = std::time::Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let bytes = file(1, 3_000_000);
+    assert_eq!(put(&fixture, login(&member), &bytes).await, DONE);
+    let index = push_record(&mut fixture, &member, 1, vec![blob_of(&bytes)]).await;
+    let (committee, sha256) = (fixture.committee(), Hash::of(&bytes));
+    let request =
+        Request::BlobGet(sealpost_protocol::frame::BlobGetRequest { committee, sha256, offset: 0 });
+    let mut replies = stream(&fixture.service, login(&member), request);
+    assert!(matches!(replies.recv().await, Some(Reply::BlobBytes(_))));
+    forget(&mut fixture, &member, index).await;
+    dropped(&fixture).await;
+    let mut last = None;
+    while let Some(reply) = replies.recv().await {
+        last = Some(reply);
+    }
+    // What is written over is not given out as the blob.
+    assert_eq!(last, Some(refused(Code::NotFound)));
+}
+
+#[tokio::test]
+async fn check_names_what_is_forgotten_and_still_there_until_it_is_dropped() {
+    let (disk, mut home) = in_memory();
+    home.options.drop_after = HOUR;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let bytes = file(1, 3_000);
+    assert_eq!(put(&fixture, login(&member), &bytes).await, DONE);
+    let index = push_record(&mut fixture, &member, 1, vec![blob_of(&bytes)]).await;
+    push_record(&mut fixture, &member, 2, Vec::new()).await;
+    let removals = disk.count(Kind::Remove);
+    disk.fail_next(Kind::Remove, Failure::Lost(std::io::ErrorKind::Other));
+    forget(&mut fixture, &member, index).await;
+    while disk.count(Kind::Remove) == removals {
+        tokio::task::yield_now().await;
+    }
+    let world = fixture.world.log.clone();
+    let (findings, mut home) = found(fixture);
+    let faults: Vec<&Fault> = findings.iter().map(|finding| &finding.fault).collect();
+    assert!(
+        matches!(faults[..], [Fault::Forgotten(_), Fault::Forgotten(_)]),
+        "the payload and the blob: {findings:?}"
+    );
+    assert!(findings.iter().all(|finding| finding.fault.is_mended()));
+    home.options.drop_after = std::time::Duration::ZERO;
+    let service = home.open().await;
+    while service.store().forget_counts().pending > 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(service);
+    let mut examiner = Examiner::new(Some(relay_key().verifying_key()));
+    assert_eq!(crate::store::check(&home.disk, &home.path, &mut examiner).unwrap(), []);
+    assert_eq!(examiner.entries(), world.len() as u64);
+}

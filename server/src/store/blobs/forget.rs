@@ -1,0 +1,147 @@
+//! Blobs of forgotten entries go, unless another entry names them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::CommitteeId;
+
+use super::super::StoreError;
+use super::super::disk::{DiskFile, remove_if_there};
+use super::super::embedded::Inner;
+use super::folder::Kept;
+use super::{Blobs, Settling, lock};
+
+/// Bytes written over at once.
+const WIPE_STEP_BYTES: u64 = 1024 * 1024;
+
+/// Files that have no name any more, and are still to be written over.
+pub(super) type Removed = Vec<Box<dyn DiskFile>>;
+
+impl Blobs {
+    /// An entry that named these is forgotten: they are to be removed where nothing else names them.
+    pub(in crate::store) fn forgotten(&self, committee: CommitteeId, blobs: &[Hash]) {
+        lock(&self.forgotten).extend(blobs.iter().map(|sha256| (committee, *sha256)));
+        self.remove_soon(committee, blobs);
+    }
+
+    /// Whether nothing of these is still to be removed; what is, is tried again.
+    pub(in crate::store) fn are_gone(&self, committee: CommitteeId, blobs: &[Hash]) -> bool {
+        let left: Vec<Hash> = {
+            let forgotten = lock(&self.forgotten);
+            let of = |sha256: &&Hash| forgotten.contains(&(committee, **sha256));
+            blobs.iter().filter(of).copied().collect()
+        };
+        self.remove_soon(committee, &left);
+        left.is_empty()
+    }
+
+    fn remove_soon(&self, committee: CommitteeId, blobs: &[Hash]) {
+        self.settle_soon(blobs.iter().map(|sha256| Settling::Forgotten(committee, *sha256)));
+    }
+
+    /// Removes a blob that was forgotten, if that may be; and has it noted.
+    pub(super) fn remove_forgotten(&self, inner: &Inner, committee: CommitteeId, sha256: Hash) {
+        let removed =
+            self.with_kept(committee, |kept| self.take_names(inner, kept, committee, sha256));
+        match removed {
+            Ok(removed) => {
+                removed.iter().for_each(|file| self.wipe(file.as_ref()));
+                if !lock(&self.forgotten).contains(&(committee, sha256)) {
+                    inner.queue().drop_forgotten(inner.drop_after());
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a forgotten blob could not be removed yet"),
+        }
+    }
+
+    /// Takes the names of what there is of a forgotten blob, durably; it may be sent again from then on.
+    /// Nothing while an entry may be about to name it, and nothing ever when one does.
+    ///
+    /// The bytes are for the caller to write over, when nobody waits. Not before: a file under that name
+    /// that holds anything else would be taken for the blob.
+    pub(super) fn take_names(
+        &self,
+        inner: &Inner,
+        kept: &mut Kept,
+        committee: CommitteeId,
+        sha256: Hash,
+    ) -> Result<Removed, StoreError> {
+        let removing = |error| StoreError::io("removing a forgotten blob")(error);
+        if !lock(&self.forgotten).contains(&(committee, sha256)) {
+            return Ok(Removed::new());
+        }
+        // In this order: a pin goes only after the index knows what it was for, or writing has stopped.
+        if lock(&self.pins).contains_key(&(committee, sha256)) {
+            return Ok(Removed::new());
+        }
+        if inner.named_blob(committee, sha256)?.is_none() {
+            // An entry whose outcome is unknown may name it.
+            if let Err(StoreError::StoreStopped) = inner.ready() {
+                return Err(StoreError::StoreStopped);
+            }
+            self.ready()?;
+            let running = |of| self.running_of(committee, of).is_some();
+            let uploads: Vec<_> = kept
+                .uploads
+                .iter()
+                .filter(|(of, _)| of.1 == sha256 && !running(**of))
+                .map(|(of, lying)| (*of, lying.whole))
+                .collect();
+            let mut paths = vec![self.blob_path(committee, sha256)];
+            paths
+                .extend(uploads.iter().map(|(of, whole)| self.upload_path(committee, *of, *whole)));
+            let mut removed = Removed::new();
+            let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+            for path in &paths {
+                // One that cannot be opened is removed all the same.
+                removed.extend(self.disk.open(path).ok());
+                remove_if_there(self.disk.as_ref(), path).map_err(removing)?;
+                folders.extend(path.parent().map(PathBuf::from));
+            }
+            kept.blobs.remove(&sha256);
+            uploads.iter().for_each(|(of, _)| drop(kept.uploads.remove(of)));
+            for folder in &folders {
+                match self.disk.sync_folder(folder) {
+                    // Nothing was ever in it.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    synced => synced.map_err(removing)?,
+                }
+            }
+            let removal = self.removals.fetch_add(1, Ordering::Relaxed) + 1;
+            lock(&self.removed).insert((committee, sha256), removal);
+            lock(&self.damaged).remove(&(committee, sha256));
+            lock(&self.forgotten).remove(&(committee, sha256));
+            return Ok(removed);
+        }
+        lock(&self.forgotten).remove(&(committee, sha256));
+        Ok(Removed::new())
+    }
+
+    /// Whether a blob was removed after so many others were.
+    pub(super) fn was_removed(&self, committee: CommitteeId, sha256: Hash, after: u64) -> bool {
+        lock(&self.removed).get(&(committee, sha256)).is_some_and(|removal| *removal > after)
+    }
+
+    /// Has files written over that have no name any more.
+    pub(super) fn wipe_soon(&self, removed: Removed) {
+        self.settle_soon(removed.into_iter().map(Settling::Removed));
+    }
+
+    /// Writes zeros over a file that has no name any more: what a disk keeps underneath nobody knows, so
+    /// this is as much as can be done, and no promise. Ends early when the store is closed.
+    pub(super) fn wipe(&self, file: &dyn DiskFile) {
+        let Ok(len) = file.len() else { return };
+        let zeros = vec![0; usize::try_from(len.min(WIPE_STEP_BYTES)).expect("at most a step")];
+        let mut at = 0;
+        while at < len && !self.is_closing() {
+            let step = usize::try_from((len - at).min(WIPE_STEP_BYTES)).expect("at most a step");
+            if file.write_all_at(&zeros[..step], at).is_err() {
+                return;
+            }
+            at += step as u64;
+        }
+        let _ = file.sync();
+    }
+}

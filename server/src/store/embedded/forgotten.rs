@@ -1,0 +1,238 @@
+//! What is forgotten: from the moment that is durable nobody is given it any more, and it goes from the
+//! disk as soon as the disk takes it.
+//!
+//! ```text
+//! frame that forgets → index (still to be dropped) → served without payload, names no blobs
+//!     → journal's thread writes the segment anew ─┐
+//!     → blobs' thread removes the files ──────────┴→ index (done)
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{CommitteeId, LeafIndex};
+
+use super::super::StoreError;
+use super::super::frame::{self, EntryHead};
+use super::super::journal::Journal;
+use super::super::journal::dropping::DropError;
+use super::super::journal::segment::Place;
+use super::{Inner, View};
+
+/// Entries of one committee that are forgotten and still to be dropped; and what blobs each of them
+/// named, once that was looked up.
+pub(super) type Pending = BTreeMap<LeafIndex, Option<Vec<Hash>>>;
+
+/// What became of what is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Dropped {
+    /// It is gone from the disk.
+    All,
+    /// Some blobs are not gone: an entry may be about to name them, or the disk did not take it.
+    NotYet,
+}
+
+/// What was forgotten, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForgetCounts {
+    /// Payloads dropped since the store was opened.
+    pub dropped: u64,
+    /// Entries that are forgotten and still to be dropped from the disk.
+    pub pending: u64,
+}
+
+impl View {
+    /// What is forgotten of a log from a place on, and may still stand on the disk.
+    pub(super) fn forgotten(&self, committee: CommitteeId, from: LeafIndex) -> BTreeSet<LeafIndex> {
+        let pending = self.forgotten.get(&committee);
+        pending.into_iter().flat_map(|pending| pending.range(from..)).map(|(at, _)| *at).collect()
+    }
+
+    fn is_dropped(&mut self, committee: CommitteeId, index: LeafIndex) {
+        if let Some(pending) = self.forgotten.get_mut(&committee) {
+            pending.remove(&index);
+            if pending.is_empty() {
+                self.forgotten.remove(&committee);
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Looks up which blobs entries named that are forgotten now, before that is published: whoever
+    /// sends one again then finds the way clear.
+    pub(super) fn look_up_forgotten(
+        &self,
+        forgotten: &mut [(CommitteeId, LeafIndex, Option<Vec<Hash>>)],
+    ) {
+        for (committee, index, blobs) in forgotten {
+            match self.blobs_of(*committee, *index) {
+                Ok(named) => {
+                    self.blobs.forgotten(*committee, &named);
+                    *blobs = Some(named);
+                }
+                // It is looked up again when it is dropped.
+                Err(error) => tracing::debug!(%error, "what is forgotten was not looked up yet"),
+            }
+        }
+    }
+
+    /// After a start: what was forgotten before and is still to be dropped.
+    pub(super) fn go_on_forgetting(&self) {
+        let pending = self.view(|view| view.forgotten.clone());
+        if pending.is_empty() {
+            return;
+        }
+        for (committee, pending) in pending {
+            let mut found: Vec<_> =
+                pending.into_keys().map(|index| (committee, index, None)).collect();
+            self.look_up_forgotten(&mut found);
+            self.with_view(|view| {
+                for (committee, index, blobs) in found {
+                    view.forgotten.entry(committee).or_default().insert(index, blobs);
+                }
+            });
+        }
+        self.queue.drop_forgotten(Duration::ZERO);
+    }
+
+    /// An index that was made anew knows of everything that was ever forgotten: it is looked at again,
+    /// and found to be done.
+    pub(super) fn forget_again(&self) -> Result<(), StoreError> {
+        let numbers: BTreeMap<u32, CommitteeId> =
+            self.numbers().into_iter().map(|(committee, number)| (number, committee)).collect();
+        let forgotten = self.index.forgotten()?;
+        self.with_view(|view| {
+            for (number, index) in forgotten {
+                if let Some(committee) = numbers.get(&number) {
+                    view.forgotten.entry(*committee).or_default().entry(index).or_default();
+                }
+            }
+        });
+        self.queue.drop_forgotten(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Drops what is forgotten, for the thread that writes the journal, which stands still meanwhile.
+    /// Everything in a segment goes at once.
+    pub(in crate::store) fn drop_forgotten(
+        &self,
+        journal: &mut Journal,
+    ) -> Result<Dropped, DropError> {
+        let mut segments: BTreeMap<u32, Vec<(CommitteeId, LeafIndex)>> = BTreeMap::new();
+        for (committee, pending) in self.view(|view| view.forgotten.clone()) {
+            for index in pending.into_keys() {
+                let place = self.place(committee, index)?;
+                segments.entry(place.segment).or_default().push((committee, index));
+            }
+        }
+        let mut outcome = Ok(Dropped::All);
+        for (segment, entries) in segments {
+            match self.drop_in(journal, segment, &entries) {
+                Ok(Dropped::All) => {}
+                Ok(Dropped::NotYet) if outcome.is_err() => {}
+                Ok(Dropped::NotYet) => outcome = Ok(Dropped::NotYet),
+                Err(DropError::Unknown(error)) => return Err(DropError::Unknown(error)),
+                // What can be dropped elsewhere is.
+                Err(later) => outcome = Err(later),
+            }
+        }
+        outcome
+    }
+
+    fn drop_in(
+        &self,
+        journal: &mut Journal,
+        segment: u32,
+        entries: &[(CommitteeId, LeafIndex)],
+    ) -> Result<Dropped, DropError> {
+        let mut whole = BTreeSet::new();
+        for (committee, index) in entries {
+            if !self.entry_head(*committee, *index)?.dropped {
+                whole.insert((*committee, *index));
+            }
+        }
+        if whole.is_empty() {
+            journal.keep_dropped()?;
+        } else {
+            journal.drop_payloads(segment, &whole)?;
+            self.dropped.fetch_add(whole.len() as u64, Ordering::Relaxed);
+        }
+        let mut dropped = Dropped::All;
+        for (committee, index) in entries {
+            if !self.is_done(*committee, *index)? {
+                dropped = Dropped::NotYet;
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Whether an entry's blobs are gone too, which is then noted.
+    fn is_done(&self, committee: CommitteeId, index: LeafIndex) -> Result<bool, StoreError> {
+        let known =
+            self.view(|view| view.forgotten.get(&committee)?.get(&index).cloned()).flatten();
+        let blobs = match known {
+            Some(blobs) => blobs,
+            None => {
+                let mut found = [(committee, index, None)];
+                self.look_up_forgotten(&mut found);
+                let [(_, _, Some(blobs))] = found else { return Ok(false) };
+                self.with_view(|view| {
+                    let pending = view.forgotten.entry(committee).or_default();
+                    pending.insert(index, Some(blobs.clone()));
+                });
+                blobs
+            }
+        };
+        if !self.blobs.are_gone(committee, &blobs) {
+            return Ok(false);
+        }
+        if let Some(held) = self.held(committee) {
+            self.index.dropped(held.number, index, &blobs);
+        }
+        self.with_view(|view| view.is_dropped(committee, index));
+        Ok(true)
+    }
+
+    fn blobs_of(&self, committee: CommitteeId, index: LeafIndex) -> Result<Vec<Hash>, StoreError> {
+        let head = self.entry_head(committee, index)?;
+        Ok(head.blobs.iter().map(|blob| blob.sha256).collect())
+    }
+
+    /// An entry as it stands in the journal, published or not.
+    fn entry_head(
+        &self,
+        committee: CommitteeId,
+        index: LeafIndex,
+    ) -> Result<EntryHead, StoreError> {
+        let place = self.place(committee, index)?;
+        let bytes = self.segments.read(place.segment, place.offset, place.len as usize)?;
+        let entry = frame::decode_entry(&bytes, committee, index);
+        Ok(entry.ok_or_else(|| self.damaged(place))?.0)
+    }
+
+    fn place(&self, committee: CommitteeId, index: LeafIndex) -> Result<Place, StoreError> {
+        let missing = || StoreError::StoreIndex("an entry is missing in it".to_owned());
+        let held = self.held(committee).ok_or_else(missing)?;
+        let places = self.doubting(self.index.places(held.number, index, 0))?;
+        places.first().copied().ok_or_else(missing)
+    }
+
+    /// What was counted of what is forgotten.
+    pub(super) fn forget_counts(&self) -> ForgetCounts {
+        let pending = self.view(|view| view.forgotten.values().map(BTreeMap::len).sum::<usize>());
+        ForgetCounts { dropped: self.dropped.load(Ordering::Relaxed), pending: pending as u64 }
+    }
+}
+
+/// An entry as it is given to those who ask; forgotten ones without their payload, also where the disk
+/// still has it. `None`: it is no entry.
+pub(super) fn given(head: &EntryHead, bytes: Bytes, is_forgotten: bool) -> Option<Bytes> {
+    if head.dropped || !is_forgotten {
+        return Some(bytes);
+    }
+    frame::without_payload(&bytes).map(Bytes::from)
+}

@@ -1,0 +1,154 @@
+use sealpost_protocol::entry::Entry;
+use sealpost_protocol::world::{TestDevice, World, record_file};
+
+use super::super::super::disk::faulty::FaultyDisk;
+use super::super::super::frame::{FrameWriter, decode_entry};
+use super::super::super::{StoredEntry, frame};
+use super::super::segment::Segments;
+use super::super::{Sizes, scan};
+use super::*;
+
+const SIZES: Sizes = Sizes { segment_bytes: 16 * 1024, reserve_bytes: 0 };
+
+fn committee(seed: u8) -> CommitteeId {
+    CommitteeId(sealpost_protocol::hash::Hash([seed; 32]))
+}
+
+/// A record whose payload nothing else holds.
+fn record(seed: u8) -> StoredEntry {
+    let device = TestDevice::new(seed);
+    let world = World::found(&device);
+    let payload = [record_file(), vec![seed; 300]].concat();
+    let entry = Entry::sign(world.record_header(&device), payload, &device.signing);
+    let header = entry.header();
+    StoredEntry {
+        leaf_hash: entry.leaf(),
+        author: header.author,
+        author_seq: header.author_seq,
+        blobs: header.blobs.clone(),
+        bytes: entry.encode().into(),
+    }
+}
+
+fn payload(seed: u8) -> Vec<u8> {
+    vec![seed; 300]
+}
+
+fn holds(bytes: &[u8], seed: u8) -> bool {
+    bytes.windows(300).any(|window| window == payload(seed))
+}
+
+/// A journal of records one to four, two a frame.
+fn journal(disk: &FaultyDisk) -> Journal {
+    let segments = Arc::new(Segments::new(Arc::new(disk.clone()), "/".into()));
+    Journal::create(&segments, SIZES).unwrap();
+    let end = scan(&segments, None, 0, &mut |_, _| Ok(())).unwrap();
+    let mut journal = Journal::open(segments, SIZES, end).unwrap();
+    for first in [1, 3] {
+        let mut frame = FrameWriter::new(Vec::new());
+        let place = LeafIndex(u64::from(first - 1));
+        frame.append(committee(9), place, &[record(first), record(first + 1)]);
+        journal.append(frame).unwrap();
+    }
+    journal
+}
+
+fn goes(places: &[u64]) -> BTreeSet<(CommitteeId, LeafIndex)> {
+    places.iter().map(|place| (committee(9), LeafIndex(*place))).collect()
+}
+
+/// Every entry as it is given.
+fn entries(disk: &FaultyDisk) -> Vec<(bool, bytes::Bytes)> {
+    let segments = Segments::new(Arc::new(disk.clone()), "/".into());
+    let segment = segments.open(1).unwrap();
+    let mut found = Vec::new();
+    segment
+        .walk(HEADER_BYTES, &mut 0, &mut |_, bytes, batch| {
+            for item in &batch.items {
+                let frame::Item::Append(appended) = item else { continue };
+                for (entry, index) in appended.entries.iter().zip(appended.first.0..) {
+                    let at = entry.offset as usize..(entry.offset + entry.len) as usize;
+                    let stands = bytes.slice(at);
+                    let decoded = decode_entry(&stands, committee(9), LeafIndex(index));
+                    let (head, len) = decoded.expect("its own checksum fits");
+                    assert_eq!(len, entry.len as usize);
+                    assert_eq!(head.dropped, entry.dropped);
+                    assert_eq!(stands.slice(head.entry), entry.bytes(bytes));
+                    found.push((entry.dropped, entry.bytes(bytes)));
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    found
+}
+
+#[test]
+fn a_dropped_payload_is_gone_and_all_else_stands_where_it_stood() {
+    let disk = FaultyDisk::new();
+    let mut journal = journal(&disk);
+    let before = disk.contents(Path::new("/00000001")).unwrap();
+    journal.drop_payloads(1, &goes(&[1, 2])).unwrap();
+    let after = disk.contents(Path::new("/00000001")).unwrap();
+    assert_eq!(after.len(), before.len());
+    for (seed, is_there) in [(1, true), (2, false), (3, false), (4, true)] {
+        assert_eq!(holds(&after, seed), is_there, "{seed}");
+        assert!(holds(&before, seed), "a control");
+    }
+    let found = entries(&disk);
+    for (seed, (dropped, bytes)) in (1..).zip(&found) {
+        let whole = record(seed).bytes;
+        let expected = match seed {
+            2 | 3 => frame::without_payload(&whole).unwrap().into(),
+            _ => whole,
+        };
+        assert_eq!((*dropped, bytes), (matches!(seed, 2 | 3), &expected), "{seed}");
+    }
+    // The journal goes on in it.
+    let mut frame = FrameWriter::new(Vec::new());
+    frame.append(committee(9), LeafIndex(4), &[record(5)]);
+    journal.append(frame).unwrap();
+    assert_eq!(entries(&disk).len(), 5);
+    journal.drop_payloads(1, &goes(&[4])).unwrap();
+    assert!(!holds(&disk.contents(Path::new("/00000001")).unwrap(), 5));
+}
+
+#[test]
+fn without_room_for_a_copy_nothing_is_touched_and_it_may_be_tried_again() {
+    let disk = FaultyDisk::new();
+    let mut journal = journal(&disk);
+    let before = disk.contents(Path::new("/00000001"));
+    disk.set_free_bytes(SIZES.segment_bytes - 1);
+    let refused = journal.drop_payloads(1, &goes(&[1]));
+    assert!(matches!(refused, Err(DropError::Later(StoreError::StoreFull))), "{refused:?}");
+    assert_eq!(disk.contents(Path::new("/00000001")), before);
+    assert_eq!(disk.contents(&Path::new("/").join(COPY)), None);
+    disk.set_free_bytes(u64::MAX);
+    journal.drop_payloads(1, &goes(&[1])).unwrap();
+}
+
+/// What is not found is not said to be dropped; what cannot be read is evidence, and stays.
+#[test]
+fn a_place_that_is_not_in_the_segment_or_is_damaged_is_not_dropped() {
+    let disk = FaultyDisk::new();
+    let mut journal = journal(&disk);
+    let elsewhere = journal.drop_payloads(1, &goes(&[1, 7]));
+    assert!(matches!(elsewhere, Err(DropError::Later(StoreError::StoreDamaged { .. }))));
+    disk.tamper(Path::new("/00000001"), |bytes| bytes[100] ^= 1);
+    let before = disk.contents(Path::new("/00000001"));
+    let damaged = journal.drop_payloads(1, &goes(&[1]));
+    assert!(matches!(damaged, Err(DropError::Later(StoreError::StoreDamaged { .. }))));
+    assert_eq!(disk.contents(Path::new("/00000001")), before);
+}
+
+#[test]
+fn a_copy_that_was_left_over_is_removed_at_the_next_start() {
+    let disk = FaultyDisk::new();
+    drop(journal(&disk));
+    let copy = Path::new("/").join(COPY);
+    disk.create(&copy).unwrap().write_all_at(b"half a segment", 0).unwrap();
+    let segments = Arc::new(Segments::new(Arc::new(disk.clone()), "/".into()));
+    let end = scan(&segments, None, 0, &mut |_, _| Ok(())).unwrap();
+    drop(Journal::open(segments, SIZES, end).unwrap());
+    assert_eq!(disk.contents(&copy), None);
+}
