@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{PushResult, Reply};
 
-use crate::store::{BlobCounts, StoreError};
+use crate::store::{BlobCounts, ForgetCounts, StoreError};
 
 mod http;
 
@@ -99,6 +99,12 @@ pub struct Metrics {
     blobs_damaged: Gauge,
     /// Uploads removed because no entry came to name them.
     uploads_collected: Counter,
+    /// Payloads that were forgotten and are gone from the disk.
+    payloads_dropped: Counter,
+    /// Entries that are forgotten and still to be dropped from the disk.
+    drops_pending: Gauge,
+    /// Times the disk did not take it.
+    drops_failed: Counter,
     entries: Counter,
     turned: Family<TurnedLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
@@ -120,6 +126,9 @@ impl Metrics {
             uploads_running: Gauge::default(),
             blobs_damaged: Gauge::default(),
             uploads_collected: Counter::default(),
+            payloads_dropped: Counter::default(),
+            drops_pending: Gauge::default(),
+            drops_failed: Counter::default(),
             entries: Counter::default(),
             turned: Family::default(),
             requests: Family::default(),
@@ -151,6 +160,12 @@ impl Metrics {
         registry.register("blobs_damaged", "Not 0: run check", damaged);
         let collected = self.uploads_collected.clone();
         registry.register("uploads_collected", "Named by no entry", collected);
+        let dropped = self.payloads_dropped.clone();
+        registry.register("payloads_dropped", "Forgotten, gone from the disk", dropped);
+        let pending = self.drops_pending.clone();
+        registry.register("drops_pending", "Forgotten, still on the disk", pending);
+        let failed = self.drops_failed.clone();
+        registry.register("drops_failed", "Times it could not be dropped", failed);
         registry.register("entries_accepted", "Durably in a log", self.entries.clone());
         registry.register("connections_turned", "Turned away", self.turned.clone());
         registry.register("requests", "By kind and outcome", self.requests.clone());
@@ -194,15 +209,18 @@ impl Metrics {
 
     /// What the store counted of blobs, since it was opened.
     pub fn note_blobs(&self, counts: &BlobCounts) {
-        let reach = |counter: &Counter, count: u64| {
-            counter.inc_by(count.saturating_sub(counter.get()));
-        };
-        let level = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         reach(&self.blob_received_bytes, counts.received_bytes);
         reach(&self.blob_sent_bytes, counts.read_bytes);
         self.uploads_running.set(level(counts.running));
         self.blobs_damaged.set(level(counts.damaged));
         reach(&self.uploads_collected, counts.collected);
+    }
+
+    /// What the store counted of what is forgotten, since it was opened.
+    pub fn note_forgotten(&self, counts: &ForgetCounts) {
+        reach(&self.payloads_dropped, counts.dropped);
+        self.drops_pending.set(level(counts.pending));
+        reach(&self.drops_failed, counts.failed);
     }
 
     /// The numbers as OpenMetrics text, which Prometheus reads.
@@ -218,6 +236,15 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Brings a counter up to what was counted elsewhere.
+fn reach(counter: &Counter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
+}
+
+fn level(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Refuses an address that other machines could reach.

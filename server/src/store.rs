@@ -304,6 +304,9 @@ pub trait LogStore: Send + Sync + 'static {
         committee: CommitteeId,
     ) -> impl Future<Output = Result<Vec<(DeviceId, Bytes)>, StoreError>> + Send;
 
+    /// What was counted of what is forgotten since it was opened, for metrics.
+    fn forget_counts(&self) -> ForgetCounts;
+
     /// Remembers that a checkpoint of `size` was signed; to be called **before** the note goes
     /// out, and only for a durable size. Another note for a recorded size is
     /// [`StoreError::StoreForked`]. Survives a kill when it returns, a power cut about a

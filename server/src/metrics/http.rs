@@ -53,6 +53,7 @@ pub async fn serve<S: LogStore + BlobStore>(
                 running.spawn(async move {
                     metrics.note_store(&store.ready());
                     metrics.note_blobs(&store.blob_counts());
+                    metrics.note_forgotten(&store.forget_counts());
                     let _ = timeout(LOCAL_DEADLINE, answer(stream, &metrics)).await;
                 });
             }

@@ -3,6 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::stop;
+use crate::store::ForgetCounts;
 use crate::store::disk::Disk;
 use crate::store::disk::faulty::FaultyDisk;
 use crate::store::{Options, Store};
@@ -48,6 +49,16 @@ fn what_the_store_counted_of_blobs_is_shown() {
         "blobs_damaged 1",
         "uploads_collected_total 3",
     ] {
+        assert!(has(&metrics, &format!("sealpost_relay_{line}")), "{line}: {}", metrics.text());
+    }
+}
+
+#[test]
+fn what_is_forgotten_is_shown_as_numbers() {
+    let metrics = Metrics::new();
+    metrics.note_forgotten(&ForgetCounts { dropped: 3, pending: 2, failed: 1 });
+    metrics.note_forgotten(&ForgetCounts { dropped: 5, pending: 0, failed: 1 });
+    for line in ["payloads_dropped_total 5", "drops_pending 0", "drops_failed_total 1"] {
         assert!(has(&metrics, &format!("sealpost_relay_{line}")), "{line}: {}", metrics.text());
     }
 }

@@ -232,13 +232,16 @@ impl Queue {
         let now = Instant::now();
         let mut state = self.state();
         let dropping = &mut state.dropping;
-        dropping.not_before = Some(now + took.saturating_mul(DROP_PAUSE_FACTOR));
+        let not_before = now + took.saturating_mul(DROP_PAUSE_FACTOR);
+        dropping.not_before = Some(not_before);
+        // Perhaps it was said meanwhile that more may go.
+        dropping.due = dropping.due.map(|due| due.max(not_before));
         match done {
             Ok(Dropped::All) => {
                 if dropping.failed > 0 {
                     tracing::info!("what was forgotten is dropped from the disk");
                 }
-                *dropping = Dropping { not_before: dropping.not_before, ..Dropping::default() };
+                dropping.failed = 0;
                 return;
             }
             Ok(Dropped::NotYet) => {}
@@ -249,7 +252,8 @@ impl Queue {
             Err(_) => {}
         }
         let pause = DROP_AGAIN_MIN.saturating_mul(2_u32.saturating_pow(dropping.failed));
-        dropping.due = Some(now + pause.min(DROP_AGAIN_MAX));
+        let then = now + pause.min(DROP_AGAIN_MAX);
+        dropping.due = Some(dropping.due.map_or(then, |due| due.min(then)));
         if done.is_err() {
             dropping.failed = dropping.failed.saturating_add(1);
         }
@@ -428,6 +432,9 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
             Next::Drop => {
                 let began = Instant::now();
                 let done = inner.drop_forgotten(&mut journal);
+                if done.is_err() {
+                    inner.drop_failed();
+                }
                 if let Err(DropError::Unknown(error)) = &done {
                     tracing::error!(%error, "dropping what was forgotten failed: writing stops");
                     queue.stop();

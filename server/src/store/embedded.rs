@@ -108,8 +108,9 @@ pub(super) struct Inner {
     reserve_bytes: u64,
     /// How long what is forgotten waits.
     drop_after: Duration,
-    /// Payloads dropped since.
+    /// Payloads dropped since, and times that failed.
     dropped: AtomicU64,
+    drops_failed: AtomicU64,
 }
 
 /// What is durable, and is held in memory.
@@ -517,11 +518,6 @@ impl Store {
         )
     }
 
-    /// What was counted of what is forgotten, for metrics.
-    pub fn forget_counts(&self) -> ForgetCounts {
-        self.inner.forget_counts()
-    }
-
     /// Removes uploads that no entry came to name, by what the clock says; how many it were. Other than
     /// that nothing of blobs ever goes.
     pub async fn collect_uploads(&self, now: SystemTime) -> Result<u64, StoreError> {
@@ -634,6 +630,10 @@ impl LogStore for Store {
         committee: CommitteeId,
     ) -> Result<Vec<(DeviceId, Bytes)>, StoreError> {
         self.inner.doubting(self.inner.index.cosignatures(committee))
+    }
+
+    fn forget_counts(&self) -> ForgetCounts {
+        self.inner.forget_counts()
     }
 
     fn record_checkpoint(

@@ -1,5 +1,7 @@
 //! Forgetting: from the answer on nobody is given what was forgotten, and it goes from the disk.
 
+use std::time::Duration;
+
 use sealpost_protocol::entry::Blob;
 use sealpost_protocol::forget::Forget;
 use sealpost_protocol::world::{approval, set_approvals};
@@ -9,7 +11,7 @@ use super::*;
 use crate::store::disk::faulty::{Failure, Kind};
 use crate::store::{Fault, Finding};
 
-const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What stands in a payload and nowhere else.
 fn secret(seed: u8) -> Vec<u8> {
@@ -124,10 +126,46 @@ async fn what_is_forgotten_is_given_to_nobody_from_the_answer_on() {
     assert!(!journal_holds(&killed, 2), "what is pushed again is not kept");
 }
 
+/// With an index that outlives the relay.
+#[tokio::test]
+async fn a_relay_that_is_started_again_goes_on_forgetting() {
+    let mut home = Home::real();
+    home.options.drop_after = HOUR;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let bytes = file(1, 3_000);
+    assert_eq!(put(&fixture, login(&member), &bytes).await, DONE);
+    for (seed, blobs) in [(1, Vec::new()), (2, vec![blob_of(&bytes)]), (3, Vec::new())] {
+        push_record(&mut fixture, &member, seed, blobs).await;
+    }
+    forget(&mut fixture, &member, 3).await;
+    fixture.home.options.drop_after = Duration::ZERO;
+    let journal = fixture.home.path.join("journal/00000001");
+    let holds = |seed| {
+        let bytes = std::fs::read(&journal).unwrap();
+        bytes.windows(300).any(|window| window == secret(seed))
+    };
+    for round in 0..3 {
+        if round == 0 {
+            assert!(holds(2), "a control");
+        }
+        fixture = fixture.restart().await;
+        dropped(&fixture).await;
+        assert!(holds(1) && !holds(2) && holds(3), "round {round}");
+        assert_given(&fixture, &[3]).await;
+        let count = fixture.service.store().forget_counts().dropped;
+        assert_eq!(count, u64::from(round == 0), "it is done once");
+        let gone = get(&fixture, login(&member), Hash::of(&bytes), 0).await;
+        assert_eq!(gone, Err(refused(Code::NotFound)));
+    }
+    let (findings, _home) = found(fixture);
+    assert_eq!(findings, []);
+}
+
 #[tokio::test]
 async fn proofs_and_receipts_of_what_was_forgotten_still_hold() {
     let (_, mut home) = in_memory();
-    home.options.drop_after = std::time::Duration::ZERO;
+    home.options.drop_after = Duration::ZERO;
     let mut fixture = Fixture::at(home).await;
     let member = TestDevice::new(MEMBER);
     push_record(&mut fixture, &member, 1, Vec::new()).await;
@@ -149,7 +187,7 @@ async fn proofs_and_receipts_of_what_was_forgotten_still_hold() {
 #[tokio::test]
 async fn a_coordinator_has_anothers_record_dropped_and_nobody_else_has() {
     let (disk, mut home) = in_memory();
-    home.options.drop_after = std::time::Duration::ZERO;
+    home.options.drop_after = Duration::ZERO;
     let mut fixture = Fixture::at(home).await;
     let [founder, member] = [FOUNDER, MEMBER].map(TestDevice::new);
     let his = push_record(&mut fixture, &founder, 1, Vec::new()).await;
@@ -168,7 +206,7 @@ async fn a_coordinator_has_anothers_record_dropped_and_nobody_else_has() {
 #[tokio::test]
 async fn where_approvals_are_needed_nothing_is_dropped_before_the_last() {
     let (disk, mut home) = in_memory();
-    home.options.drop_after = std::time::Duration::ZERO;
+    home.options.drop_after = Duration::ZERO;
     let mut fixture = Fixture::at(home).await;
     let [founder, member] = [FOUNDER, MEMBER].map(TestDevice::new);
     let [second, third] = [3, 4].map(TestDevice::new);
@@ -196,7 +234,7 @@ async fn where_approvals_are_needed_nothing_is_dropped_before_the_last() {
 #[tokio::test]
 async fn a_blob_goes_with_the_last_record_that_names_it_and_may_come_again() {
     let (disk, mut home) = in_memory();
-    home.options.drop_after = std::time::Duration::ZERO;
+    home.options.drop_after = Duration::ZERO;
     let mut fixture = Fixture::at(home).await;
     let [founder, member] = [FOUNDER, MEMBER].map(TestDevice::new);
     let (own, shared) = (file(1, 3_000), file(2, 5_000));
@@ -265,7 +303,7 @@ async fn a_forgotten_blob_is_answered_for_as_one_that_never_was() {
 #[tokio::test]
 async fn a_blob_that_is_forgotten_while_it_is_given_ends_or_breaks_off() {
     let (_, mut home) = in_memory();
-    home.options.drop_after = std::time::Duration::ZERO;
+    home.options.drop_after = Duration::ZERO;
     let mut fixture = Fixture::at(home).await;
     let member = TestDevice::new(MEMBER);
     let bytes = file(1, 3_000_000);
@@ -310,7 +348,7 @@ async fn check_names_what_is_forgotten_and_still_there_until_it_is_dropped() {
         "the payload and the blob: {findings:?}"
     );
     assert!(findings.iter().all(|finding| finding.fault.is_mended()));
-    home.options.drop_after = std::time::Duration::ZERO;
+    home.options.drop_after = Duration::ZERO;
     let service = home.open().await;
     while service.store().forget_counts().pending > 0 {
         tokio::task::yield_now().await;

@@ -52,7 +52,10 @@ impl Blobs {
                     inner.queue().drop_forgotten(inner.drop_after());
                 }
             }
-            Err(error) => tracing::warn!(%error, "a forgotten blob could not be removed yet"),
+            Err(error) => {
+                tracing::warn!(%error, "a forgotten blob could not be removed yet");
+                inner.drop_failed();
+            }
         }
     }
 

@@ -42,6 +42,8 @@ pub struct ForgetCounts {
     pub dropped: u64,
     /// Entries that are forgotten and still to be dropped from the disk.
     pub pending: u64,
+    /// Times the disk did not take it. It is tried again.
+    pub failed: u64,
 }
 
 impl View {
@@ -221,10 +223,19 @@ impl Inner {
         places.first().copied().ok_or_else(missing)
     }
 
+    /// Something of what is forgotten could not be dropped.
+    pub(in crate::store) fn drop_failed(&self) {
+        self.drops_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What was counted of what is forgotten.
     pub(super) fn forget_counts(&self) -> ForgetCounts {
         let pending = self.view(|view| view.forgotten.values().map(BTreeMap::len).sum::<usize>());
-        ForgetCounts { dropped: self.dropped.load(Ordering::Relaxed), pending: pending as u64 }
+        ForgetCounts {
+            dropped: self.dropped.load(Ordering::Relaxed),
+            pending: pending as u64,
+            failed: self.drops_failed.load(Ordering::Relaxed),
+        }
     }
 }
 

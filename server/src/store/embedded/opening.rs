@@ -176,6 +176,7 @@ pub(super) fn open(
         reserve_bytes: options.reserve_bytes,
         drop_after: options.drop_after,
         dropped: AtomicU64::new(0),
+        drops_failed: AtomicU64::new(0),
     };
     Ok((inner, journal, lock))
 }

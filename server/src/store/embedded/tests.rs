@@ -9,6 +9,7 @@ use super::*;
 
 mod crashes;
 mod damage;
+mod forgetting;
 
 /// Small segments, so that a few entries fill several.
 const SMALL: Options = Options {

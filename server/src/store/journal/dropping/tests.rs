@@ -5,7 +5,7 @@ use super::super::super::disk::faulty::FaultyDisk;
 use super::super::super::frame::{FrameWriter, decode_entry};
 use super::super::super::{StoredEntry, frame};
 use super::super::segment::Segments;
-use super::super::{Sizes, scan};
+use super::super::{FramePlace, Mark, Sizes, scan};
 use super::*;
 
 const SIZES: Sizes = Sizes { segment_bytes: 16 * 1024, reserve_bytes: 0 };
@@ -111,6 +111,33 @@ fn a_dropped_payload_is_gone_and_all_else_stands_where_it_stood() {
     assert_eq!(entries(&disk).len(), 5);
     journal.drop_payloads(1, &goes(&[4])).unwrap();
     assert!(!holds(&disk.contents(Path::new("/00000001")).unwrap(), 5));
+}
+
+/// Else an index that was not flushed yet would be made anew after every kill.
+#[test]
+fn a_frame_that_the_index_goes_up_to_is_known_again_when_something_was_dropped_from_it() {
+    let disk = FaultyDisk::new();
+    let mut journal = journal(&disk);
+    let mut marks = Vec::new();
+    scan(&journal.segments, None, 0, &mut |place, batch| {
+        marks.push(Mark { place, sequence: batch.sequence });
+        Ok(())
+    })
+    .unwrap();
+    journal.drop_payloads(1, &goes(&[1])).unwrap();
+    for mark in &marks {
+        assert!(journal.segments.holds(mark).unwrap());
+    }
+    let FramePlace { crc, .. } = marks[1].place;
+    let other = FramePlace { crc: crc ^ 1, ..marks[1].place };
+    let other = Mark { place: other, ..marks[1] };
+    assert!(!journal.segments.holds(&other).unwrap(), "nothing was dropped from that one");
+    let mut frame = FrameWriter::new(Vec::new());
+    frame.append(committee(9), LeafIndex(4), &[record(5)]);
+    let (place, batch, _) = journal.append(frame).unwrap();
+    journal.drop_payloads(1, &goes(&[4])).unwrap();
+    let sequence = batch.sequence + 1;
+    assert!(!journal.segments.holds(&Mark { place, sequence }).unwrap(), "another frame");
 }
 
 #[test]
