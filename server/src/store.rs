@@ -246,7 +246,8 @@ pub trait LogStore: Send + Sync + 'static {
     fn room(&self) -> impl Future<Output = ()> + Send;
 
     /// Entries from `from` on, as many as fit into `max_bytes` but at least one if there is any.
-    /// **Only durable ones**, each checked against its checksum.
+    /// **Only durable ones**, each checked against its checksum; forgotten ones without their
+    /// payload, from the moment that is durable.
     fn read(
         &self,
         committee: CommitteeId,

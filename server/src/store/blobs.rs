@@ -4,6 +4,7 @@
 //! uploads/<committee>/<device>-<hash>.part   as it comes
 //!     → uploads/<committee>/<device>-<hash>  whole, hash checked, durable; no entry names it
 //!     → blobs/<committee>/<hash>             an entry names it
+//!     → gone                                 all entries that named it are forgotten
 //! ```
 //!
 //! Which blobs entries name, the index knows; a file follows: it is moved after the entry is durable and
@@ -121,6 +122,8 @@ pub(super) struct Blobs {
     /// may read zeros.
     removed: Mutex<HashMap<(CommitteeId, Hash), u64>>,
     removals: AtomicU64,
+    /// The operator was told that forgotten ones could not be removed.
+    said_forgotten: AtomicBool,
     /// Missing or damaged ones that were said.
     damaged: Mutex<BTreeSet<(CommitteeId, Hash)>>,
     /// A name could neither be made durable nor taken back: nothing more is done with names.
@@ -177,6 +180,7 @@ impl Blobs {
             forgotten: Mutex::default(),
             removed: Mutex::default(),
             removals: AtomicU64::new(0),
+            said_forgotten: AtomicBool::new(false),
             damaged: Mutex::default(),
             stopped: AtomicBool::new(false),
             received_bytes: AtomicU64::new(0),

@@ -80,8 +80,10 @@ struct Mending {
 struct Dropping {
     due: Option<Instant>,
     not_before: Option<Instant>,
-    /// How often it did not succeed, one after the other.
-    failed: u32,
+    /// How often not all of it could be dropped, one after the other.
+    tried: u32,
+    /// The operator was told.
+    said: bool,
 }
 
 /// What the commit thread is to do.
@@ -238,25 +240,28 @@ impl Queue {
         dropping.due = dropping.due.map(|due| due.max(not_before));
         match done {
             Ok(Dropped::All) => {
-                if dropping.failed > 0 {
+                dropping.tried = 0;
+                if std::mem::take(&mut dropping.said) {
                     tracing::info!("what was forgotten is dropped from the disk");
                 }
-                dropping.failed = 0;
                 return;
             }
             Ok(Dropped::NotYet) => {}
-            Err(DropError::Later(error)) if dropping.failed == 0 => tracing::warn!(
-                %error,
-                "what was forgotten is served to nobody, and could not be dropped from the disk yet"
-            ),
-            Err(_) => {}
+            Err(DropError::Later(error)) => {
+                if !std::mem::replace(&mut dropping.said, true) {
+                    tracing::warn!(
+                        %error,
+                        "what was forgotten is given to nobody, and not dropped from the disk yet"
+                    );
+                }
+            }
+            // That was said.
+            Err(DropError::Unknown(_)) => {}
         }
-        let pause = DROP_AGAIN_MIN.saturating_mul(2_u32.saturating_pow(dropping.failed));
+        let pause = DROP_AGAIN_MIN.saturating_mul(2_u32.saturating_pow(dropping.tried));
         let then = now + pause.min(DROP_AGAIN_MAX);
         dropping.due = Some(dropping.due.map_or(then, |due| due.min(then)));
-        if done.is_err() {
-            dropping.failed = dropping.failed.saturating_add(1);
-        }
+        dropping.tried = dropping.tried.saturating_add(1);
     }
 
     /// Waits until half of the queue is free, and the index whole.

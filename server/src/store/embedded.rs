@@ -519,7 +519,7 @@ impl Store {
     }
 
     /// Removes uploads that no entry came to name, by what the clock says; how many it were. Other than
-    /// that nothing of blobs ever goes.
+    /// that only blobs go that are forgotten.
     pub async fn collect_uploads(&self, now: SystemTime) -> Result<u64, StoreError> {
         self.blocking(move |inner| inner.blobs.collect(inner, now)).await
     }

@@ -325,14 +325,25 @@ fn drop_payload(
     index: LeafIndex,
     entry: &PlacedEntry,
 ) -> Option<()> {
+    let left = without_payload(&frame[entry.room()])?;
+    leave(frame, committee, index, entry, &left)
+}
+
+/// Leaves that of an entry, and zeros.
+fn leave(
+    frame: &mut [u8],
+    committee: CommitteeId,
+    index: LeafIndex,
+    entry: &PlacedEntry,
+    left: &[u8],
+) -> Option<()> {
     let room = entry.room();
-    let left = without_payload(&frame[room.clone()])?;
     let fits = DROPPED_HEAD_BYTES + left.len() <= room.len();
     fits.then_some(())?;
     let dropped = &mut frame[room.clone()];
     dropped.fill(0);
     dropped[..DROPPED_HEAD_BYTES].copy_from_slice(&length(left.len()).to_be_bytes());
-    dropped[DROPPED_HEAD_BYTES..][..left.len()].copy_from_slice(&left);
+    dropped[DROPPED_HEAD_BYTES..][..left.len()].copy_from_slice(left);
     let (start, crc_at) = (entry.offset as usize, room.start - 4);
     frame[start] |= ENTRY_DROPPED;
     let crc = entry_crc(committee, index, &frame[start..crc_at], &frame[room.clone()]);

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{BlobBytes, Empty, Refused, Reply, Request};
@@ -15,6 +16,9 @@ use sealpost_tests::tap::Tap;
 use serde_json::{Value, json};
 
 use crate::programs;
+
+/// It waits a second, so that several records go at once, and writes a segment anew.
+const DROPPED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A file of that many bytes that no two calls with other seeds make alike.
 fn content(seed: u8, len: usize) -> Vec<u8> {
@@ -48,6 +52,14 @@ fn save(home: &Home, reference: &str, out: &Path) -> Vec<PathBuf> {
     let saved = home.run(&["save", reference, "--out", out]).exits(0).json();
     let path = |one: &Value| PathBuf::from(one["path"].as_str().expect("a path"));
     saved.as_array().expect("a list").iter().map(path).collect()
+}
+
+/// The files of blobs that a relay has.
+fn blobs(data: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| fs::read_dir(folder).expect("it is there");
+    let path = |entry: std::io::Result<fs::DirEntry>| entry.expect("it can be listed").path();
+    let folders = entries(&data.join("blobs")).map(path);
+    folders.flat_map(|folder| entries(&folder).map(path).collect::<Vec<_>>()).collect()
 }
 
 fn note(home: &Home, committee: &str) -> String {
@@ -379,12 +391,24 @@ fn readers_attach_nothing_and_what_is_no_record_bears_nothing() {
 
 #[test]
 fn a_forgotten_record_is_gone_from_relay_and_colleagues_and_the_log_goes_on() {
-    let Scene { relay, isla, baran, committee } = Scene::new(&programs());
+    let Scene { mut relay, isla, baran, committee } = Scene::new(&programs());
     let record = note(&isla, &committee);
     let made = attach(&isla, &record, &isla.file("scan.png", &content(9, 300_000)), &[]);
     let kept = note(&isla, &committee);
     baran.sync();
     assert_eq!(state(&baran, &record), ["here"]);
+    let sealed = |reference: &str| {
+        let file = isla.sealed(reference);
+        Marker::of_bytes(reference, &file[file.len() - 64..])
+    };
+    let attachment = made["ref"].as_str().expect("a REF");
+    let [blob] = &blobs(&relay.data())[..] else { panic!("one scan") };
+    let blob = Marker::of_bytes("the scan", &fs::read(blob).expect("it is there")[..64]);
+    let gone = [sealed(&record), sealed(attachment), blob];
+    let stays = sealed(&kept);
+    for there in gone.iter().chain([&stays]) {
+        assert!(!there.in_folder(&relay.data()).is_empty(), "a control: {}", there.text());
+    }
     // Not his to forget.
     let _ = baran.run(&["record", "forget", &record, "--yes"]).fails(5, "not-allowed");
     let forgot = isla.run(&["record", "forget", &record, "--yes"]).exits(0).json();
@@ -403,6 +427,26 @@ fn a_forgotten_record_is_gone_from_relay_and_colleagues_and_the_log_goes_on() {
         assert_eq!(states.len(), 2, "{states:?}");
         assert_eq!(home.show(&kept)["verified"], true);
     }
+    // Nor does the relay's disk hold it any longer, a moment after it was asked to forget.
+    let journal = relay.data().join("journal/00000001");
+    let began = Instant::now();
+    let is_done = || {
+        let journal = fs::read(&journal).expect("it is there");
+        let dropped = gone.iter().all(|gone| gone.in_bytes(&journal).is_none());
+        dropped && blobs(&relay.data()).is_empty()
+    };
+    while !is_done() {
+        assert!(began.elapsed() < DROPPED_WITHIN, "{}", relay.log());
+    }
+    relay.stop();
+    for gone in &gone {
+        let found = gone.in_folder(&relay.data());
+        assert!(found.is_empty(), "{}: {found:?}", gone.text());
+    }
+    assert!(!stays.in_folder(&relay.data()).is_empty(), "all else stays");
+    let checked = relay.run(&["check"]).exits(0).stdout_text();
+    assert!(checked.contains("are sound"), "{checked}");
+    relay.restart();
     // A newcomer is shown the log without it, and verifies it.
     let carol = Home::in_country(&programs(), "carol", "DE");
     isla.let_in(&committee, &carol);

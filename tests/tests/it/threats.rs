@@ -171,6 +171,10 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "only_records_are_forgotten_and_only_where_they_are",
             "where_more_are_needed_a_forget_waits_for_them",
             "a_coordinators_own_record_is_not_approved_by_its_author",
+            "a_coordinator_has_anothers_record_dropped_and_nobody_else_has",
+            "where_approvals_are_needed_nothing_is_dropped_before_the_last",
+            "a_blob_goes_with_the_last_record_that_names_it_and_may_come_again",
+            "a_payload_is_missed_unless_it_was_forgotten",
         ],
     ),
     (

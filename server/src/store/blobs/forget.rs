@@ -1,11 +1,10 @@
 //! Blobs of forgotten entries go, unless another entry names them.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::io;
 use std::sync::atomic::Ordering;
 
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::CommitteeId;
+use sealpost_protocol::id::{CommitteeId, DeviceId};
 
 use super::super::StoreError;
 use super::super::disk::{DiskFile, remove_if_there};
@@ -47,13 +46,16 @@ impl Blobs {
             self.with_kept(committee, |kept| self.take_names(inner, kept, committee, sha256));
         match removed {
             Ok(removed) => {
+                self.said_forgotten.store(false, Ordering::Relaxed);
                 removed.iter().for_each(|file| self.wipe(file.as_ref()));
                 if !lock(&self.forgotten).contains(&(committee, sha256)) {
                     inner.queue().drop_forgotten(inner.drop_after());
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a forgotten blob could not be removed yet");
+                if !self.said_forgotten.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "forgotten blobs could not be removed yet");
+                }
                 inner.drop_failed();
             }
         }
@@ -71,7 +73,6 @@ impl Blobs {
         committee: CommitteeId,
         sha256: Hash,
     ) -> Result<Removed, StoreError> {
-        let removing = |error| StoreError::io("removing a forgotten blob")(error);
         if !lock(&self.forgotten).contains(&(committee, sha256)) {
             return Ok(Removed::new());
         }
@@ -79,47 +80,59 @@ impl Blobs {
         if lock(&self.pins).contains_key(&(committee, sha256)) {
             return Ok(Removed::new());
         }
-        if inner.named_blob(committee, sha256)?.is_none() {
-            // An entry whose outcome is unknown may name it.
-            if let Err(StoreError::StoreStopped) = inner.ready() {
-                return Err(StoreError::StoreStopped);
-            }
-            self.ready()?;
-            let running = |of| self.running_of(committee, of).is_some();
-            let uploads: Vec<_> = kept
-                .uploads
-                .iter()
-                .filter(|(of, _)| of.1 == sha256 && !running(**of))
-                .map(|(of, lying)| (*of, lying.whole))
-                .collect();
-            let mut paths = vec![self.blob_path(committee, sha256)];
-            paths
-                .extend(uploads.iter().map(|(of, whole)| self.upload_path(committee, *of, *whole)));
-            let mut removed = Removed::new();
-            let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
-            for path in &paths {
-                // One that cannot be opened is removed all the same.
-                removed.extend(self.disk.open(path).ok());
-                remove_if_there(self.disk.as_ref(), path).map_err(removing)?;
-                folders.extend(path.parent().map(PathBuf::from));
-            }
-            kept.blobs.remove(&sha256);
-            uploads.iter().for_each(|(of, _)| drop(kept.uploads.remove(of)));
-            for folder in &folders {
-                match self.disk.sync_folder(folder) {
-                    // Nothing was ever in it.
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    synced => synced.map_err(removing)?,
-                }
-            }
-            let removal = self.removals.fetch_add(1, Ordering::Relaxed) + 1;
-            lock(&self.removed).insert((committee, sha256), removal);
-            lock(&self.damaged).remove(&(committee, sha256));
+        if inner.named_blob(committee, sha256)?.is_some() {
             lock(&self.forgotten).remove(&(committee, sha256));
-            return Ok(removed);
+            return Ok(Removed::new());
         }
+        // An entry whose outcome is unknown may name it.
+        if let Err(StoreError::StoreStopped) = inner.ready() {
+            return Err(StoreError::StoreStopped);
+        }
+        self.ready()?;
+        let removed = self
+            .take_all_names(kept, committee, sha256)
+            .map_err(StoreError::io("removing a forgotten blob"))?;
+        let removal = self.removals.fetch_add(1, Ordering::Relaxed) + 1;
+        lock(&self.removed).insert((committee, sha256), removal);
+        lock(&self.damaged).remove(&(committee, sha256));
         lock(&self.forgotten).remove(&(committee, sha256));
-        Ok(Removed::new())
+        Ok(removed)
+    }
+
+    /// Uploads of it that do not run go too.
+    fn take_all_names(
+        &self,
+        kept: &mut Kept,
+        committee: CommitteeId,
+        sha256: Hash,
+    ) -> io::Result<Removed> {
+        let mut removed = Removed::new();
+        let lies =
+            |of: &(DeviceId, Hash)| of.1 == sha256 && self.running_of(committee, *of).is_none();
+        let uploads: Vec<_> = kept
+            .uploads
+            .iter()
+            .filter(|(of, _)| lies(of))
+            .map(|(of, lying)| (*of, lying.whole))
+            .collect();
+        let mut paths = vec![self.blob_path(committee, sha256)];
+        paths.extend(uploads.iter().map(|(of, whole)| self.upload_path(committee, *of, *whole)));
+        for path in &paths {
+            // One that cannot be opened is removed all the same.
+            removed.extend(self.disk.open(path).ok());
+            remove_if_there(self.disk.as_ref(), path)?;
+        }
+        kept.blobs.remove(&sha256);
+        uploads.iter().for_each(|(of, _)| drop(kept.uploads.remove(of)));
+        // Both, also when nothing was there: perhaps it was taken away before, and not durably.
+        for folder in [self.blob_folder(committee), self.upload_folder(committee)] {
+            match self.disk.sync_folder(&folder) {
+                // Nothing was ever in it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                synced => synced?,
+            }
+        }
+        Ok(removed)
     }
 
     /// Whether a blob was removed after so many others were.

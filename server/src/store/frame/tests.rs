@@ -251,10 +251,11 @@ fn the_frame_of_the_spec_comes_out() {
     let plain = StoredEntry { author_seq: AuthorSeq(0), blobs: Vec::new(), ..entry.clone() };
     writer.append(committee(0xc0), LeafIndex(7), &[plain, entry]);
     writer.notes(vec![change(b"k".to_vec(), Some(b"v".to_vec())), change(b"gone".to_vec(), None)]);
+    writer.forget(committee(0xc0), &[LeafIndex(3)]);
     let (bytes, _) = writer.finish(0x6d6d_6d6d_6d6d_6d6d, 2);
     let hex = data_encoding::HEXLOWER.encode(&bytes);
     let example = "\
-        0000012b01e8a85afc6d6d6d6d6d6d6d6d0000000000000002\
+        0000015801e4090d0f6d6d6d6d6d6d6d6d0000000000000002\
         01c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0\
         000000000000000700000002\
         00d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0\
@@ -267,6 +268,35 @@ fn the_frame_of_the_spec_comes_out() {
         0000000501\
         b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1\
         00000000000100fc2def4735656e747279\
-        0200000002010001000000016b7602000400000000676f6e65";
+        0200000002010001000000016b7602000400000000676f6e65\
+        03c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0\
+        000000010000000000000003";
     assert_eq!(hex, example);
+}
+
+#[test]
+fn the_dropped_entry_of_the_spec_comes_out() {
+    let mut writer = FrameWriter::new(Vec::new());
+    let entry = StoredEntry {
+        leaf_hash: Hash([0x1e; 32]),
+        author: DeviceId(Hash([0xd0; 32])),
+        author_seq: AuthorSeq(0),
+        blobs: Vec::new(),
+        bytes: Bytes::from_static(b"an older entry"),
+    };
+    writer.append(committee(0xc0), LeafIndex(3), &[entry]);
+    let (mut bytes, batch) = writer.finish(MARK, 1);
+    let Item::Append(appended) = &batch.items[0] else { panic!("{batch:?}") };
+    let placed = &appended.entries[0];
+    leave(&mut bytes, committee(0xc0), LeafIndex(3), placed, b"old").unwrap();
+    let stands = &bytes[placed.offset as usize..(placed.offset + placed.len) as usize];
+    let (head, _) = decode_entry(stands, committee(0xc0), LeafIndex(3)).unwrap();
+    assert_eq!(&stands[head.entry], b"old");
+    let example = "\
+        01d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0\
+        0000000000000000\
+        1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e\
+        0000000e2c9251dd\
+        000000036f6c6400000000000000";
+    assert_eq!(data_encoding::HEXLOWER.encode(stands), example);
 }

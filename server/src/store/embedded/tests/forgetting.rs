@@ -8,6 +8,8 @@ use sealpost_protocol::world::{TestDevice, World, record_file};
 
 use super::super::super::conformance::{blob_of, file, send};
 use super::super::super::disk::faulty::Failure;
+use super::super::super::frame::FrameWriter;
+use super::super::super::journal::{self, Journal};
 use super::super::super::{BlobOptions, BlobRead, Fault, check};
 use super::*;
 
@@ -234,6 +236,23 @@ impl Script {
     }
 }
 
+/// Says this of forgetting.
+struct Judges(Forgetting);
+
+impl Look for Judges {
+    fn entry(&mut self, _: CommitteeId, _: LeafIndex, _: &StoredEntry) -> Option<String> {
+        None
+    }
+
+    fn forgetting(&mut self, _: CommitteeId) -> Option<Forgetting> {
+        Some(self.0.clone())
+    }
+
+    fn checkpoint(&mut self, _: CommitteeId, _: TreeSize, _: &str) -> Option<String> {
+        None
+    }
+}
+
 /// Believes everything.
 struct Blind;
 
@@ -288,6 +307,42 @@ fn operations_of_a_run(script: &Script, disk: &FaultyDisk) -> u64 {
     assert_eq!(runtime().block_on(run(script, &disk)), script.entries.len());
     script.verify_disk(&disk, script.entries.len()).unwrap();
     disk.operations().len() as u64
+}
+
+/// What an intruder took away, or had the relay take away at its next start, is said.
+#[test]
+fn check_says_what_is_missing_or_about_to_be_without_having_been_forgotten() {
+    let script = Script::new();
+    let disk = script.disk();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let segments = Arc::new(Segments::new(Arc::clone(&shared), root().join("journal")));
+    let sizes = OPTIONS.sizes();
+    let end = journal::scan(&segments, None, 0, &mut |_, _| Ok(())).unwrap();
+    let mut journal = Journal::open(segments, sizes, end).unwrap();
+    journal.drop_payloads(1, &BTreeSet::from([(committee("c"), LeafIndex(2))])).unwrap();
+    let mut forgets = FrameWriter::new(Vec::new());
+    forgets.forget(committee("c"), &[LeafIndex(3), LeafIndex(4)]);
+    journal.append(forgets).unwrap();
+    drop(journal);
+    let of = |places: &[u64]| places.iter().copied().map(LeafIndex).collect();
+    // As somebody says who looked into the entries: four and five were forgotten.
+    let mut look = Judges(Forgetting { forgotten: of(&[4, 5]), lacking: of(&[2]) });
+    let found = check(&shared, &root(), &mut look).unwrap();
+    let said: Vec<String> = found.iter().map(|found| found.fault.to_string()).collect();
+    let name = |index: u64, what: &str| format!("entry {index} of {}: {what}", committee("c"));
+    assert_eq!(
+        said,
+        [
+            name(2, "its payload is missing, and it was not forgotten"),
+            name(3, "it is to be dropped, and was not forgotten"),
+            name(5, "it was forgotten, and is not to be dropped"),
+            "a payload that was forgotten: the next start drops it".to_owned(),
+        ]
+    );
+    assert_eq!(found.iter().filter(|found| found.fault.is_mended()).count(), 1);
+    let offset = usize::try_from(found[0].offset).unwrap();
+    let segment = disk.contents(&root().join(&found[0].file)).unwrap();
+    assert_eq!(segment[offset], 0b11, "dropped, and names blobs");
 }
 
 #[test]
