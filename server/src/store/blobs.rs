@@ -154,14 +154,18 @@ pub struct Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        let mut pins = lock(&self.blobs.pins);
-        for hash in &self.hashes {
-            let key = (self.committee, *hash);
-            match pins.get_mut(&key) {
-                Some(count) if *count > 1 => *count -= 1,
-                _ => drop(pins.remove(&key)),
+        {
+            let mut pins = lock(&self.blobs.pins);
+            for hash in &self.hashes {
+                let key = (self.committee, *hash);
+                match pins.get_mut(&key) {
+                    Some(count) if *count > 1 => *count -= 1,
+                    _ => drop(pins.remove(&key)),
+                }
             }
         }
+        // Those that were forgotten meanwhile wait for nothing else.
+        self.blobs.are_gone(self.committee, &self.hashes);
     }
 }
 

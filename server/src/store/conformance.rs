@@ -5,9 +5,14 @@
 //! the backend's own matter and tested there.
 
 use bytes::Bytes;
-use sealpost_protocol::entry::Blob;
+use ed25519_dalek::SigningKey;
+use sealpost_protocol::entry::{
+    Blob, Entry, Header, Kind, RosterHead, Seen, UnverifiedEntry, VERSION,
+};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{AuthorSeq, CommitteeId, DeviceId, LeafIndex, TreeSize};
+use sealpost_protocol::id::{
+    AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, Term, TreeSize, UnixMillis,
+};
 use tokio::sync::mpsc;
 
 use super::{
@@ -24,6 +29,8 @@ pub async fn run<S: LogStore + NoteStore + BlobStore + Clone>(store: &S) {
     order_of_queueing_is_order_of_the_log(store).await;
     concurrent_writers_lose_nothing(store).await;
     authors_find_their_entries(store).await;
+    what_is_forgotten_is_given_without_its_payload(store).await;
+    a_blob_is_there_as_long_as_an_entry_names_it_that_is_not_forgotten(store).await;
     nodes_are_those_of_rfc_6962(store).await;
     snapshots_are_replaced_and_never_ahead(store).await;
     cosignatures_are_kept_by_device(store).await;
@@ -61,6 +68,134 @@ pub fn entry(author: DeviceId, seq: u64, len: usize) -> StoredEntry {
 
 fn append(committee: CommitteeId, expected: u64, entries: Vec<StoredEntry>) -> Append {
     Append { committee, expected: TreeSize(expected), entries, forgets: Vec::new() }
+}
+
+/// The `seq`th record of an invented author, with a payload that may be forgotten.
+///
+/// # Panics
+/// Never: it is signed with a key of its own.
+pub fn record(seq: u64, blobs: Vec<Blob>) -> StoredEntry {
+    let key = SigningKey::from_bytes(&[77; 32]);
+    let none = Seen { size: TreeSize(0), root: Hash::ZERO };
+    let header = Header {
+        version: VERSION,
+        committee: committee("records"),
+        term: Term(1),
+        kind: Kind::Record,
+        author: device("records"),
+        author_seq: AuthorSeq(seq),
+        author_prev: Hash::ZERO,
+        seen: none,
+        roster_head: RosterHead::NONE,
+        epoch: Epoch(1),
+        made_at: UnixMillis(0),
+        payload_len: 0,
+        payload_sha256: Hash::ZERO,
+        content: Hash::of(b"content"),
+        blobs,
+    };
+    let payload = format!("payload {seq}").repeat(100).into_bytes();
+    let entry = Entry::sign(header, payload, &key);
+    StoredEntry {
+        leaf_hash: entry.leaf(),
+        author: device("records"),
+        author_seq: AuthorSeq(seq),
+        blobs: entry.header().blobs.clone(),
+        bytes: Bytes::from(entry.encode()),
+    }
+}
+
+/// A record as it is given when it was forgotten.
+///
+/// # Panics
+/// When it is no entry.
+pub fn forgotten(record: &StoredEntry) -> Bytes {
+    let entry = UnverifiedEntry::decode(&record.bytes).expect("it is an entry");
+    entry.with_payload_dropped().encode().into()
+}
+
+/// Appends records, and makes others forgotten.
+async fn append_records<S: LogStore>(
+    store: &S,
+    name: &str,
+    size: u64,
+    entries: Vec<StoredEntry>,
+    forgets: &[u64],
+) -> Result<TreeSize, AppendError> {
+    let forgets = forgets.iter().copied().map(LeafIndex).collect();
+    store.append(Append { forgets, ..append(committee(name), size, entries) }).await
+}
+
+async fn what_is_forgotten_is_given_without_its_payload<S: LogStore>(store: &S) {
+    let name = "forgetting";
+    let records: Vec<StoredEntry> = (0..6).map(|seq| record(seq, Vec::new())).collect();
+    append_records(store, name, 0, records[..3].to_vec(), &[]).await.expect("accepts");
+    let ahead = append_records(store, name, 3, records[3..4].to_vec(), &[3]).await;
+    assert!(matches!(ahead, Err(AppendError::LocalForgets)), "itself: {ahead:?}");
+    append_records(store, name, 3, records[3..5].to_vec(), &[0, 2]).await.expect("accepts");
+    // Once more is nothing.
+    append_records(store, name, 5, records[5..].to_vec(), &[2]).await.expect("accepts");
+    let id = committee(name);
+    loop {
+        // Whether or not the disk has it still.
+        let pending = store.forget_counts().pending;
+        let expected: Vec<Bytes> = (0..)
+            .zip(&records)
+            .map(|(at, record)| match at {
+                0 | 2 => forgotten(record),
+                _ => record.bytes.clone(),
+            })
+            .collect();
+        assert_eq!(read_all(store, id).await, expected);
+        for (at, record) in (0..).zip(&records) {
+            let found = store.index_of(id, record.author, record.author_seq).await;
+            assert_eq!(found.expect("answers"), Some((LeafIndex(at), record.leaf_hash)));
+            let node = store.nodes(id).node(2 * at - u64::from(at.count_ones()));
+            assert_eq!(node.expect("answers"), record.leaf_hash);
+        }
+        if pending == 0 {
+            break;
+        }
+    }
+}
+
+async fn a_blob_is_there_as_long_as_an_entry_names_it_that_is_not_forgotten<
+    S: LogStore + BlobStore,
+>(
+    store: &S,
+) {
+    let name = "forgotten blobs";
+    let (shared, own) = (file(8, 3_000), file(9, 3_000));
+    let pin = async |blobs: Vec<Blob>| {
+        let pin = store.pin(committee(name), device("sender"), blobs).await;
+        pin.expect("answers").expect("all of them are here")
+    };
+    for file in [&shared, &own] {
+        send(store, name, "sender", file).await.expect("takes it");
+    }
+    let held = pin(vec![blob_of(&shared), blob_of(&own)]).await;
+    let both =
+        vec![record(0, vec![blob_of(&shared), blob_of(&own)]), record(1, vec![blob_of(&shared)])];
+    append_records(store, name, 0, both, &[]).await.expect("accepts");
+    drop(held);
+    // An entry that is about to name it keeps it.
+    let held = pin(vec![blob_of(&own)]).await;
+    append_records(store, name, 2, vec![record(2, Vec::new())], &[0]).await.expect("accepts");
+    assert_eq!(read_blob(store, name, Hash::of(&own)).await, None, "named by nothing now");
+    assert!(read_blob(store, name, Hash::of(&shared)).await.as_ref() == Some(&shared));
+    let again = vec![record(3, vec![blob_of(&own)])];
+    append_records(store, name, 3, again, &[]).await.expect("accepts");
+    drop(held);
+    assert!(read_blob(store, name, Hash::of(&own)).await.as_ref() == Some(&own), "named again");
+    // One that came to nothing does not.
+    let held = pin(vec![blob_of(&own)]).await;
+    append_records(store, name, 4, vec![record(4, Vec::new())], &[1, 3]).await.expect("accepts");
+    drop(held);
+    for file in [&shared, &own] {
+        assert_eq!(read_blob(store, name, Hash::of(file)).await, None);
+        let again = store.upload(committee(name), device("sender"), blob_of(file)).await;
+        assert!(matches!(&again, Ok(Begun::At(upload)) if upload.offset() == 0), "{again:?}");
+    }
 }
 
 async fn read_all<S: LogStore>(store: &S, committee: CommitteeId) -> Vec<Bytes> {

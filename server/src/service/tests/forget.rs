@@ -184,6 +184,36 @@ async fn proofs_and_receipts_of_what_was_forgotten_still_hold() {
     assert_eq!(*root, fixture.world.committee.root());
 }
 
+/// Folds kept before and after it, and none: all come to the same.
+#[tokio::test]
+async fn a_log_with_dropped_payloads_is_folded_from_any_snapshot() {
+    let (_, mut home) = in_memory();
+    home.options.drop_after = Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let mut folds = Vec::new();
+    for seed in [1, 2] {
+        push_record(&mut fixture, &member, seed, Vec::new()).await;
+        folds.push(fixture.world.committee.clone());
+    }
+    forget(&mut fixture, &member, 2).await;
+    folds.push(fixture.world.committee.clone());
+    push_record(&mut fixture, &member, 3, Vec::new()).await;
+    dropped(&fixture).await;
+    for fold in folds {
+        let store = fixture.service.store().clone();
+        let bytes = codec::encode(&fold).into();
+        store.put_snapshot(fixture.committee(), fold.size(), bytes).await.unwrap();
+        drop(store);
+        fixture = fixture.restart().await;
+        let log = fixture.service.log(fixture.committee()).unwrap();
+        assert_eq!(log.with_fold(Committee::clone), fixture.world.committee, "{}", fold.size());
+        drop(log);
+        assert_given(&fixture, &[2]).await;
+    }
+    push_record(&mut fixture, &member, 4, Vec::new()).await;
+}
+
 #[tokio::test]
 async fn a_coordinator_has_anothers_record_dropped_and_nobody_else_has() {
     let (disk, mut home) = in_memory();

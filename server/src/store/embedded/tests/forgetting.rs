@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use sealpost_protocol::entry::{Entry, UnverifiedEntry};
 use sealpost_protocol::world::{TestDevice, World, record_file};
 
-use super::super::super::conformance::{blob_of, file, send};
+use super::super::super::conformance::{blob_of, file, record, send};
 use super::super::super::disk::faulty::Failure;
 use super::super::super::frame::FrameWriter;
 use super::super::super::journal::{self, Journal};
@@ -307,6 +307,62 @@ fn operations_of_a_run(script: &Script, disk: &FaultyDisk) -> u64 {
     assert_eq!(runtime().block_on(run(script, &disk)), script.entries.len());
     script.verify_disk(&disk, script.entries.len()).unwrap();
     disk.operations().len() as u64
+}
+
+/// Whoever reads while a segment gets its place taken reads the one or the other, and neither is damaged.
+#[test]
+fn whoever_reads_while_something_is_dropped_is_given_all_of_it() {
+    const ENTRIES: u64 = 100;
+    let (disk, shared) = faulty();
+    let store = Store::create(&shared, &root(), OPTIONS).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).build().unwrap();
+    let id = committee("c");
+    let append = |size: u64, forgets: &[u64]| {
+        let forgets = forgets.iter().copied().map(LeafIndex).collect();
+        let entries = vec![record(size, Vec::new())];
+        store.append(Append { committee: id, expected: TreeSize(size), entries, forgets })
+    };
+    runtime.block_on(async {
+        for size in 0..ENTRIES {
+            append(size, &[]).await.unwrap();
+        }
+        // So many are forgotten as far as anybody was answered.
+        let answered = Arc::new(AtomicU64::new(0));
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let (store, answered) = (store.clone(), Arc::clone(&answered));
+                tokio::spawn(async move {
+                    let mut rounds = 0;
+                    while answered.load(Ordering::SeqCst) < ENTRIES {
+                        let before = answered.load(Ordering::SeqCst);
+                        let read = store.read(id, LeafIndex(0), usize::MAX).await.unwrap();
+                        let of = (0..ENTRIES).zip(&read);
+                        for (at, bytes) in of {
+                            let entry = UnverifiedEntry::decode(bytes).unwrap();
+                            assert_eq!(entry.leaf(), record(at, Vec::new()).leaf_hash);
+                            assert!(at >= before || entry.payload().is_none(), "{at} of {before}");
+                        }
+                        rounds += 1;
+                    }
+                    rounds
+                })
+            })
+            .collect();
+        for forgotten in 0..ENTRIES {
+            append(ENTRIES + forgotten, &[forgotten]).await.unwrap();
+            answered.store(forgotten + 1, Ordering::SeqCst);
+            if forgotten % 2 == 0 {
+                wait(&disk, &store).await;
+            }
+        }
+        for reader in readers {
+            assert!(reader.await.unwrap() > 10, "it hardly read");
+        }
+        wait(&disk, &store).await;
+        assert_eq!(store.forget_counts(), ForgetCounts { dropped: ENTRIES, pending: 0, failed: 0 });
+    });
+    let doubt = disk.contents(&root().join("index.opening"));
+    assert_eq!(doubt, None, "nothing was taken for damage");
 }
 
 /// What an intruder took away, or had the relay take away at its next start, is said.

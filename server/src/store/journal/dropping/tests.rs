@@ -1,7 +1,7 @@
 use sealpost_protocol::entry::Entry;
 use sealpost_protocol::world::{TestDevice, World, record_file};
 
-use super::super::super::disk::faulty::FaultyDisk;
+use super::super::super::disk::faulty::{Failure, FaultyDisk, Kind};
 use super::super::super::frame::{FrameWriter, decode_entry};
 use super::super::super::{StoredEntry, frame};
 use super::super::segment::Segments;
@@ -152,6 +152,32 @@ fn without_room_for_a_copy_nothing_is_touched_and_it_may_be_tried_again() {
     assert_eq!(disk.contents(&Path::new("/").join(COPY)), None);
     disk.set_free_bytes(u64::MAX);
     journal.drop_payloads(1, &goes(&[1])).unwrap();
+}
+
+/// Which of two whole segments the power will leave is of no account, unless more is written to one.
+#[test]
+fn a_name_that_may_not_be_durable_ends_the_writing_of_that_segment_alone() {
+    for (more, is_current) in [(false, true), (true, false)] {
+        let disk = FaultyDisk::new();
+        let mut journal = journal(&disk);
+        if more {
+            let mut frame = FrameWriter::new(Vec::new());
+            let large = StoredEntry { bytes: vec![0; 15_000].into(), ..record(5) };
+            frame.append(committee(9), LeafIndex(4), &[large]);
+            assert_eq!(journal.append(frame).unwrap().0.segment, 2);
+        }
+        disk.fail_next(Kind::SyncFolder, Failure::Lost(io::ErrorKind::Other));
+        let failed = journal.drop_payloads(1, &goes(&[1]));
+        match failed {
+            Err(DropError::Unknown(_)) => assert!(is_current),
+            Err(DropError::Later(_)) => assert!(!is_current),
+            Ok(()) => panic!("it may not be durable"),
+        }
+        for seed in 0..20 {
+            let left = disk.copy().power_cut(seed);
+            assert_eq!(entries(&left).len(), 4, "seed {seed}");
+        }
+    }
 }
 
 /// What is not found is not said to be dropped; what cannot be read is evidence, and stays.
