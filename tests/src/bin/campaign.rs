@@ -114,6 +114,7 @@ fn lines() -> Vec<String> {
     for line in lines::lines() {
         let told = lines::carry(&programs, &line);
         println!("{}: {} bytes, {told:?}", line.name, line.bytes);
+        assert!(told.note * 2 < told.scan, "the note came not long before its scan");
     }
     Vec::new()
 }
