@@ -281,10 +281,19 @@ impl<S: LogStore + NoteStore + BlobStore> Service<S> {
         let mut cut = self.cut_off(peer);
         let standing = self.standing(peer, request.committee).await?;
         let _leave = self.pace.answer(peer)?;
-        let head = standing.log.head();
+        let mut head = standing.log.head();
         let mut from = request.from.next_index();
         let mut sent = 0;
-        while from.0 < head.size.0 && sent < limits::PULL_BYTES_MAX {
+        while sent < limits::PULL_BYTES_MAX {
+            if from.0 >= head.size.0 {
+                // What was forgotten meanwhile is left out of what was sent: so what forgot it is sent too.
+                let now = standing.log.head();
+                if now.size == head.size {
+                    break;
+                }
+                head = now;
+                continue;
+            }
             let mut entries = self
                 .store
                 .read(request.committee, from, limits::PULL_FRAME_BYTES)

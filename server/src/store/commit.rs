@@ -35,6 +35,9 @@ const DROP_AGAIN_MAX: Duration = Duration::from_secs(10 * 60);
 /// So many times as long as a segment took to be written anew the journal is left in peace: a member
 /// who forgets one record after the other must not keep the others from writing.
 const DROP_PAUSE_FACTOR: u32 = 9;
+/// … and at least so many times as long as what is forgotten waits at first: each time a whole segment
+/// is written.
+const DROP_PAUSE_MIN_FACTOR: u32 = 30;
 
 /// Answers when what was queued is durable.
 pub(super) type Ticket = oneshot::Receiver<Result<(), StoreError>>;
@@ -230,11 +233,12 @@ impl Queue {
     }
 
     /// What was forgotten was dropped, which took so long, or not all of it yet: then once more, later.
-    fn dropped(&self, done: &Result<Dropped, DropError>, took: Duration) {
+    fn dropped(&self, done: &Result<Dropped, DropError>, took: Duration, drop_after: Duration) {
         let now = Instant::now();
         let mut state = self.state();
         let dropping = &mut state.dropping;
-        let not_before = now + took.saturating_mul(DROP_PAUSE_FACTOR);
+        let pause_min = drop_after.saturating_mul(DROP_PAUSE_MIN_FACTOR);
+        let not_before = now + took.saturating_mul(DROP_PAUSE_FACTOR).max(pause_min);
         dropping.not_before = Some(not_before);
         // Perhaps it was said meanwhile that more may go.
         dropping.due = dropping.due.map(|due| due.max(not_before));
@@ -244,6 +248,11 @@ impl Queue {
                 if std::mem::take(&mut dropping.said) {
                     tracing::info!("what was forgotten is dropped from the disk");
                 }
+                return;
+            }
+            Ok(Dropped::OneOfSeveral) => {
+                dropping.tried = 0;
+                dropping.due = Some(not_before);
                 return;
             }
             Ok(Dropped::NotYet) => {}
@@ -259,7 +268,7 @@ impl Queue {
             Err(DropError::Unknown(_)) => {}
         }
         let pause = DROP_AGAIN_MIN.saturating_mul(2_u32.saturating_pow(dropping.tried));
-        let then = now + pause.min(DROP_AGAIN_MAX);
+        let then = (now + pause.min(DROP_AGAIN_MAX)).max(not_before);
         dropping.due = Some(dropping.due.map_or(then, |due| due.min(then)));
         dropping.tried = dropping.tried.saturating_add(1);
     }
@@ -444,7 +453,7 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
                     tracing::error!(%error, "dropping what was forgotten failed: writing stops");
                     queue.stop();
                 }
-                queue.dropped(&done, began.elapsed());
+                queue.dropped(&done, began.elapsed(), inner.drop_after());
                 continue;
             }
             Next::End => break,

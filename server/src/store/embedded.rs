@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -111,6 +111,8 @@ pub(super) struct Inner {
     /// Payloads dropped since, and times that failed.
     dropped: AtomicU64,
     drops_failed: AtomicU64,
+    /// The segment from which on the next one is written anew.
+    drop_turn: AtomicU32,
 }
 
 /// What is durable, and is held in memory.

@@ -354,6 +354,66 @@ async fn a_blob_that_is_forgotten_while_it_is_given_ends_or_breaks_off() {
     assert_eq!(last, Some(refused(Code::NotFound)));
 }
 
+/// Else a member could make the relay look as if it withheld what they have forgotten.
+#[tokio::test]
+async fn a_pull_under_way_goes_on_to_what_forgets() {
+    let (_, mut home) = in_memory();
+    home.options.drop_after = HOUR;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let mut last = 0;
+    for seed in 0..60 {
+        let header = fixture.world.record_header(&member);
+        let payload = [record_file(), vec![seed; 60_000]].concat();
+        fixture.world.push(&Entry::sign(header, payload, &member.signing)).unwrap();
+        last = accepted(&fixture.push_last(login(&member)).await)[0].0;
+    }
+    let request = PullRequest { committee: fixture.committee(), from: TreeSize(0) };
+    let mut replies = stream(&fixture.service, login(&member), Request::Pull(request));
+    let mut given = Vec::new();
+    let mut take = |reply| match reply {
+        Reply::Entries(entries) => given.extend(entries.into_iter().map(Vec::from)),
+        other => assert!(matches!(other, Reply::End(_)), "{other:?}"),
+    };
+    take(replies.recv().await.unwrap());
+    forget(&mut fixture, &member, last).await;
+    while let Some(reply) = replies.recv().await {
+        take(reply);
+    }
+    let log = &fixture.world.log;
+    assert_eq!(given.len(), log.len());
+    let target = usize::try_from(last).unwrap();
+    assert!(given[target] == without_payload(&log[target]), "it was not read before");
+    assert!(given.last() == log.last(), "what forgets it came with it");
+}
+
+#[tokio::test]
+async fn what_stands_in_several_segments_goes_from_one_after_the_other() {
+    let (disk, mut home) = in_memory();
+    home.options.drop_after = Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let mut records = Vec::new();
+    for seed in 0..4 {
+        let header = fixture.world.record_header(&member);
+        // No two have room in one.
+        let payload = [record_file(), vec![seed; 60_000]].concat();
+        fixture.world.push(&Entry::sign(header, payload, &member.signing)).unwrap();
+        records.push(accepted(&fixture.push_last(login(&member)).await)[0].0);
+    }
+    let renames = disk.count(Kind::Rename);
+    for index in &records {
+        fixture.world.forget(&member, named(&fixture.world, *index)).unwrap();
+    }
+    let all = fixture.world.log[fixture.world.log.len() - records.len()..].to_vec();
+    let pushed = fixture.push(login(&member), all).await;
+    assert_eq!(accepted(&pushed).len(), records.len());
+    dropped(&fixture).await;
+    assert_eq!(disk.count(Kind::Rename) - renames, records.len());
+    assert_eq!(fixture.service.store().forget_counts().dropped, records.len() as u64);
+    assert_given(&fixture, &records).await;
+}
+
 #[tokio::test]
 async fn check_names_what_is_forgotten_and_still_there_until_it_is_dropped() {
     let (disk, mut home) = in_memory();

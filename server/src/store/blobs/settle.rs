@@ -44,6 +44,9 @@ impl Blobs {
                 waiting.pop_front()
             };
             match next {
+                // Forgotten meanwhile: what is there of it now is an upload that nothing names.
+                Some(Settling::Named(committee, blob))
+                    if matches!(inner.named_blob(committee, blob.sha256), Ok(None)) => {}
                 Some(Settling::Named(committee, blob)) => {
                     if let Err(error) = self.settle(committee, blob) {
                         tracing::warn!(%error, "a blob that an entry names is not in its place yet");

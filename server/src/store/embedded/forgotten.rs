@@ -31,6 +31,8 @@ pub(super) type Pending = BTreeMap<LeafIndex, Option<Vec<Hash>>>;
 pub(in crate::store) enum Dropped {
     /// It is gone from the disk.
     All,
+    /// It is gone from one segment, and there are others.
+    OneOfSeveral,
     /// Some blobs are not gone: an entry may be about to name them, or the disk did not take it.
     NotYet,
 }
@@ -118,28 +120,43 @@ impl Inner {
         Ok(())
     }
 
-    /// Drops what is forgotten, for the thread that writes the journal, which stands still meanwhile.
-    /// Everything in a segment goes at once.
+    /// Drops what is forgotten, for the thread that writes the journal, which stands still meanwhile:
+    /// so no more than one segment is written anew. Everything in it goes at once.
     pub(in crate::store) fn drop_forgotten(
         &self,
         journal: &mut Journal,
     ) -> Result<Dropped, DropError> {
         let mut segments: BTreeMap<u32, Vec<(CommitteeId, LeafIndex)>> = BTreeMap::new();
+        let mut outcome = Ok(Dropped::All);
         for (committee, pending) in self.view(|view| view.forgotten.clone()) {
             for index in pending.into_keys() {
-                let place = self.place(committee, index)?;
-                segments.entry(place.segment).or_default().push((committee, index));
+                match self.place(committee, index) {
+                    Ok(place) => {
+                        segments.entry(place.segment).or_default().push((committee, index));
+                    }
+                    // What can be found is dropped.
+                    Err(error) => outcome = Err(error.into()),
+                }
             }
         }
-        let mut outcome = Ok(Dropped::All);
-        for (segment, entries) in segments {
+        // Each has its turn, whatever is amiss with others.
+        let turn = self.drop_turn.load(Ordering::Relaxed);
+        let later = segments.split_off(&turn);
+        let mut left = later.len() + segments.len();
+        for (segment, entries) in later.into_iter().chain(segments) {
+            left -= 1;
+            let before = self.dropped.load(Ordering::Relaxed);
             match self.drop_in(journal, segment, &entries) {
-                Ok(Dropped::All) => {}
+                Ok(Dropped::All | Dropped::OneOfSeveral) => {}
                 Ok(Dropped::NotYet) if outcome.is_err() => {}
                 Ok(Dropped::NotYet) => outcome = Ok(Dropped::NotYet),
                 Err(DropError::Unknown(error)) => return Err(DropError::Unknown(error)),
                 // What can be dropped elsewhere is.
                 Err(later) => outcome = Err(later),
+            }
+            if self.dropped.load(Ordering::Relaxed) > before && left > 0 {
+                self.drop_turn.store(segment + 1, Ordering::Relaxed);
+                return outcome.map(|_| Dropped::OneOfSeveral);
             }
         }
         outcome

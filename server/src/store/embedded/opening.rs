@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, RwLock};
 
 use sealpost_protocol::id::CommitteeId;
@@ -177,6 +177,7 @@ pub(super) fn open(
         drop_after: options.drop_after,
         dropped: AtomicU64::new(0),
         drops_failed: AtomicU64::new(0),
+        drop_turn: AtomicU32::new(0),
     };
     Ok((inner, journal, lock))
 }

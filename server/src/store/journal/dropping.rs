@@ -47,11 +47,12 @@ impl Journal {
         let segments = Arc::clone(&self.segments);
         let disk = segments.disk();
         let old = segments.open(number)?;
+        let (path, copy) = (segments.path(number), segments.folder().join(COPY));
+        // What an earlier try left takes room itself.
+        wipe(disk, &copy).map_err(dropping)?;
         if self.free_bytes() < old.len.saturating_add(self.sizes.reserve_bytes) {
             return Err(StoreError::StoreFull.into());
         }
-        let (path, copy) = (segments.path(number), segments.folder().join(COPY));
-        wipe(disk, &copy).map_err(dropping)?;
         let end = (number == self.current.number).then_some(self.end);
         let file = match copy_without(disk, &old, &copy, end, goes) {
             Ok(file) => file,
