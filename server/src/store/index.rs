@@ -331,7 +331,9 @@ impl Index {
                 let Some((number, blob, index)) = decode_blob(&key, &value) else {
                     return Ok(None);
                 };
-                if !database.contains_key(forgotten_key(number, index))? {
+                // In this order: both go at once when the entry is dropped.
+                let is_forgotten = database.contains_key(forgotten_key(number, index))?;
+                if !is_forgotten && database.contains_key(&key)? {
                     found.push(blob);
                 }
                 if found.len() >= max {

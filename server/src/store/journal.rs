@@ -10,6 +10,7 @@
 //! into a written one, which is a transaction of the file system), into zeros 0.12 ms. The zeros
 //! of the next segment are written a step at a time behind the answers of the current one.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub(super) struct Journal {
     sequence: u64,
     next: Option<NextSegment>,
     next_refused: bool,
+    /// Segments whose copy has its name, and not for sure after a power cut.
+    unsure: BTreeSet<u32>,
 }
 
 /// How large segments are made, and how much room they must leave on the disk.
@@ -106,6 +109,7 @@ impl Journal {
             sequence: found.sequence,
             next: None,
             next_refused: false,
+            unsure: BTreeSet::new(),
         })
     }
 

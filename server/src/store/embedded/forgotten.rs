@@ -175,7 +175,7 @@ impl Inner {
             }
         }
         if whole.is_empty() {
-            journal.keep_dropped()?;
+            journal.keep_dropped(segment)?;
         } else {
             journal.drop_payloads(segment, &whole)?;
             self.dropped.fetch_add(whole.len() as u64, Ordering::Relaxed);

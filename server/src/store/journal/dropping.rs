@@ -85,17 +85,24 @@ impl Journal {
         match disk.sync_folder(segments.folder()) {
             Ok(()) => {}
             Err(error) if is_current => return Err(DropError::Unknown(error)),
-            Err(error) => return Err(dropping(error).into()),
+            Err(error) => {
+                self.unsure.insert(number);
+                return Err(dropping(error).into());
+            }
         }
+        self.unsure.remove(&number);
         // What a disk keeps underneath nobody knows, and a copy may be anywhere by now: this is as much
         // as can be done, and no promise. An error changes nothing.
         let _ = zero(old.file.as_ref());
         Ok(())
     }
 
-    /// Makes the names of what was dropped before durable, once more: perhaps it was not said that
-    /// they are.
-    pub(in crate::store) fn keep_dropped(&self) -> Result<(), DropError> {
+    /// Makes the name of a segment from which all was dropped before durable, once more: perhaps it was
+    /// not said that it is. After a failure that says nothing, and another copy is made.
+    pub(in crate::store) fn keep_dropped(&mut self, number: u32) -> Result<(), DropError> {
+        if self.unsure.contains(&number) {
+            return self.drop_payloads(number, &BTreeSet::new());
+        }
         let synced = self.segments.disk().sync_folder(self.segments.folder());
         Ok(synced.map_err(dropping)?)
     }

@@ -177,6 +177,18 @@ fn a_name_that_may_not_be_durable_ends_the_writing_of_that_segment_alone() {
             let left = disk.copy().power_cut(seed);
             assert_eq!(entries(&left).len(), 4, "seed {seed}");
         }
+        if !is_current {
+            // That the folder syncs now says nothing of what it lost: the name is made anew.
+            let renames = disk.count(Kind::Rename);
+            journal.keep_dropped(1).unwrap();
+            assert_eq!(disk.count(Kind::Rename), renames + 1);
+            journal.keep_dropped(1).unwrap();
+            assert_eq!(disk.count(Kind::Rename), renames + 1, "once is enough");
+            for seed in 0..20 {
+                let left = disk.copy().power_cut(seed);
+                assert!(entries(&left)[1].0, "seed {seed}");
+            }
+        }
     }
 }
 
