@@ -1,5 +1,6 @@
 //! One committee's log as the service runs it: the fold, what waits for the disk, and the head.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -175,11 +176,14 @@ impl Log {
         let crossed = size.0 / SNAPSHOT_ENTRIES > expected.0 / SNAPSHOT_ENTRIES;
         let snapshot = crossed.then(|| codec::encode(&state.fold));
         let committee = state.fold.id();
+        // Each is looked up before the answer: said a thousand times it is said once.
+        let forgets: BTreeSet<LeafIndex> =
+            admitted.iter().filter_map(|admitted| admitted.forgets).collect();
         let durable = store.append(Append {
             committee,
             expected,
             entries: admitted.iter().map(stored).collect(),
-            forgets: admitted.iter().filter_map(|admitted| admitted.forgets).collect(),
+            forgets: forgets.into_iter().collect(),
         });
         self.running.send_modify(|running| *running += 1);
         drop(state);
