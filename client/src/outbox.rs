@@ -117,7 +117,7 @@ pub struct Written<'w> {
 
 /// An attachment whose blob was just sealed, and whose record was made.
 pub struct Sealed<'w> {
-    /// The id of its record, from [`new_id`].
+    /// The id of its record, from `new_id`.
     pub id: RecordId,
     /// Where in the vault its blob is.
     pub no: BlobNo,
