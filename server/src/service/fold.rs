@@ -124,9 +124,19 @@ async fn fold_next<S: LogStore>(
         Ok(entry) => entry,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let forgotten = forgotten_by(store, committee, &entry).await?;
+    let target = forgotten_by(store, committee, &entry).await?;
+    let forgotten = target.map(|target| target.entry);
     let past = StoredPast { nodes: TreeNodes(store.nodes(committee)), forgotten };
     Ok(fold_one(fold, entry, trust, &past))
+}
+
+/// What a `forget` names.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    /// The entry.
+    pub(super) entry: PastEntry,
+    /// Whether it is forgotten already.
+    pub(super) is_forgotten: bool,
 }
 
 /// The entry that a `forget` names, if it is one and that is here. What the store does not have durably no
@@ -135,14 +145,18 @@ pub(super) async fn forgotten_by<S: LogStore>(
     store: &S,
     committee: CommitteeId,
     entry: &UnverifiedEntry,
-) -> Result<Option<PastEntry>, StoreError> {
+) -> Result<Option<Target>, StoreError> {
     let payload = entry.payload().filter(|_| entry.header().kind == Kind::Forget);
     let forget: Option<Forget> =
         payload.and_then(|payload| codec::decode(payload, limits::FORGET_PAYLOAD_BYTES_MAX).ok());
     let Some(forget) = forget else { return Ok(None) };
     let named = store.read(committee, forget.index, 0).await?;
     let named = named.first().and_then(|bytes| UnverifiedEntry::decode(bytes).ok());
-    Ok(named.as_ref().map(PastEntry::from))
+    let target = |named: &UnverifiedEntry| Target {
+        entry: PastEntry::from(named),
+        is_forgotten: named.payload().is_none(),
+    };
+    Ok(named.as_ref().map(target))
 }
 
 /// A log in the store before the end of its fold.

@@ -18,7 +18,7 @@ use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::tree;
 
 use crate::service::access::login_key;
-use crate::service::fold::TreeNodes;
+use crate::service::fold::{Target, TreeNodes};
 use crate::service::pace::RosterPace;
 use crate::store::LogStore;
 
@@ -66,7 +66,7 @@ pub(crate) enum Outcome {
 }
 
 /// What the `forget`s of a push name, by their own leaf hashes: looked up before the lock is taken.
-pub(crate) type Targets = HashMap<Hash, PastEntry>;
+pub(crate) type Targets = HashMap<Hash, Target>;
 
 /// What one admission asks of the log before its end, looked up already.
 struct AsAsked {
@@ -149,9 +149,14 @@ impl State {
         }
         let seen = signed.header().seen.size;
         let root = if seen < self.fold.size() { self.root_at(store, seen) } else { Err(NoRoot) };
-        let past = AsAsked { root, forgotten: targets.get(&leaf).copied() };
+        let target = targets.get(&leaf);
+        let past = AsAsked { root, forgotten: target.map(|target| target.entry) };
         match self.fold.admit(signed, &past) {
-            Ok(entry) => {
+            Ok(mut entry) => {
+                if target.is_some_and(|target| target.is_forgotten) {
+                    // Said again: there is nothing more to drop.
+                    entry.forgets = None;
+                }
                 let index = entry.index;
                 if let Some(member) = paced {
                     self.pace.count(member, now);

@@ -387,6 +387,25 @@ async fn a_pull_under_way_goes_on_to_what_forgets() {
     assert!(given.last() == log.last(), "what forgets it came with it");
 }
 
+/// Else whoever sends a file again, for another record, could be kept from it for ever.
+#[tokio::test]
+async fn what_is_forgotten_again_takes_nothing_that_was_sent_since() {
+    let (_, mut home) = in_memory();
+    home.options.drop_after = Duration::ZERO;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let bytes = file(1, 3_000);
+    assert_eq!(put(&fixture, login(&member), &bytes).await, DONE);
+    let index = push_record(&mut fixture, &member, 1, vec![blob_of(&bytes)]).await;
+    forget(&mut fixture, &member, index).await;
+    dropped(&fixture).await;
+    assert_eq!(put(&fixture, login(&member), &bytes).await, DONE);
+    forget(&mut fixture, &member, index).await;
+    dropped(&fixture).await;
+    push_record(&mut fixture, &member, 2, vec![blob_of(&bytes)]).await;
+    assert_given(&fixture, &[index]).await;
+}
+
 #[tokio::test]
 async fn what_stands_in_several_segments_goes_from_one_after_the_other() {
     let (disk, mut home) = in_memory();
