@@ -457,6 +457,7 @@ impl Check<'_> {
         let current = contents.mark.is_some_and(|mark| mark.sequence == self.last_sequence);
         let notes: BTreeMap<_, _> = contents.notes.into_iter().collect();
         let committees: HashMap<_, _> = contents.committees.into_iter().collect();
+        let pending: BTreeSet<_> = contents.forgotten.into_iter().collect();
         let wrong = if !current {
             None
         } else if notes != self.notes {
@@ -479,6 +480,15 @@ impl Check<'_> {
             let blobs = blobs.iter().map(|blob| (blob.sha256, blob.size));
             let named = self.logs.get(&committee).map(|log| &log.blobs);
             let names = !current || named.is_some_and(|named| blobs.eq(named.clone()));
+            // A segment was put back from before something was dropped from it.
+            let unknown = self.logs.get(&committee).is_some_and(|log| {
+                let mut whole = log.forgotten.difference(&log.dropped);
+                current && whole.any(|index| !pending.contains(&(indexed.number, *index)))
+            });
+            if unknown {
+                let what = "what is forgotten and still there is missing in it";
+                self.find("index".to_owned(), 0, Fault::Cache(what));
+            }
             let there = fits && names;
             if !there || !indexed_entries_are_there(segments, index, committee, indexed)? {
                 let what = "a committee differs from the journal";

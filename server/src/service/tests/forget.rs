@@ -406,6 +406,38 @@ async fn what_is_forgotten_again_takes_nothing_that_was_sent_since() {
     assert_given(&fixture, &[index]).await;
 }
 
+/// As an operator does who puts a file back from a backup.
+#[tokio::test]
+async fn a_segment_that_is_put_back_is_found_by_check_and_dropped_again() {
+    let mut home = Home::real();
+    home.options.drop_after = HOUR;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let index = push_record(&mut fixture, &member, 1, Vec::new()).await;
+    forget(&mut fixture, &member, index).await;
+    let (_, mut home) = found(fixture);
+    let segment = home.path.join("journal/00000001");
+    let holds = || std::fs::read(&segment).unwrap().windows(300).any(|found| found == secret(1));
+    let whole = std::fs::read(&segment).unwrap();
+    assert!(holds(), "a control");
+    home.options.drop_after = Duration::ZERO;
+    for put_back in [false, true] {
+        if put_back {
+            std::fs::write(&segment, &whole).unwrap();
+            let mut examiner = Examiner::new(Some(relay_key().verifying_key()));
+            let findings = crate::store::check(&home.disk, &home.path, &mut examiner).unwrap();
+            let faults: Vec<&Fault> = findings.iter().map(|finding| &finding.fault).collect();
+            assert!(matches!(faults[..], [Fault::Forgotten(_), Fault::Cache(_)]), "{findings:?}");
+        }
+        let service = home.open().await;
+        while service.store().forget_counts().pending > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(service);
+        assert!(!holds(), "put back: {put_back}");
+    }
+}
+
 #[tokio::test]
 async fn what_stands_in_several_segments_goes_from_one_after_the_other() {
     let (disk, mut home) = in_memory();
@@ -443,6 +475,9 @@ async fn check_names_what_is_forgotten_and_still_there_until_it_is_dropped() {
     assert_eq!(put(&fixture, login(&member), &bytes).await, DONE);
     let index = push_record(&mut fixture, &member, 1, vec![blob_of(&bytes)]).await;
     push_record(&mut fixture, &member, 2, Vec::new()).await;
+    // It is in its place: whoever asks for one that is not has it moved.
+    let sha256 = blob_of(&bytes).sha256;
+    assert_eq!(get(&fixture, login(&member), sha256, 0).await, Ok(bytes));
     let removals = disk.count(Kind::Remove);
     disk.fail_next(Kind::Remove, Failure::Lost(std::io::ErrorKind::Other));
     forget(&mut fixture, &member, index).await;
