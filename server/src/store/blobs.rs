@@ -140,8 +140,8 @@ enum Settling {
     Named(CommitteeId, Blob),
     /// One that named it is forgotten: to be removed if no other does.
     Forgotten(CommitteeId, Hash),
-    /// It was, and its bytes are to be written over.
-    Removed(Box<dyn DiskFile>),
+    /// It was, and its bytes are to be written over from there on.
+    Removed(Box<dyn DiskFile>, u64),
 }
 
 /// Holds blobs for an entry that is about to name them.

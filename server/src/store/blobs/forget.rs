@@ -12,8 +12,12 @@ use super::super::embedded::Inner;
 use super::folder::Kept;
 use super::{Blobs, Settling, lock};
 
-/// Bytes written over at once.
+/// Bytes written over at once …
 const WIPE_STEP_BYTES: u64 = 1024 * 1024;
+/// … and in one turn: a film is not what everybody's blobs wait for.
+const WIPE_TURN_BYTES: u64 = 64 * 1024 * 1024;
+/// Files without a name that wait to be written over. Each is held open, so more are let go as they are.
+pub(super) const WIPES_WAITING_MAX: usize = 64;
 
 /// Files that have no name any more, and are still to be written over.
 pub(super) type Removed = Vec<Box<dyn DiskFile>>;
@@ -47,7 +51,7 @@ impl Blobs {
         match removed {
             Ok(removed) => {
                 self.said_forgotten.store(false, Ordering::Relaxed);
-                removed.iter().for_each(|file| self.wipe(file.as_ref()));
+                removed.into_iter().for_each(|file| self.wipe(file, 0));
                 if !lock(&self.forgotten).contains(&(committee, sha256)) {
                     inner.queue().drop_forgotten(inner.drop_after());
                 }
@@ -142,16 +146,30 @@ impl Blobs {
 
     /// Has files written over that have no name any more.
     pub(super) fn wipe_soon(&self, removed: Removed) {
-        self.settle_soon(removed.into_iter().map(Settling::Removed));
+        removed.into_iter().for_each(|file| self.wipe_later(file, 0));
+    }
+
+    fn wipe_later(&self, file: Box<dyn DiskFile>, from: u64) {
+        let mut waiting = lock(&self.settling);
+        let wipes = waiting.iter().filter(|one| matches!(one, Settling::Removed(..))).count();
+        if wipes < WIPES_WAITING_MAX {
+            waiting.push_back(Settling::Removed(file, from));
+            self.wake.notify_one();
+        }
     }
 
     /// Writes zeros over a file that has no name any more: what a disk keeps underneath nobody knows, so
-    /// this is as much as can be done, and no promise. Ends early when the store is closed.
-    pub(super) fn wipe(&self, file: &dyn DiskFile) {
+    /// this is as much as can be done, and no promise. Ends early when the store is closed, and goes on
+    /// in turns with others.
+    pub(super) fn wipe(&self, file: Box<dyn DiskFile>, from: u64) {
         let Ok(len) = file.len() else { return };
         let zeros = vec![0; usize::try_from(len.min(WIPE_STEP_BYTES)).expect("at most a step")];
-        let mut at = 0;
+        let mut at = from;
         while at < len && !self.is_closing() {
+            if at >= from + WIPE_TURN_BYTES {
+                let _ = file.sync();
+                return self.wipe_later(file, at);
+            }
             let step = usize::try_from((len - at).min(WIPE_STEP_BYTES)).expect("at most a step");
             if file.write_all_at(&zeros[..step], at).is_err() {
                 return;

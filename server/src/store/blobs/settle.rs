@@ -57,7 +57,7 @@ impl Blobs {
                 Some(Settling::Forgotten(committee, sha256)) => {
                     self.remove_forgotten(inner, committee, sha256);
                 }
-                Some(Settling::Removed(file)) => self.wipe(file.as_ref()),
+                Some(Settling::Removed(file, from)) => self.wipe(file, from),
                 None => return,
             }
         }

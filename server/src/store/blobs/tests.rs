@@ -328,3 +328,34 @@ fn a_folder_of_an_earlier_version_gets_its_places_for_blobs() {
     let store = Store::open(&disk, &root, OPTIONS).unwrap();
     runtime().block_on(send(&store, "c", "d", &file(1, 100))).unwrap();
 }
+
+/// Without a thread that settles anything.
+fn alone(disk: &FaultyDisk) -> Blobs {
+    Blobs::new(Arc::new(disk.clone()), &root(), BlobOptions::DEFAULT)
+}
+
+#[test]
+fn files_that_wait_to_be_written_over_are_not_held_without_end() {
+    let disk = FaultyDisk::new();
+    let blobs = alone(&disk);
+    let file = |number: usize| disk.create(&PathBuf::from(format!("/{number}"))).unwrap();
+    blobs.wipe_soon((0..2 * forget::WIPES_WAITING_MAX).map(file).collect());
+    assert_eq!(lock(&blobs.settling).len(), forget::WIPES_WAITING_MAX);
+}
+
+#[test]
+fn a_large_file_is_written_over_in_turns_with_others() {
+    let disk = FaultyDisk::new();
+    let (blobs, path) = (alone(&disk), PathBuf::from("/film"));
+    let file = disk.create(&path).unwrap();
+    file.write_all_at(&vec![7; 70 << 20], 0).unwrap();
+    blobs.wipe(file, 0);
+    let is_gone = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let contents = || disk.contents(&path).unwrap();
+    assert!(is_gone(&contents()[..64 << 20]) && !is_gone(&contents()));
+    let Some(Settling::Removed(file, from)) = lock(&blobs.settling).pop_front() else {
+        panic!("the rest waits")
+    };
+    blobs.wipe(file, from);
+    assert!(is_gone(&contents()));
+}
