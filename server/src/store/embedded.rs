@@ -1,6 +1,6 @@
 //! The embedded backend: one data folder, one process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -121,6 +121,8 @@ struct View {
     committees: BTreeMap<CommitteeId, Indexed>,
     notes: Notes,
     forgotten: BTreeMap<CommitteeId, Pending>,
+    /// What was forgotten and dropped: it is given to nobody, should it be on the disk again.
+    dropped: BTreeMap<CommitteeId, BTreeSet<LeafIndex>>,
 }
 
 /// Ends the threads, then gives the folder back.
@@ -418,9 +420,11 @@ impl Inner {
     ) -> Result<Vec<Bytes>, StoreError> {
         let held = self.held(committee);
         let Some(held) = held.filter(|held| from.0 < held.size.0) else { return Ok(Vec::new()) };
-        // Before anything is read: what is no longer pending then is dropped in what is read.
-        let forgotten = self.view(|view| view.forgotten(committee, from));
         let entries = self.entries(committee, held, from, max_bytes)?;
+        let to = LeafIndex(from.0 + entries.len() as u64);
+        let forgotten = self.view(|view| view.forgotten(committee, from..to));
+        let whole = entries.iter().zip(from.0..).filter(|((head, _), _)| !head.dropped);
+        self.are_back(committee, whole.map(|(_, index)| LeafIndex(index)));
         let given = entries.into_iter().zip(from.0..).map(|((head, bytes), index)| {
             forgotten::given(&head, bytes, forgotten.contains(&LeafIndex(index)))
         });

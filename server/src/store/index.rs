@@ -60,7 +60,9 @@ const COMMITTEE: u8 = b'c';
 const PLACE: u8 = b'p';
 const AUTHOR: u8 = b'a';
 const BLOB: u8 = b'b';
+/// Its value is empty as long as something of it may be on the disk, and then [`DROPPED`].
 const FORGOTTEN: u8 = b'f';
+const DROPPED: &[u8] = b"d";
 const NOTE: u8 = b'n';
 const COSIGNATURE: u8 = b'x';
 
@@ -96,6 +98,8 @@ pub(super) struct Contents {
     pub(super) notes: Vec<(Vec<u8>, Bytes)>,
     /// Numbers of committees, and what of theirs is forgotten and still to be dropped.
     pub(super) forgotten: Vec<(u32, LeafIndex)>,
+    /// And what was dropped already.
+    pub(super) dropped: Vec<(u32, LeafIndex)>,
 }
 
 /// Changes that become part of the index together.
@@ -203,9 +207,14 @@ impl Index {
                 let (key, value) = row?;
                 contents.notes.push((key[1..].to_vec(), Bytes::copy_from_slice(&value)));
             }
-            for row in database.scan_prefix([FORGOTTEN]).keys() {
-                let Some(forgotten) = decode_forgotten(&row?) else { return Ok(None) };
-                contents.forgotten.push(forgotten);
+            for row in database.scan_prefix([FORGOTTEN]) {
+                let (key, value) = row?;
+                let Some(forgotten) = decode_forgotten(&key) else { return Ok(None) };
+                let of_its_kind = match &*value {
+                    DROPPED => &mut contents.dropped,
+                    _ => &mut contents.forgotten,
+                };
+                of_its_kind.push(forgotten);
             }
             Ok(Some(contents))
         })
@@ -225,20 +234,28 @@ impl Index {
     /// An entry that named these blobs was dropped, and they are gone where nothing else names them.
     pub(super) fn dropped(&self, number: u32, index: LeafIndex, blobs: &[Hash]) {
         let mut waiting = self.waiting();
-        let of_blobs = blobs.iter().map(|sha256| blob_key(number, *sha256, index));
-        for key in of_blobs.chain([forgotten_key(number, index)]) {
-            waiting.values.insert(key, None);
-            waiting.changes += 1;
+        for sha256 in blobs {
+            waiting.values.insert(blob_key(number, *sha256, index), None);
         }
+        waiting.values.insert(forgotten_key(number, index), Some(DROPPED.to_vec()));
+        waiting.changes += blobs.len() + 1;
+    }
+
+    /// What was dropped is on the disk again.
+    pub(super) fn is_back(&self, number: u32, index: LeafIndex) {
+        let mut waiting = self.waiting();
+        waiting.values.insert(forgotten_key(number, index), Some(Vec::new()));
+        waiting.changes += 1;
     }
 
     /// What is forgotten and still to be dropped, with the numbers of committees.
     pub(super) fn forgotten(&self) -> Result<Vec<(u32, LeafIndex)>, StoreError> {
         let rows = self.with(|database| {
             let rows = database.scan_prefix([FORGOTTEN]);
-            rows.keys().collect::<sled::Result<Vec<_>>>()
+            rows.collect::<sled::Result<Vec<_>>>()
         })?;
-        rows.iter().map(|key| decode_forgotten(key).ok_or_else(undecodable)).collect()
+        let pending = rows.iter().filter(|(_, value)| &**value != DROPPED);
+        pending.map(|(key, _)| decode_forgotten(key).ok_or_else(undecodable)).collect()
     }
 
     /// Gives the database what waits for it, in one batch. What it does not take waits on.

@@ -408,6 +408,35 @@ async fn what_is_forgotten_again_takes_nothing_that_was_sent_since() {
 
 /// As an operator does who puts a file back from a backup.
 #[tokio::test]
+async fn a_segment_that_is_put_back_gives_nothing_back() {
+    let mut home = Home::real();
+    home.options.drop_after = HOUR;
+    let mut fixture = Fixture::at(home).await;
+    let member = TestDevice::new(MEMBER);
+    let index = push_record(&mut fixture, &member, 1, Vec::new()).await;
+    forget(&mut fixture, &member, index).await;
+    let world = fixture.world.log.clone();
+    let committee = fixture.committee();
+    let (_, mut home) = found(fixture);
+    let segment = home.path.join("journal/00000001");
+    let whole = std::fs::read(&segment).unwrap();
+    home.options.drop_after = Duration::ZERO;
+    for _ in 0..2 {
+        let service = home.open().await;
+        let given = service.store().read(committee, LeafIndex(index), 0).await.unwrap();
+        let target = usize::try_from(index).unwrap();
+        assert!(given[0] == without_payload(&world[target]));
+        while service.store().forget_counts().pending > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(service);
+        let left = std::fs::read(&segment).unwrap();
+        assert!(!left.windows(300).any(|found| found == secret(1)));
+        std::fs::write(&segment, &whole).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_segment_that_is_put_back_is_found_by_check_and_dropped_again() {
     let mut home = Home::real();
     home.options.drop_after = HOUR;

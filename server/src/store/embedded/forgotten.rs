@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -49,10 +50,17 @@ pub struct ForgetCounts {
 }
 
 impl View {
-    /// What is forgotten of a log from a place on, and may still stand on the disk.
-    pub(super) fn forgotten(&self, committee: CommitteeId, from: LeafIndex) -> BTreeSet<LeafIndex> {
-        let pending = self.forgotten.get(&committee);
-        pending.into_iter().flat_map(|pending| pending.range(from..)).map(|(at, _)| *at).collect()
+    /// What is forgotten in a stretch of a log, whether or not it was dropped.
+    pub(super) fn forgotten(
+        &self,
+        committee: CommitteeId,
+        stretch: Range<LeafIndex>,
+    ) -> BTreeSet<LeafIndex> {
+        let pending = self.forgotten.get(&committee).into_iter();
+        let pending = pending.flat_map(|pending| pending.range(stretch.clone()));
+        let dropped = self.dropped.get(&committee).into_iter();
+        let dropped = dropped.flat_map(|dropped| dropped.range(stretch.clone()));
+        pending.map(|(index, _)| index).chain(dropped).copied().collect()
     }
 
     fn is_dropped(&mut self, committee: CommitteeId, index: LeafIndex) {
@@ -62,6 +70,16 @@ impl View {
                 self.forgotten.remove(&committee);
             }
         }
+        self.dropped.entry(committee).or_default().insert(index);
+    }
+
+    /// Makes what was dropped pending again. Whether it was.
+    fn is_back(&mut self, committee: CommitteeId, index: LeafIndex) -> bool {
+        let was = self.dropped.get_mut(&committee).is_some_and(|dropped| dropped.remove(&index));
+        if was {
+            self.forgotten.entry(committee).or_default().insert(index, None);
+        }
+        was
     }
 }
 
@@ -118,6 +136,26 @@ impl Inner {
         });
         self.queue.drop_forgotten(Duration::ZERO);
         Ok(())
+    }
+
+    /// Entries were read whole: what was dropped of them before is on the disk again, as when a file was
+    /// put back from a backup, and is dropped once more.
+    pub(super) fn are_back(&self, committee: CommitteeId, whole: impl Iterator<Item = LeafIndex>) {
+        let back: Vec<LeafIndex> = self.view(|view| {
+            let dropped = view.dropped.get(&committee);
+            dropped.map_or_else(Vec::new, |dropped| {
+                whole.filter(|index| dropped.contains(index)).collect()
+            })
+        });
+        let Some(held) = self.held(committee).filter(|_| !back.is_empty()) else { return };
+        for index in back {
+            // It may be dropped by now what was read a moment ago.
+            let is_whole = self.entry_head(committee, index).is_ok_and(|head| !head.dropped);
+            if is_whole && self.with_view(|view| view.is_back(committee, index)) {
+                self.index.is_back(held.number, index);
+            }
+        }
+        self.queue.drop_forgotten(self.drop_after);
     }
 
     /// Drops what is forgotten, for the thread that writes the journal, which stands still meanwhile:

@@ -144,6 +144,11 @@ pub(super) fn open(
             view.forgotten.entry(*committee).or_default().insert(place, None);
         }
     }
+    for (number, place) in contents.dropped {
+        if let Some(committee) = of_number.get(&number) {
+            view.dropped.entry(*committee).or_default().insert(place);
+        }
+    }
     for (key, value) in contents.notes {
         view.notes.apply(&NoteChange { key, value: Some(value) });
     }
