@@ -1,7 +1,8 @@
 //! A real relay process with a data folder of its own, on a loopback port.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -15,6 +16,8 @@ use crate::ran::Ran;
 /// How often a restart tries to have its port again: while the relay was down a client's socket
 /// may have been given it, for as long as that client lives.
 const PORT_TRIES: usize = 20;
+/// Below the ephemeral ones.
+const PORTS: Range<u16> = 10_000..32_768;
 
 /// How a relay is run.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +47,21 @@ pub struct Relay {
     process: Option<Process>,
 }
 
+/// A place to listen at that no client is given while the relay is down: outside of what Linux takes
+/// ports from that nobody asked for.
+fn free_place() -> SocketAddr {
+    for _ in 0..PORT_TRIES {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).expect("the system has randomness");
+        let port = PORTS.start + u16::from_le_bytes(random) % (PORTS.end - PORTS.start);
+        let place = SocketAddr::from(([127, 0, 0, 1], port));
+        if UdpSocket::bind(place).is_ok() {
+            return place;
+        }
+    }
+    panic!("no port is free");
+}
+
 impl Relay {
     /// Creates a data folder, starts a relay on it and waits until it is ready.
     ///
@@ -65,7 +83,7 @@ impl Relay {
             options,
             folder: tempfile::tempdir().expect("the temporary folder is writable"),
             address: String::new(),
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: free_place(),
             process: None,
         };
         let mut process = relay.spawn(&["--init"]);
