@@ -13,8 +13,8 @@ use crate::process::Process;
 use crate::programs::Programs;
 use crate::ran::Ran;
 
-/// How often a restart tries to have its port again: while the relay was down a client's socket
-/// may have been given it, for as long as that client lives.
+/// How often a place is looked for, and how often a restart tries to have it again: whoever pretends to be
+/// another relay stands where the system gives ports to clients.
 const PORT_TRIES: usize = 20;
 /// Below the ephemeral ones.
 const PORTS: Range<u16> = 10_000..32_768;
