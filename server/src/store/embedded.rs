@@ -233,8 +233,8 @@ fn join(thread: JoinHandle<()>) {
 pub(super) struct Planned {
     /// Committees, as they are after it.
     committees: BTreeMap<CommitteeId, Indexed>,
-    /// What is forgotten, and the blobs it named, once that was looked up.
-    forgotten: Vec<(CommitteeId, LeafIndex, Option<Vec<Hash>>)>,
+    /// What is forgotten for the first time, and the blobs it named, once that was looked up.
+    forgotten: BTreeMap<(CommitteeId, LeafIndex), Option<Vec<Hash>>>,
 }
 
 impl View {
@@ -265,8 +265,10 @@ impl View {
                     let known = known.or_else(|| self.committees.get(committee)).copied()?;
                     for place in places {
                         (place.0 < known.size.0).then_some(())?;
-                        index.forget(known.number, *place);
-                        planned.forgotten.push((*committee, *place, None));
+                        if !self.is_forgotten(*committee, *place) {
+                            index.forget(known.number, *place);
+                            planned.forgotten.insert((*committee, *place), None);
+                        }
                     }
                 }
             }
@@ -278,7 +280,7 @@ impl View {
 
     fn publish(&mut self, planned: Planned, batch: &Batch) {
         self.committees.extend(planned.committees);
-        for (committee, index, blobs) in planned.forgotten {
+        for ((committee, index), blobs) in planned.forgotten {
             self.forgotten.entry(committee).or_default().insert(index, blobs);
         }
         for item in &batch.items {
@@ -349,7 +351,9 @@ impl Inner {
                 self.tiles.append(appended.committee, appended.first, &leaves, &earlier);
             }
         }
-        self.look_up_forgotten(&mut planned.forgotten);
+        for ((committee, index), blobs) in &mut planned.forgotten {
+            *blobs = self.look_up_forgotten(*committee, *index);
+        }
         planned
     }
 
@@ -370,7 +374,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Shows it; whether it makes anything forgotten.
+    /// Shows it; whether it makes anything forgotten that was not.
     pub(super) fn publish(&self, planned: Planned, batch: &Batch) -> bool {
         let forgets = !planned.forgotten.is_empty();
         self.with_view(|view| view.publish(planned, batch));

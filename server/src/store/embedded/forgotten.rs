@@ -63,6 +63,24 @@ impl View {
         pending.map(|(index, _)| index).chain(dropped).copied().collect()
     }
 
+    /// Whether an entry is forgotten, whether or not it was dropped.
+    pub(super) fn is_forgotten(&self, committee: CommitteeId, index: LeafIndex) -> bool {
+        let pending = self.forgotten.get(&committee);
+        let dropped = self.dropped.get(&committee);
+        pending.is_some_and(|pending| pending.contains_key(&index))
+            || dropped.is_some_and(|dropped| dropped.contains(&index))
+    }
+
+    /// Makes what is forgotten pending unless it was dropped. Whether it is.
+    fn is_pending(&mut self, committee: CommitteeId, index: LeafIndex) -> bool {
+        let dropped = self.dropped.get(&committee);
+        let is_pending = !dropped.is_some_and(|dropped| dropped.contains(&index));
+        if is_pending {
+            self.forgotten.entry(committee).or_default().entry(index).or_default();
+        }
+        is_pending
+    }
+
     fn is_dropped(&mut self, committee: CommitteeId, index: LeafIndex) {
         if let Some(pending) = self.forgotten.get_mut(&committee) {
             pending.remove(&index);
@@ -84,56 +102,53 @@ impl View {
 }
 
 impl Inner {
-    /// Looks up which blobs entries named that are forgotten now, before that is published: whoever
-    /// sends one again then finds the way clear.
+    /// Looks up which blobs an entry named that is forgotten now, before that is published: whoever sends
+    /// one again then finds the way clear. `None`: it is looked up again when it is dropped.
     pub(super) fn look_up_forgotten(
         &self,
-        forgotten: &mut [(CommitteeId, LeafIndex, Option<Vec<Hash>>)],
-    ) {
-        for (committee, index, blobs) in forgotten {
-            match self.blobs_of(*committee, *index) {
-                Ok(named) => {
-                    self.blobs.forgotten(*committee, &named);
-                    *blobs = Some(named);
-                }
-                // It is looked up again when it is dropped.
-                Err(error) => tracing::debug!(%error, "what is forgotten was not looked up yet"),
+        committee: CommitteeId,
+        index: LeafIndex,
+    ) -> Option<Vec<Hash>> {
+        match self.blobs_of(committee, index) {
+            Ok(named) => {
+                self.blobs.forgotten(committee, &named);
+                Some(named)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "what is forgotten was not looked up yet");
+                None
             }
         }
     }
 
-    /// After a start: what was forgotten before and is still to be dropped.
+    /// After a start: what was forgotten before and is still to be dropped. When the index was made anew
+    /// that is all that was ever forgotten: it is looked at again, and found to be done.
     pub(super) fn go_on_forgetting(&self) {
         let pending = self.view(|view| view.forgotten.clone());
         if pending.is_empty() {
             return;
         }
         for (committee, pending) in pending {
-            let mut found: Vec<_> =
-                pending.into_keys().map(|index| (committee, index, None)).collect();
-            self.look_up_forgotten(&mut found);
-            self.with_view(|view| {
-                for (committee, index, blobs) in found {
-                    view.forgotten.entry(committee).or_default().insert(index, blobs);
-                }
-            });
+            let found: Pending = pending
+                .into_keys()
+                .map(|index| (index, self.look_up_forgotten(committee, index)))
+                .collect();
+            self.with_view(|view| view.forgotten.entry(committee).or_default().extend(found));
         }
         self.queue.drop_forgotten(Duration::ZERO);
     }
 
-    /// An index that was made anew knows of everything that was ever forgotten: it is looked at again,
-    /// and found to be done.
+    /// An index that was made anew while this serves takes all that was ever forgotten for pending. What
+    /// was dropped is known, and is not looked at again.
     pub(super) fn forget_again(&self) -> Result<(), StoreError> {
         let numbers: BTreeMap<u32, CommitteeId> =
             self.numbers().into_iter().map(|(committee, number)| (number, committee)).collect();
-        let forgotten = self.index.forgotten()?;
-        self.with_view(|view| {
-            for (number, index) in forgotten {
-                if let Some(committee) = numbers.get(&number) {
-                    view.forgotten.entry(*committee).or_default().entry(index).or_default();
-                }
+        for (number, index) in self.index.forgotten()? {
+            let Some(committee) = numbers.get(&number) else { continue };
+            if !self.with_view(|view| view.is_pending(*committee, index)) {
+                self.index.dropped(number, index, &[]);
             }
-        });
+        }
         self.queue.drop_forgotten(Duration::ZERO);
         Ok(())
     }
@@ -234,9 +249,9 @@ impl Inner {
         let blobs = match known {
             Some(blobs) => blobs,
             None => {
-                let mut found = [(committee, index, None)];
-                self.look_up_forgotten(&mut found);
-                let [(_, _, Some(blobs))] = found else { return Ok(false) };
+                let Some(blobs) = self.look_up_forgotten(committee, index) else {
+                    return Ok(false);
+                };
                 self.with_view(|view| {
                     let pending = view.forgotten.entry(committee).or_default();
                     pending.insert(index, Some(blobs.clone()));

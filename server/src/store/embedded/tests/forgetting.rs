@@ -7,10 +7,10 @@ use sealpost_protocol::entry::{Entry, UnverifiedEntry};
 use sealpost_protocol::world::{TestDevice, World, record_file};
 
 use super::super::super::conformance::{blob_of, file, record, send};
-use super::super::super::disk::faulty::Failure;
+use super::super::super::disk::faulty::{Failure, Operation};
 use super::super::super::frame::FrameWriter;
 use super::super::super::journal::{self, Journal};
-use super::super::super::{BlobOptions, BlobRead, Fault, check};
+use super::super::super::{Begun, BlobOptions, BlobRead, Fault, check};
 use super::*;
 
 const OPTIONS: Options =
@@ -363,6 +363,82 @@ fn whoever_reads_while_something_is_dropped_is_given_all_of_it() {
     });
     let doubt = disk.contents(&root().join("index.opening"));
     assert_eq!(doubt, None, "nothing was taken for damage");
+}
+
+/// Appends an entry that makes these forgotten.
+fn forget(
+    store: &Store,
+    size: u64,
+    forgets: &[u64],
+) -> impl Future<Output = Result<TreeSize, AppendError>> + use<> {
+    let forgets = forgets.iter().copied().map(LeafIndex).collect();
+    let entries = vec![record(size, Vec::new())];
+    let (committee, expected) = (committee("c"), TreeSize(size));
+    store.append(Append { committee, expected, entries, forgets })
+}
+
+/// A store whose first record names a file, and whose second one forgot it.
+async fn forgotten_file(disk: &FaultyDisk, file: &[u8], drop_after: Duration) -> Store {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let store = Store::create(&shared, &root(), Options { drop_after, ..OPTIONS }).unwrap();
+    send(&store, "c", "d", file).await.unwrap();
+    let pin = store.pin(committee("c"), device("d"), vec![blob_of(file)]).await.unwrap();
+    assert!(pin.is_some());
+    let entries = vec![record(0, vec![blob_of(file)])];
+    let (committee, expected) = (committee("c"), TreeSize(0));
+    let forgets = Vec::new();
+    store.append(Append { committee, expected, entries, forgets }).await.unwrap();
+    forget(&store, 1, &[0]).await.unwrap();
+    store
+}
+
+/// As an approval does that comes after the author forgot the record: it must not read it once more before
+/// the answer.
+#[test]
+fn what_is_still_to_be_dropped_is_not_looked_up_when_it_is_forgotten_again() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let disk = FaultyDisk::new();
+    runtime().block_on(async {
+        let store = forgotten_file(&disk, &file(1, 3_000), HOUR).await;
+        let is_of_journal = |done: &Operation| done.path.starts_with(root().join("journal"));
+        let reads = || {
+            let operations = disk.operations().into_iter();
+            operations.filter(|done| done.kind == Kind::Read && is_of_journal(done)).count()
+        };
+        let before = reads();
+        forget(&store, 2, &[0]).await.unwrap();
+        assert_eq!(reads(), before);
+        forget(&store, 3, &[1, 1]).await.unwrap();
+        assert_eq!(reads(), before + 1, "a control: one that was not forgotten, once");
+        assert_eq!(store.forget_counts().pending, 2);
+    });
+}
+
+/// Neither by who says it again, nor by an index that is made anew while this serves.
+#[test]
+fn what_was_dropped_takes_nothing_that_was_sent_since() {
+    let disk = FaultyDisk::new();
+    let file = file(1, 3_000);
+    runtime().block_on(async {
+        let store = forgotten_file(&disk, &file, Duration::ZERO).await;
+        wait(&disk, &store).await;
+        let is_here = async || {
+            wait(&disk, &store).await;
+            let again = store.upload(committee("c"), device("d"), blob_of(&file)).await;
+            matches!(again, Ok(Begun::Whole))
+        };
+        assert!(!is_here().await);
+        send(&store, "c", "d", &file).await.unwrap();
+        forget(&store, 2, &[0]).await.unwrap();
+        assert!(is_here().await);
+        store.inner.index.give_up();
+        store.read(committee("c"), LeafIndex(0), 1).await.unwrap_err();
+        store.room().await;
+        assert!(is_here().await);
+        forget(&store, 3, &[0]).await.unwrap();
+        assert!(is_here().await);
+        assert_eq!(store.forget_counts(), ForgetCounts { dropped: 1, pending: 0, failed: 0 });
+    });
 }
 
 /// What an intruder took away, or had the relay take away at its next start, is said.
