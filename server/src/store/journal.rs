@@ -68,6 +68,8 @@ pub(super) struct Journal {
     next_refused: bool,
     /// Segments whose copy has its name, and not for sure after a power cut.
     unsure: BTreeSet<u32>,
+    /// Entries that are to be dropped and stand in no good frame, as far as that was found out.
+    left: dropping::Entries,
 }
 
 /// How large segments are made, and how much room they must leave on the disk.
@@ -110,6 +112,7 @@ impl Journal {
             next: None,
             next_refused: false,
             unsure: BTreeSet::new(),
+            left: dropping::Entries::new(),
         })
     }
 

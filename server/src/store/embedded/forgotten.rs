@@ -19,7 +19,7 @@ use sealpost_protocol::id::{CommitteeId, LeafIndex};
 use super::super::StoreError;
 use super::super::frame::{self, EntryHead};
 use super::super::journal::Journal;
-use super::super::journal::dropping::DropError;
+use super::super::journal::dropping::{DropError, Entries};
 use super::super::journal::segment::Place;
 use super::{Inner, View};
 
@@ -215,31 +215,34 @@ impl Inner {
         outcome
     }
 
+    /// What is damaged keeps nothing else in its segment.
     fn drop_in(
         &self,
         journal: &mut Journal,
         segment: u32,
         entries: &[(CommitteeId, LeafIndex)],
     ) -> Result<Dropped, DropError> {
-        let mut whole = BTreeSet::new();
+        let (mut whole, mut gone) = (Entries::new(), Entries::new());
+        let mut outcome = Ok(Dropped::All);
         for (committee, index) in entries {
-            if !self.entry_head(*committee, *index)?.dropped {
-                whole.insert((*committee, *index));
+            match self.entry_head(*committee, *index) {
+                Ok(head) if head.dropped => drop(gone.insert((*committee, *index))),
+                Ok(_) => drop(whole.insert((*committee, *index))),
+                Err(error) => outcome = Err(error.into()),
             }
         }
-        if whole.is_empty() {
-            journal.keep_dropped(segment)?;
-        } else {
-            journal.drop_payloads(segment, &whole)?;
-            self.dropped.fetch_add(whole.len() as u64, Ordering::Relaxed);
-        }
-        let mut dropped = Dropped::All;
-        for (committee, index) in entries {
-            if !self.is_done(*committee, *index)? {
-                dropped = Dropped::NotYet;
+        let left = journal.drop_payloads(segment, &whole)?;
+        self.dropped.fetch_add((whole.len() - left.len()) as u64, Ordering::Relaxed);
+        gone.extend(whole.difference(&left));
+        for (committee, index) in gone {
+            if !self.is_done(committee, index)? {
+                outcome = outcome.and(Ok(Dropped::NotYet));
             }
         }
-        Ok(dropped)
+        if let Some((committee, index)) = left.first() {
+            return Err(self.damaged(self.place(*committee, *index)?).into());
+        }
+        outcome
     }
 
     /// Whether an entry's blobs are gone too, which is then noted.

@@ -20,6 +20,9 @@ use super::{Journal, ZERO_STEP_BYTES};
 /// A segment's copy, before it has the segment's name.
 pub(in crate::store) const COPY: &str = "dropping";
 
+/// Entries by committee and place.
+pub(in crate::store) type Entries = BTreeSet<(CommitteeId, LeafIndex)>;
+
 /// Why what was forgotten was not dropped.
 #[derive(Debug)]
 pub(in crate::store) enum DropError {
@@ -38,12 +41,30 @@ impl From<StoreError> for DropError {
 
 impl Journal {
     /// Drops the payloads of entries in a segment, durably: when this returns `Ok`, they stand in no
-    /// file of the journal.
+    /// file of the journal. But for those that it gives back: they stand in no good frame of the segment,
+    /// and are left as they are; no copy is made for them a second time.
+    ///
+    /// When nothing is to go the segment's name is made durable once more: perhaps it was not said that it
+    /// is. After a failure that says nothing, and another copy is made.
     pub(in crate::store) fn drop_payloads(
         &mut self,
         number: u32,
-        goes: &BTreeSet<(CommitteeId, LeafIndex)>,
-    ) -> Result<(), DropError> {
+        goes: &Entries,
+    ) -> Result<Entries, DropError> {
+        let goes_now: Entries = goes.difference(&self.left).copied().collect();
+        if goes_now.is_empty() && !self.unsure.contains(&number) {
+            let synced = self.segments.disk().sync_folder(self.segments.folder());
+            synced.map_err(dropping)?;
+        } else {
+            let left = self.write_anew(number, &goes_now)?;
+            self.left.extend(left);
+        }
+        Ok(goes.intersection(&self.left).copied().collect())
+    }
+
+    /// Puts a copy without these entries' payloads in a segment's place, durably. Which of them stand in no
+    /// good frame of it.
+    fn write_anew(&mut self, number: u32, goes: &Entries) -> Result<Entries, DropError> {
         let segments = Arc::clone(&self.segments);
         let disk = segments.disk();
         let old = segments.open(number)?;
@@ -53,9 +74,8 @@ impl Journal {
         if self.free_bytes() < old.len.saturating_add(self.sizes.reserve_bytes) {
             return Err(StoreError::StoreFull.into());
         }
-        let end = (number == self.current.number).then_some(self.end);
-        let file = match copy_without(disk, &old, &copy, end, goes) {
-            Ok(file) => file,
+        let (file, left) = match copy_without(disk, &old, &copy, goes) {
+            Ok(copied) => copied,
             Err(error) => {
                 // It holds what may be forgotten one day. There is nothing to do if that fails too:
                 // the next try begins with it.
@@ -94,53 +114,48 @@ impl Journal {
         // What a disk keeps underneath nobody knows, and a copy may be anywhere by now: this is as much
         // as can be done, and no promise. An error changes nothing.
         let _ = zero(old.file.as_ref());
-        Ok(())
-    }
-
-    /// Makes the name of a segment from which all was dropped before durable, once more: perhaps it was
-    /// not said that it is. After a failure that says nothing, and another copy is made.
-    pub(in crate::store) fn keep_dropped(&mut self, number: u32) -> Result<(), DropError> {
-        if self.unsure.contains(&number) {
-            return self.drop_payloads(number, &BTreeSet::new());
-        }
-        let synced = self.segments.disk().sync_folder(self.segments.folder());
-        Ok(synced.map_err(dropping)?)
+        Ok(left)
     }
 }
 
-/// Writes a segment anew, durably; `end` is behind its last frame, where that is known. Behind the
-/// last good frame everything is copied as it is: damage is evidence.
+/// Writes a segment anew, durably. What is no good frame is copied as it is: damage is evidence. Also
+/// gives what was to go and stands in no good frame.
 fn copy_without(
     disk: &dyn Disk,
     old: &OpenSegment,
     path: &Path,
-    end: Option<u64>,
-    goes: &BTreeSet<(CommitteeId, LeafIndex)>,
-) -> Result<Box<dyn DiskFile>, StoreError> {
-    let damaged = |offset| StoreError::StoreDamaged { segment: old.number, offset };
+    goes: &Entries,
+) -> Result<(Box<dyn DiskFile>, Entries), StoreError> {
     let file = disk.create(path).map_err(dropping)?;
     file.preallocate(old.len).map_err(dropping)?;
     let mut copy = Copy { file: file.as_ref(), written: 0, waiting: Vec::new() };
-    copy.stretch(old, HEADER_BYTES)?;
-    let mut sequence = old.first_sequence.saturating_sub(1);
-    let mut found = 0;
-    let walked = old.walk(HEADER_BYTES, &mut sequence, &mut |place, frame, batch| {
-        let here = batch.entries().filter(|entry| goes.contains(entry)).count();
-        if here == 0 {
-            return copy.push(frame);
-        }
-        found += here;
-        let without =
-            frame::drop_payloads(frame, old.mark, &|id, index| goes.contains(&(id, index)));
-        copy.push(&without.ok_or_else(|| damaged(place.offset))?)
-    })?;
-    if found != goes.len() || end.is_some_and(|end| end != walked) {
-        return Err(damaged(walked));
+    let mut left = goes.clone();
+    let mut good = Some((HEADER_BYTES, old.first_sequence.saturating_sub(1)));
+    while let Some((at, before)) = good {
+        copy.stretch(old, at)?;
+        let mut sequence = before;
+        let end = old.walk(at, &mut sequence, &mut |_, frame, batch| {
+            let here: Vec<_> = batch.entries().filter(|entry| goes.contains(entry)).collect();
+            if here.is_empty() {
+                return copy.push(frame);
+            }
+            match frame::drop_payloads(frame, old.mark, &|id, index| goes.contains(&(id, index))) {
+                Some(without) => {
+                    for entry in &here {
+                        left.remove(entry);
+                    }
+                    copy.push(&without)
+                }
+                None => copy.push(frame),
+            }
+        })?;
+        // Behind damage it is looked for more only when something is missing.
+        good = if left.is_empty() { None } else { old.good_frame_behind(end, sequence)? };
     }
     copy.stretch(old, old.len)?;
     copy.flush()?;
     file.sync().map_err(dropping)?;
-    Ok(file)
+    Ok((file, left))
 }
 
 /// A file that is written from its beginning to its end.

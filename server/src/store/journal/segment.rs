@@ -274,15 +274,20 @@ impl OpenSegment {
         if to == at {
             return Ok(Tail::Clean);
         }
-        let len = usize::try_from(to - at).expect("a segment fits into memory");
-        let mut rest = vec![0; len];
-        self.file
-            .read_exact_at(&mut rest, at)
-            .map_err(StoreError::io("reading the journal's tail"))?;
-        if self.good_frame_within(at, &rest, sequence)? {
-            return Ok(Tail::Damaged);
+        match self.good_frame_within(at, to, sequence)? {
+            Some(_) => Ok(Tail::Damaged),
+            None => Ok(Tail::Torn { to }),
         }
-        Ok(Tail::Torn { to })
+    }
+
+    /// The next good frame behind `at`, where no good one stands; and the sequence number before it.
+    pub(super) fn good_frame_behind(
+        &self,
+        at: u64,
+        sequence: u64,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        let next = at + 1;
+        self.good_frame_within(next, self.end_of_content(next)?, sequence)
     }
 
     /// The place behind the last byte that is not zero.
@@ -305,18 +310,30 @@ impl OpenSegment {
     }
 
     /// Every frame repeats the segment's mark at a fixed place: found by that, then checked.
-    fn good_frame_within(&self, at: u64, rest: &[u8], sequence: u64) -> Result<bool, StoreError> {
+    fn good_frame_within(
+        &self,
+        at: u64,
+        to: u64,
+        sequence: u64,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        let len = usize::try_from(to - at).expect("a segment fits into memory");
+        let mut rest = vec![0; len];
+        self.file
+            .read_exact_at(&mut rest, at)
+            .map_err(StoreError::io("reading the journal's tail"))?;
         let mark = self.mark.to_be_bytes();
         let marks = rest.windows(mark.len()).enumerate().filter(|(_, bytes)| *bytes == mark);
         for (place, _) in marks {
             let Some(start) = place.checked_sub(HEAD_BYTES) else { continue };
+            let start = at + start as u64;
             // The last bytes of a frame may be zeros, so it is read from the file, not from `rest`.
-            let Some(frame) = self.frame(at + start as u64)? else { continue };
-            if frame::verify(&frame, self.mark).is_some_and(|found| found > sequence) {
-                return Ok(true);
+            let Some(frame) = self.frame(start)? else { continue };
+            match frame::verify(&frame, self.mark) {
+                Some(found) if found > sequence => return Ok(Some((start, found - 1))),
+                Some(_) | None => {}
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Puts zeros in place of a torn tail, durably.

@@ -16,6 +16,7 @@ use super::*;
 const OPTIONS: Options =
     Options { blobs: BlobOptions { reserve_bytes: 0, ..BlobOptions::DEFAULT }, ..SMALL };
 const PAYLOAD_BYTES: usize = 3_000;
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What is to be appended, one after the other.
 struct Script {
@@ -396,7 +397,6 @@ async fn forgotten_file(disk: &FaultyDisk, file: &[u8], drop_after: Duration) ->
 /// the answer.
 #[test]
 fn what_is_still_to_be_dropped_is_not_looked_up_when_it_is_forgotten_again() {
-    const HOUR: Duration = Duration::from_secs(3_600);
     let disk = FaultyDisk::new();
     runtime().block_on(async {
         let store = forgotten_file(&disk, &file(1, 3_000), HOUR).await;
@@ -439,6 +439,32 @@ fn what_was_dropped_takes_nothing_that_was_sent_since() {
         assert!(is_here().await);
         assert_eq!(store.forget_counts(), ForgetCounts { dropped: 1, pending: 0, failed: 0 });
     });
+}
+
+/// It is counted as a failure, and stays as evidence.
+#[test]
+fn a_damaged_entry_keeps_no_other_from_being_dropped() {
+    let (disk, shared) = faulty();
+    let store = Store::create(&shared, &root(), Options { drop_after: HOUR, ..OPTIONS }).unwrap();
+    let path = root().join("journal/00000001");
+    let payload = |number: u64| format!("payload {number}").repeat(100).into_bytes();
+    let place = |number| {
+        let journal = disk.contents(&path).unwrap();
+        journal.windows(900).position(|window| window == payload(number))
+    };
+    runtime().block_on(async {
+        for size in 0..4 {
+            forget(&store, size, &[]).await.unwrap();
+        }
+        forget(&store, 4, &[0, 1, 2]).await.unwrap();
+        let damage = place(1).unwrap() + 450;
+        disk.tamper(&path, |bytes| bytes[damage] ^= 1);
+        store.inner.queue.drop_forgotten(Duration::ZERO);
+        wait(&disk, &store).await;
+    });
+    assert_eq!(store.forget_counts(), ForgetCounts { dropped: 2, pending: 1, failed: 1 });
+    assert_eq!([place(0), place(2)], [None, None]);
+    assert!(place(3).is_some());
 }
 
 /// What an intruder took away, or had the relay take away at its next start, is said.

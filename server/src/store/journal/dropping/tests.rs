@@ -171,7 +171,7 @@ fn a_name_that_may_not_be_durable_ends_the_writing_of_that_segment_alone() {
         match failed {
             Err(DropError::Unknown(_)) => assert!(is_current),
             Err(DropError::Later(_)) => assert!(!is_current),
-            Ok(()) => panic!("it may not be durable"),
+            Ok(_) => panic!("it may not be durable"),
         }
         for seed in 0..20 {
             let left = disk.copy().power_cut(seed);
@@ -180,9 +180,9 @@ fn a_name_that_may_not_be_durable_ends_the_writing_of_that_segment_alone() {
         if !is_current {
             // That the folder syncs now says nothing of what it lost: the name is made anew.
             let renames = disk.count(Kind::Rename);
-            journal.keep_dropped(1).unwrap();
+            journal.drop_payloads(1, &goes(&[])).unwrap();
             assert_eq!(disk.count(Kind::Rename), renames + 1);
-            journal.keep_dropped(1).unwrap();
+            journal.drop_payloads(1, &goes(&[])).unwrap();
             assert_eq!(disk.count(Kind::Rename), renames + 1, "once is enough");
             for seed in 0..20 {
                 let left = disk.copy().power_cut(seed);
@@ -197,13 +197,43 @@ fn a_name_that_may_not_be_durable_ends_the_writing_of_that_segment_alone() {
 fn a_place_that_is_not_in_the_segment_or_is_damaged_is_not_dropped() {
     let disk = FaultyDisk::new();
     let mut journal = journal(&disk);
-    let elsewhere = journal.drop_payloads(1, &goes(&[1, 7]));
-    assert!(matches!(elsewhere, Err(DropError::Later(StoreError::StoreDamaged { .. }))));
-    disk.tamper(Path::new("/00000001"), |bytes| bytes[100] ^= 1);
-    let before = disk.contents(Path::new("/00000001"));
-    let damaged = journal.drop_payloads(1, &goes(&[1]));
-    assert!(matches!(damaged, Err(DropError::Later(StoreError::StoreDamaged { .. }))));
-    assert_eq!(disk.contents(Path::new("/00000001")), before);
+    let path = Path::new("/00000001");
+    let contents = || disk.contents(path).unwrap();
+    assert_eq!(journal.drop_payloads(1, &goes(&[1, 7])).unwrap(), goes(&[7]));
+    assert!(holds(&contents(), 1) && !holds(&contents(), 2));
+    disk.tamper(path, |bytes| bytes[100] ^= 1);
+    let before = contents();
+    assert_eq!(journal.drop_payloads(1, &goes(&[0])).unwrap(), goes(&[0]));
+    assert_eq!(contents(), before);
+}
+
+/// Nor does it keep what stands behind it, or have the segment copied for nothing.
+#[test]
+fn what_stands_behind_damage_is_dropped_all_the_same() {
+    let disk = FaultyDisk::new();
+    let mut journal = journal(&disk);
+    let path = Path::new("/00000001");
+    disk.tamper(path, |bytes| bytes[100] ^= 1);
+    let before = disk.contents(path).unwrap();
+    let mut copies = disk.count(Kind::Create);
+    for (places, gone) in [(&[0, 1, 2][..], vec![3]), (&[0, 1], vec![3]), (&[1, 3], vec![3, 4])] {
+        let left = journal.drop_payloads(1, &goes(places)).unwrap();
+        assert_eq!(left, goes(places).intersection(&goes(&[0, 1])).copied().collect());
+        let after = disk.contents(path).unwrap();
+        for seed in 1..=4 {
+            assert_eq!(holds(&after, seed), !gone.contains(&seed), "{seed} of {places:?}");
+        }
+        copies += usize::from(places.iter().any(|place| *place > 1));
+        assert_eq!(disk.count(Kind::Create), copies, "{places:?}");
+        let damaged = 44..500;
+        assert_eq!(after[damaged.clone()], before[damaged], "what is damaged is as it was");
+    }
+    // The journal goes on in it.
+    let mut frame = FrameWriter::new(Vec::new());
+    frame.append(committee(9), LeafIndex(4), &[record(5)]);
+    journal.append(frame).unwrap();
+    assert!(journal.drop_payloads(1, &goes(&[4])).unwrap().is_empty());
+    assert!(!holds(&disk.contents(path).unwrap(), 5));
 }
 
 #[test]
