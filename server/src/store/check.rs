@@ -17,6 +17,7 @@ use super::embedded::{check_format, lock};
 use super::frame::{self, Appended, Batch, Forgotten, Item, PlacedEntry};
 use super::index::{Contents, Index, Indexed, Opening};
 use super::journal::FramePlace;
+use super::journal::dropping::COPY;
 use super::journal::segment::{HEADER_BYTES, Segments, Tail};
 use super::notes::NoteChange;
 use super::snapshots;
@@ -65,7 +66,7 @@ pub enum Fault {
     Cache(&'static str),
     /// A blob that an entry names lies whole among the uploads: it is moved when it is asked for.
     Misplaced,
-    /// A payload or blob that was forgotten and is still there: the next start drops it.
+    /// A payload or blob that was forgotten and is still there, or may be: the next start drops it.
     Forgotten(&'static str),
     /// A file that no entry needs. It is removed when nothing was written to it for a month.
     LeftOver(&'static str),
@@ -265,6 +266,12 @@ impl Check<'_> {
             self.segment(segments, number, number == last, &mut sequence)?;
         }
         self.last_sequence = sequence;
+        let names =
+            self.disk.list(segments.folder()).map_err(StoreError::io("listing the journal"))?;
+        if names.iter().any(|name| name == COPY) {
+            let what = Fault::Forgotten("a copy of a segment, perhaps with something");
+            self.find(format!("journal/{COPY}"), 0, what);
+        }
         Ok(())
     }
 

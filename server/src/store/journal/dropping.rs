@@ -112,7 +112,8 @@ impl Journal {
         }
         self.unsure.remove(&number);
         // What a disk keeps underneath nobody knows, and a copy may be anywhere by now: this is as much
-        // as can be done, and no promise. An error changes nothing.
+        // as can be done, and no promise. An error changes nothing. Nor does the old file keep a name for
+        // the next start to wipe it by: after a power cut it may be the segment itself.
         let _ = zero(old.file.as_ref());
         Ok(left)
     }

@@ -456,6 +456,21 @@ fn check_names_a_damaged_snapshot_or_checkpoint() {
     }
 }
 
+/// As a kill leaves it while something is dropped.
+#[test]
+fn check_names_a_copy_of_a_segment_until_the_next_start() {
+    let disk = FaultyDisk::new();
+    frames(&disk, &[30]);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let file = "journal/dropping";
+    let segment = disk.contents(&root().join(SEGMENT)).unwrap();
+    disk.create(&root().join(file)).unwrap().write_all_at(&segment, 0).unwrap();
+    let [found] = &findings(&shared, &root())[..] else { panic!("it is one thing") };
+    assert!(found.file == file && found.fault.is_mended(), "{found}");
+    drop(Store::open(&shared, &root(), SMALL).unwrap());
+    assert_eq!(findings(&shared, &root()), []);
+}
+
 #[test]
 fn a_torn_tail_that_was_signed_for_is_kept_as_evidence() {
     let disk = FaultyDisk::new();
