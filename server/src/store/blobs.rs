@@ -17,7 +17,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use sealpost_protocol::entry::Blob;
@@ -118,10 +118,8 @@ pub(super) struct Blobs {
     closing: AtomicBool,
     /// Named by entries that are forgotten, and still to be removed.
     forgotten: Mutex<BTreeSet<(CommitteeId, Hash)>>,
-    /// Removed since the store was opened, and as the how manieth: whoever began to read one before
-    /// may read zeros.
-    removed: Mutex<HashMap<(CommitteeId, Hash), u64>>,
-    removals: AtomicU64,
+    /// What is being read, and whether it was removed since: whoever reads it may read zeros.
+    readers: Mutex<HashMap<(CommitteeId, Hash), Weak<AtomicBool>>>,
     /// The operator was told that forgotten ones could not be removed.
     said_forgotten: AtomicBool,
     /// Missing or damaged ones that were said.
@@ -182,8 +180,7 @@ impl Blobs {
             wake: Condvar::new(),
             closing: AtomicBool::new(false),
             forgotten: Mutex::default(),
-            removed: Mutex::default(),
-            removals: AtomicU64::new(0),
+            readers: Mutex::default(),
             said_forgotten: AtomicBool::new(false),
             damaged: Mutex::default(),
             stopped: AtomicBool::new(false),

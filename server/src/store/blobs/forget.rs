@@ -96,8 +96,7 @@ impl Blobs {
         let removed = self
             .take_all_names(kept, committee, sha256)
             .map_err(StoreError::io("removing a forgotten blob"))?;
-        let removal = self.removals.fetch_add(1, Ordering::Relaxed) + 1;
-        lock(&self.removed).insert((committee, sha256), removal);
+        self.end_reading(committee, sha256);
         lock(&self.damaged).remove(&(committee, sha256));
         lock(&self.forgotten).remove(&(committee, sha256));
         Ok(removed)
@@ -137,11 +136,6 @@ impl Blobs {
             }
         }
         Ok(removed)
-    }
-
-    /// Whether a blob was removed after so many others were.
-    pub(super) fn was_removed(&self, committee: CommitteeId, sha256: Hash, after: u64) -> bool {
-        lock(&self.removed).get(&(committee, sha256)).is_some_and(|removal| *removal > after)
     }
 
     /// Has files written over that have no name any more.

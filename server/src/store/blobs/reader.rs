@@ -1,8 +1,8 @@
 //! Reading blobs that entries name.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use sealpost_protocol::hash::Hash;
@@ -13,8 +13,8 @@ use tokio::task::spawn_blocking;
 use super::super::disk::DiskFile;
 use super::super::embedded::Inner;
 use super::super::{BlobError, BlobRead, StoreError};
-use super::Blobs;
 use super::upload::joined;
+use super::{Blobs, lock};
 
 /// A blob being read.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub struct Reader {
     committee: CommitteeId,
     sha256: Hash,
     size: u64,
-    /// How many blobs had been removed when it was opened.
-    removals: u64,
+    /// Whether it was removed since it was opened.
+    removed: Arc<AtomicBool>,
 }
 
 impl Blobs {
@@ -75,9 +75,30 @@ impl Blobs {
                 committee,
                 sha256,
                 size: named.size,
-                removals: self.removals.load(Ordering::Relaxed),
+                removed: self.begin_reading(committee, sha256),
             }))
         })
+    }
+
+    /// What will say to whoever opens a blob that it was removed.
+    pub(super) fn begin_reading(&self, committee: CommitteeId, sha256: Hash) -> Arc<AtomicBool> {
+        let mut readers = lock(&self.readers);
+        // Of those who have ended nothing is kept.
+        readers.retain(|_, removed| removed.strong_count() > 0);
+        let known = readers.get(&(committee, sha256)).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let removed = Arc::default();
+            readers.insert((committee, sha256), Arc::downgrade(&removed));
+            removed
+        })
+    }
+
+    /// Tells whoever reads a blob that it is removed.
+    pub(super) fn end_reading(&self, committee: CommitteeId, sha256: Hash) {
+        let reader = lock(&self.readers).remove(&(committee, sha256));
+        if let Some(removed) = reader.and_then(|removed| removed.upgrade()) {
+            removed.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -101,7 +122,7 @@ impl Reader {
         let mut buffer = vec![0; left.min(BLOB_FRAME_BYTES)];
         let read = self.file.read_exact_at(&mut buffer, offset);
         // Afterwards: it is written over only after that is said.
-        if self.blobs.was_removed(self.committee, self.sha256, self.removals) {
+        if self.removed.load(Ordering::Acquire) {
             return Err(BlobError::Forgotten);
         }
         match read {

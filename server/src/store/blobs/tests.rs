@@ -335,6 +335,21 @@ fn alone(disk: &FaultyDisk) -> Blobs {
 }
 
 #[test]
+fn what_is_known_of_readers_is_as_much_as_read_now() {
+    let blobs = alone(&FaultyDisk::new());
+    let begin = |seed| blobs.begin_reading(committee("c"), Hash([seed; 32]));
+    let (one, same, other) = (begin(1), begin(1), begin(2));
+    for seed in 3..100 {
+        drop(begin(seed));
+        assert!(lock(&blobs.readers).len() <= 3, "two that read, and one that has just ended");
+    }
+    blobs.end_reading(committee("c"), Hash([1; 32]));
+    blobs.end_reading(committee("c"), Hash([3; 32]));
+    let told = [&one, &same, &other, &begin(1)].map(|removed| removed.load(Ordering::Relaxed));
+    assert_eq!(told, [true, true, false, false], "who opens it later reads another one");
+}
+
+#[test]
 fn files_that_wait_to_be_written_over_are_not_held_without_end() {
     let disk = FaultyDisk::new();
     let blobs = alone(&disk);
