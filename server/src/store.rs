@@ -362,8 +362,9 @@ pub enum BlobError {
     /// The bytes ended early. What came is kept, to go on from.
     #[error("the blob's bytes ended early")]
     PeerShort,
-    /// The same device began to send the same blob anew: that upload goes on, this one does not.
-    #[error("a newer upload of the blob took over")]
+    /// The same device began to send the same blob anew: that upload goes on, this one does not. Or an
+    /// entry that named the blob was forgotten, and what came with it: it may be sent anew.
+    #[error("a newer upload of the blob took over, or it was forgotten")]
     PeerTakenOver,
     /// The device sends, or has left lying, as many as it may.
     #[error("the device has too many uploads")]

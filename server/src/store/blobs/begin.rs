@@ -75,14 +75,20 @@ impl Blobs {
         if running.size != blob.size {
             return Err(BlobError::PeerOther);
         }
-        // Waits for a write that is under way; the next one sees it.
-        let writing = running.hand_over();
-        lock(&self.running).retain(|one| !Arc::ptr_eq(one, running));
+        let writing = self.end(running);
         if writing.part.is_spoiled() {
             self.discard(kept, running.committee, running.of)?;
             return Ok(None);
         }
         Ok(Some(writing))
+    }
+
+    /// Ends an upload that runs, and gives what it has.
+    pub(super) fn end(&self, running: &Arc<Running>) -> Writing {
+        // Waits for a write that is under way; the next one sees it.
+        let writing = running.hand_over();
+        lock(&self.running).retain(|one| !Arc::ptr_eq(one, running));
+        writing
     }
 
     /// Opens the file of an upload that does not run, if there is room.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{CommitteeId, DeviceId};
+use sealpost_protocol::id::CommitteeId;
 
 use super::super::StoreError;
 use super::super::disk::{DiskFile, remove_if_there};
@@ -102,7 +102,7 @@ impl Blobs {
         Ok(removed)
     }
 
-    /// Uploads of it that do not run go too.
+    /// Uploads of it go too, and those that run end: what came of them was sent before it was forgotten.
     fn take_all_names(
         &self,
         kept: &mut Kept,
@@ -110,14 +110,10 @@ impl Blobs {
         sha256: Hash,
     ) -> io::Result<Removed> {
         let mut removed = Removed::new();
-        let lies =
-            |of: &(DeviceId, Hash)| of.1 == sha256 && self.running_of(committee, *of).is_none();
-        let uploads: Vec<_> = kept
-            .uploads
-            .iter()
-            .filter(|(of, _)| lies(of))
-            .map(|(of, lying)| (*of, lying.whole))
-            .collect();
+        let uploads = kept.uploads.iter().filter(|(of, _)| of.1 == sha256);
+        let uploads: Vec<_> = uploads.map(|(of, lying)| (*of, lying.whole)).collect();
+        let running = uploads.iter().filter_map(|(of, _)| self.running_of(committee, *of));
+        running.for_each(|running| drop(self.end(&running)));
         let mut paths = vec![self.blob_path(committee, sha256)];
         paths.extend(uploads.iter().map(|(of, whole)| self.upload_path(committee, *of, *whole)));
         for path in &paths {

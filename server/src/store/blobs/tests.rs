@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use sealpost_protocol::id::TreeSize;
+use sealpost_protocol::id::{LeafIndex, TreeSize};
 use tokio::sync::mpsc;
 
-use super::super::conformance::{blob_of, committee, device, file, name_blobs, send};
+use super::super::conformance::{blob_of, committee, device, file, name_blobs, record, send};
 use super::super::disk::faulty::{Failure, FaultyDisk, Kind};
 use super::super::disk::{Disk, RealDisk};
-use super::super::{Begun, BlobRead, BlobStore, BlobUpload, LogStore, Options, Store, StoredEntry};
+use super::super::{
+    Append, Begun, BlobRead, BlobStore, BlobUpload, LogStore, Options, Store, StoredEntry,
+};
 use super::folder::UploadName;
 use super::*;
 
@@ -266,6 +268,43 @@ fn an_upload_whose_earlier_bytes_cannot_be_read_begins_anew() {
         assert!(matches!(unread, Err(BlobError::Store(_))), "{unread:?}");
         assert_eq!(offset(&store, "c", "d", &file).await, Some(0));
         send(&store, "c", "d", &file).await.unwrap();
+    });
+}
+
+/// Nobody would come to name what it leaves.
+#[test]
+fn an_upload_that_runs_while_its_blob_is_forgotten_ends_and_leaves_nothing() {
+    let disk = FaultyDisk::new();
+    let store = create(&disk);
+    let file = file(1, 5_000);
+    let append = |size: u64, blobs: Vec<Blob>, forgets: Vec<LeafIndex>| {
+        let entries = vec![record(size, blobs)];
+        let (committee, expected) = (committee("c"), TreeSize(size));
+        store.append(Append { committee, expected, entries, forgets })
+    };
+    runtime().block_on(async {
+        let begun = store.upload(committee("c"), device("slow"), blob_of(&file)).await.unwrap();
+        let Begun::At(upload) = begun else { panic!("it is new") };
+        let (sender, body) = mpsc::channel(1);
+        sender.try_send(Bytes::copy_from_slice(&file[..3_000])).unwrap();
+        let forgetting = async {
+            while store.blob_counts().received_bytes < 3_000 {
+                tokio::task::yield_now().await;
+            }
+            send(&store, "c", "quick", &file).await.unwrap();
+            append(0, vec![blob_of(&file)], Vec::new()).await.unwrap();
+            append(1, Vec::new(), vec![LeafIndex(0)]).await.unwrap();
+            while store.forget_counts().pending > 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(sender);
+        };
+        let ended = tokio::join!(store.receive(upload, body), forgetting).0;
+        assert!(matches!(ended, Err(BlobError::PeerTakenOver)), "{ended:?}");
+        assert_eq!(disk.contents(&upload_path("c", "slow", &file, ".part")), None);
+        assert_eq!(store.blob_counts().running, 0);
+        assert_eq!(offset(&store, "c", "slow", &file).await, Some(0), "it may be sent anew");
+        send(&store, "c", "slow", &file).await.unwrap();
     });
 }
 

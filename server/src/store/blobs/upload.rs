@@ -93,7 +93,7 @@ impl Running {
         Arc::new(Self { committee, of, size, len, writing, taken_over })
     }
 
-    /// Gives what it has to a newer upload; its next step fails.
+    /// Gives what it has to whoever ends it; its next step fails.
     pub(super) fn hand_over(&self) -> Writing {
         let writing = lock(&self.writing);
         self.taken_over.send_replace(true);
@@ -164,7 +164,7 @@ impl Upload {
             Err(error) => Err(error),
         };
         match ended {
-            // In the second case the newer one sees to what is there.
+            // In the second case whoever ended it sees to what is there.
             Ok(()) | Err(BlobError::PeerTakenOver) => ended,
             Err(error) => {
                 self.blocking(|ours| {

@@ -9,12 +9,7 @@ use super::*;
 struct Blind;
 
 impl Look for Blind {
-    fn entry(
-        &mut self,
-        _: CommitteeId,
-        _: sealpost_protocol::id::LeafIndex,
-        _: &StoredEntry,
-    ) -> Option<String> {
+    fn entry(&mut self, _: CommitteeId, _: LeafIndex, _: &StoredEntry) -> Option<String> {
         None
     }
 
@@ -214,7 +209,7 @@ fn check_finds_an_index_that_names_other_blobs() {
         offset: 0,
         len: 0,
     };
-    let first = sealpost_protocol::id::LeafIndex(9);
+    let first = LeafIndex(9);
     let mut batch = IndexBatch::default();
     let appended = Appended { committee: committee("c"), first, entries: vec![entry] };
     batch.append(0, 1, 0, &appended);
