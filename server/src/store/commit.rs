@@ -22,6 +22,10 @@ use super::{
     APPEND_BYTES_MAX, Append, AppendError, Commit, CommitError, QUEUE_BYTES_MAX, StoreError,
 };
 
+mod pace;
+
+use pace::Pace;
+
 /// A frame stops growing here; one larger item still gets a frame of its own.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// How long to wait before the index is made anew once more: twice as long each time, up to a minute.
@@ -32,12 +36,6 @@ const MEND_AGAIN_MAX: Duration = Duration::from_secs(60);
 /// How long to wait after what was forgotten could not be dropped: twice as long each time.
 const DROP_AGAIN_MIN: Duration = Duration::from_secs(1);
 const DROP_AGAIN_MAX: Duration = Duration::from_secs(10 * 60);
-/// So many times as long as a segment took to be written anew the journal is left in peace: a member
-/// who forgets one record after the other must not keep the others from writing.
-const DROP_PAUSE_FACTOR: u32 = 9;
-/// … and at least so many times as long as what is forgotten waits at first: each time a whole segment
-/// is written.
-const DROP_PAUSE_MIN_FACTOR: u32 = 30;
 
 /// Answers when what was queued is durable.
 pub(super) type Ticket = oneshot::Receiver<Result<(), StoreError>>;
@@ -83,6 +81,7 @@ struct Mending {
 struct Dropping {
     due: Option<Instant>,
     not_before: Option<Instant>,
+    pace: Pace,
     /// How often not all of it could be dropped, one after the other.
     tried: u32,
     /// The operator was told.
@@ -232,13 +231,19 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// What was forgotten was dropped, which took so long, or not all of it yet: then once more, later.
-    fn dropped(&self, done: &Result<Dropped, DropError>, took: Duration, drop_after: Duration) {
+    /// What was forgotten was dropped, which began then and wrote so many segments anew, or not all of it
+    /// yet: then once more, later.
+    fn dropped(
+        &self,
+        done: &Result<Dropped, DropError>,
+        began: Instant,
+        written: u32,
+        drop_after: Duration,
+    ) {
         let now = Instant::now();
         let mut state = self.state();
         let dropping = &mut state.dropping;
-        let pause_min = drop_after.saturating_mul(DROP_PAUSE_MIN_FACTOR);
-        let not_before = now + took.saturating_mul(DROP_PAUSE_FACTOR).max(pause_min);
+        let not_before = dropping.pace.next(now, now - began, written, drop_after);
         dropping.not_before = Some(not_before);
         // Perhaps it was said meanwhile that more may go.
         dropping.due = dropping.due.map(|due| due.max(not_before));
@@ -444,7 +449,7 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
                 continue;
             }
             Next::Drop => {
-                let began = Instant::now();
+                let (began, copies) = (Instant::now(), journal.copies());
                 let done = inner.drop_forgotten(&mut journal);
                 if done.is_err() {
                     inner.drop_failed();
@@ -453,7 +458,8 @@ pub(super) fn run(inner: &Arc<Inner>, mut journal: Journal) {
                     tracing::error!(%error, "dropping what was forgotten failed: writing stops");
                     queue.stop();
                 }
-                queue.dropped(&done, began.elapsed(), inner.drop_after());
+                let written = journal.copies() - copies;
+                queue.dropped(&done, began, written, inner.drop_after());
                 continue;
             }
             Next::End => break,

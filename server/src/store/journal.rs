@@ -70,6 +70,8 @@ pub(super) struct Journal {
     unsure: BTreeSet<u32>,
     /// Entries that are to be dropped and stand in no good frame, as far as that was found out.
     left: dropping::Entries,
+    /// Copies of segments that were begun.
+    copies: u32,
 }
 
 /// How large segments are made, and how much room they must leave on the disk.
@@ -113,6 +115,7 @@ impl Journal {
             next_refused: false,
             unsure: BTreeSet::new(),
             left: dropping::Entries::new(),
+            copies: 0,
         })
     }
 

@@ -62,6 +62,11 @@ impl Journal {
         Ok(goes.intersection(&self.left).copied().collect())
     }
 
+    /// How many copies of segments were begun.
+    pub(in crate::store) fn copies(&self) -> u32 {
+        self.copies
+    }
+
     /// Puts a copy without these entries' payloads in a segment's place, durably. Which of them stand in no
     /// good frame of it.
     fn write_anew(&mut self, number: u32, goes: &Entries) -> Result<Entries, DropError> {
@@ -74,6 +79,7 @@ impl Journal {
         if self.free_bytes() < old.len.saturating_add(self.sizes.reserve_bytes) {
             return Err(StoreError::StoreFull.into());
         }
+        self.copies += 1;
         let (file, left) = match copy_without(disk, &old, &copy, goes) {
             Ok(copied) => copied,
             Err(error) => {

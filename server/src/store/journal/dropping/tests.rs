@@ -233,6 +233,7 @@ fn what_stands_behind_damage_is_dropped_all_the_same() {
     frame.append(committee(9), LeafIndex(4), &[record(5)]);
     journal.append(frame).unwrap();
     assert!(journal.drop_payloads(1, &goes(&[4])).unwrap().is_empty());
+    assert_eq!(journal.copies(), 3);
     assert!(!holds(&disk.contents(path).unwrap(), 5));
 }
 
