@@ -16,6 +16,7 @@ use std::io::{self, Read as _, Write};
 use std::iter;
 
 use bip0039::Mnemonic;
+use sealpost_protocol::passphrase::Passphrase;
 use sealpost_protocol::record::padme;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
@@ -179,8 +180,7 @@ impl<W: Write> Write for Counting<W> {
 }
 
 fn seal(content: &Content, passphrase: &SecretString, work_factor: u8) -> io::Result<Vec<u8>> {
-    let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
-    recipient.set_work_factor(work_factor);
+    let recipient = Passphrase::new(passphrase.clone(), work_factor);
     let recipients = iter::once(&recipient as &dyn age::Recipient);
     let encryptor = age::Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
     let mut sealed = Vec::new();
@@ -194,8 +194,7 @@ fn seal(content: &Content, passphrase: &SecretString, work_factor: u8) -> io::Re
 }
 
 fn opens(sealed: &[u8], passphrase: &SecretString) -> io::Result<()> {
-    let mut identity = age::scrypt::Identity::new(passphrase.clone());
-    identity.set_max_work_factor(vault::WORK_FACTOR_MAX);
+    let identity = Passphrase::new(passphrase.clone(), vault::WORK_FACTOR_MAX);
     let decryptor = age::Decryptor::new_buffered(sealed).map_err(io::Error::other)?;
     let identities = iter::once(&identity as &dyn age::Identity);
     let mut reader = decryptor.decrypt(identities).map_err(io::Error::other)?;

@@ -3,8 +3,9 @@
 
 use sealpost_protocol::checkpoint::Cosigner;
 use sealpost_protocol::committee::Committee as Fold;
-use sealpost_protocol::id::{DeviceId, Epoch, UnixMillis};
+use sealpost_protocol::id::{DeviceId, Epoch, MemberNumber, UnixMillis};
 use sealpost_protocol::roster::{Device, Standing};
+use sealpost_protocol::seal::LabelMember;
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -12,7 +13,8 @@ use crate::invitations;
 use crate::keys;
 use crate::lease::Lease;
 use crate::log::Log;
-use crate::names::{self, People, alike};
+use crate::names::alike::{self, Looks};
+use crate::names::{self, People};
 use crate::proposals;
 use crate::recovery;
 use crate::ui::time;
@@ -255,15 +257,17 @@ impl Looker<'_> {
 
     fn handles(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
         let Some(label) = names::label(self.known)? else { return Ok(()) };
-        let members: Vec<_> = label.members.iter().collect();
-        for (at, (number, one)) in members.iter().enumerate() {
-            for (other, two) in &members[at + 1..] {
-                if names::is_same_handle(&one.handle, &two.handle) {
+        let members = label.members.iter();
+        let members: Vec<(&MemberNumber, &LabelMember, Looks)> =
+            members.map(|(number, one)| (number, one, Looks::of(&one.handle))).collect();
+        for (at, (number, one, looks)) in members.iter().enumerate() {
+            for (other, two, others) in &members[at + 1..] {
+                if looks.is_same(others) {
                     items.push(item(
                         format!("members {number} and {other} are both called {}", one.handle),
                         "name them by the REF of a device: sealpost member list",
                     ));
-                } else if alike::reads_like(&one.handle, &two.handle) {
+                } else if looks.reads_like(others) {
                     items.push(item(
                         format!(
                             "members {number} and {other} have handles that read alike: {} and {}",

@@ -223,8 +223,11 @@ pub fn typable(called: &str, devices: &[DeviceId]) -> String {
 
 /// Whether two handles are one to whoever reads or says them.
 pub fn is_same_handle(one: &str, other: &str) -> bool {
-    let folded = |handle: &str| handle.trim().nfc().collect::<String>().to_lowercase();
     folded(one) == folded(other)
+}
+
+fn folded(handle: &str) -> String {
+    handle.trim().nfc().collect::<String>().to_lowercase()
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ pub const WRAPPED_FILE_KEY_BYTES: usize = 32;
 pub const HYBRID_SHARE_BYTES: usize = 1_120;
 /// The type of a hybrid stanza.
 pub const HYBRID_STANZA: &str = "mlkem768x25519";
+/// The type of a stanza under a passphrase.
+pub const SCRYPT_STANZA: &str = "scrypt";
+/// The salt in one.
+pub const SCRYPT_SALT_BYTES: usize = 16;
 
 const VERSION_LINE: &[u8] = b"age-encryption.org/v1\n";
 const MAC_BYTES: usize = 32;

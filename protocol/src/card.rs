@@ -129,6 +129,14 @@ impl Card {
     /// Decodes a card and checks both signatures.
     pub fn decode(bytes: &[u8]) -> Result<Self, PeerCardError> {
         let wire: CardWire = codec::decode(bytes, limits::CARD_BYTES_MAX)?;
+        let card = Self::from_wire(bytes, &wire)?;
+        wire.by_signing.verify(&card.signing, &wire.keys)?;
+        wire.by_login.verify(&card.login, &wire.keys)?;
+        Ok(card)
+    }
+
+    /// All but the signatures.
+    fn from_wire(bytes: &[u8], wire: &CardWire) -> Result<Self, PeerCardError> {
         let keys: Vec<KeyWire> = codec::decode(&wire.keys, limits::CARD_BYTES_MAX)?;
         let [signing, login, recipient] = keys.as_slice() else {
             return Err(PeerCardError::Keys);
@@ -144,8 +152,6 @@ impl Card {
         let login = ed25519(&login.bytes)?;
         let recipient: &[u8; RECIPIENT_BYTES] =
             recipient.bytes.as_slice().try_into().map_err(|_| PeerCardError::Keys)?;
-        wire.by_signing.verify(&signing, &wire.keys)?;
-        wire.by_login.verify(&login, &wire.keys)?;
         Ok(Self {
             bytes: bytes.to_vec(),
             id: DeviceId(Hash::of(&wire.keys)),
@@ -200,9 +206,25 @@ impl<C> Encode<C> for Card {
 impl<'b, C> Decode<'b, C> for Card {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let at = d.position();
-        Self::decode(d.bytes()?)
-            .map_err(|error| minicbor::decode::Error::message(error.to_string()).at(at))
+        Self::decode(d.bytes()?).map_err(|error| message(&error).at(at))
     }
+}
+
+/// Decodes a card out of a roster that was folded and kept here, without its signatures: they were
+/// checked when it was let in. Two hundred of them would take longer than all else of a command.
+pub(crate) fn decode_kept<C>(
+    d: &mut minicbor::Decoder<'_>,
+    _: &mut C,
+) -> Result<Card, minicbor::decode::Error> {
+    let at = d.position();
+    let bytes = d.bytes()?;
+    let wire = codec::decode(bytes, limits::CARD_BYTES_MAX).map_err(PeerCardError::from);
+    let card = wire.and_then(|wire| Card::from_wire(bytes, &wire));
+    card.map_err(|error| message(&error).at(at))
+}
+
+fn message(error: &PeerCardError) -> minicbor::decode::Error {
+    minicbor::decode::Error::message(error.to_string())
 }
 
 fn ed25519(bytes: &[u8]) -> Result<VerifyingKey, PeerCardError> {

@@ -36,6 +36,8 @@ pub mod hybrid;
 #[cfg(feature = "seal")]
 pub mod identity;
 #[cfg(feature = "seal")]
+pub mod passphrase;
+#[cfg(feature = "seal")]
 pub mod record;
 #[cfg(feature = "seal")]
 pub mod recovery;

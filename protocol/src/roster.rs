@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::card::Card;
+use crate::card::{self, Card};
 use crate::change::{Change, Found, Policy, Relay, Role, Target};
 use crate::entry::RosterHead;
 use crate::hash::Hash;
@@ -47,7 +47,7 @@ pub enum Standing {
 #[cbor(map)]
 pub struct Device {
     /// Its card.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "card::decode_kept")]
     pub card: Card,
     /// Whose it is.
     #[n(1)]

@@ -23,6 +23,7 @@ use crate::age_header;
 use crate::card::RecipientBytes;
 use crate::hybrid::{Identity, Recipient, SEED_BYTES};
 use crate::limits;
+use crate::passphrase::Passphrase;
 
 mod attachment;
 mod file;
@@ -146,28 +147,21 @@ impl EpochSecret {
     }
 }
 
-/// A passphrase of 256 bits ready for use: make it once, for age runs a benchmark in it.
-struct PassphraseKeys {
-    recipient: age::scrypt::Recipient,
-    identity: age::scrypt::Identity,
-}
+/// A passphrase of 256 bits, for small files.
+struct PassphraseKeys(Passphrase);
 
 impl PassphraseKeys {
     fn new(passphrase: SecretString) -> Self {
-        let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
-        recipient.set_work_factor(WORK_FACTOR);
-        let mut identity = age::scrypt::Identity::new(passphrase);
-        identity.set_max_work_factor(WORK_FACTOR);
-        Self { recipient, identity }
+        Self(Passphrase::new(passphrase, WORK_FACTOR))
     }
 
     fn seal(&self, plaintext: &[u8]) -> Vec<u8> {
-        seal_file([&self.recipient as _], plaintext)
+        seal_file([&self.0 as _], plaintext)
     }
 
     fn open(&self, file: &[u8], max: usize) -> Result<Zeroizing<Vec<u8>>, PeerOpenError> {
         let header = age_header::check_record(file)?;
-        open_file(file, &header, &self.identity, max)
+        open_file(file, &header, &self.0, max)
     }
 }
 

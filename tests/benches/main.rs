@@ -15,6 +15,7 @@ mod ingest;
 mod nats;
 mod postgres;
 mod removal;
+mod sendme;
 mod table;
 mod transfer;
 
@@ -100,24 +101,25 @@ fn transfer(programs: &Programs) {
     let mut us = Transfer::start(programs);
     // What the programs take for a small file is what the large one is held against.
     let small = us.round(SMALL_FILE_BYTES);
-    let (mut took, mut theirs) = (Vec::new(), Vec::new());
+    let (mut took, mut theirs, mut straight) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         eprintln!("round {round} of {ROUNDS}");
         theirs.extend(nats.as_ref().and_then(|nats| nats.round(&file)));
+        straight.extend(sendme::round(&file));
         took.push(us.round(FILE_BYTES));
     }
     let seconds = |figures: &[f64]| {
         median(figures).map_or_else(|| "not measured".to_owned(), |middle| format!("{middle:.2} s"))
     };
-    let row = |work: &str, ours: Vec<f64>, theirs: Vec<f64>| {
+    let row = |work: &str, peer: &str, ours: Vec<f64>, theirs: Vec<f64>, goal: &str| {
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(us, them)| us / them).collect();
         let ratio = median(&ratios);
         [
             work.to_owned(),
-            seconds(&theirs),
+            format!("{peer}: {}", seconds(&theirs)),
             seconds(&ours),
             ratio.map_or_else(|| "not measured".to_owned(), |ratio| format!("{ratio:.2}")),
-            "≤ 1.0".to_owned(),
+            goal.to_owned(),
         ]
     };
     let growth = |of: fn(&Took) -> u64| {
@@ -127,24 +129,32 @@ fn transfer(programs: &Programs) {
     let memory = |work: &str, of: fn(&Took) -> u64| {
         [work.to_owned(), String::new(), growth(of), String::new(), "≤ 64 MiB".to_owned()]
     };
-    let head = ["work", "NATS object store", "us", "us ÷ theirs", "goal"].map(str::to_owned);
+    let head = ["work", "peer", "us", "us ÷ theirs", "goal"].map(str::to_owned);
+    let into = || took.iter().map(|took| took.into).collect::<Vec<_>>();
     table::print_lines(&[
         head,
         row(
             "P5 1 GiB: seal, send, store durably",
-            took.iter().map(|took| took.into).collect(),
+            "NATS object store",
+            into(),
             theirs.iter().map(|(into, _)| *into).collect(),
+            "≤ 1.0",
         ),
+        row("P5 the same", "sendme, one to another", into(), straight, "≤ 0.75"),
         row(
             "P5 1 GiB: fetch, verify, open",
+            "NATS object store",
             took.iter().map(|took| took.out).collect(),
             theirs.iter().map(|(_, out)| *out).collect(),
+            "≤ 1.0",
         ),
         memory("P5 memory of the client, above a small file's", |took| took.client_bytes),
         memory("P5 memory of the relay, above a small file's", |took| took.relay_bytes),
     ]);
     println!(
-        "Ours: four commands, each a process that opens the vault. Theirs: every write synced, a          Python client, nothing encrypted. What came out was compared with what went in."
+        "Ours: four commands, each a process that opens the vault. NATS: every write synced, a \
+         Python client, nothing encrypted. sendme: both ends here, to the file that came out, nothing \
+         synced. What came out of ours was compared with what went in."
     );
 }
 

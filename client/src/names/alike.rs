@@ -5,12 +5,41 @@ use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::{MixedScript, skeleton};
 
-use super::is_same_handle;
+use super::{folded, is_same_handle};
 
-/// Whether two handles look the same to a hasty eye: `isla` and `lsla`, `baran` and `bаran`. Those that
-/// are the same do.
+/// How a handle looks, to be held against many others.
+pub struct Looks {
+    folded: String,
+    /// As it is, in small letters, and what it looks like in small letters, because a capital I looks
+    /// like a small l and i does not.
+    seen: BTreeSet<String>,
+}
+
+impl Looks {
+    /// Those of a handle.
+    pub fn of(handle: &str) -> Self {
+        let composed: String = handle.trim().nfc().collect();
+        let as_it_is: String = skeleton(&composed).collect();
+        let small = skeleton(&composed.to_lowercase()).collect();
+        let seen = [as_it_is.to_lowercase(), as_it_is, small].into();
+        Self { folded: folded(handle), seen }
+    }
+
+    /// Whether they are one to whoever reads or says them.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.folded == other.folded
+    }
+
+    /// Whether they look the same to a hasty eye: `isla` and `lsla`, `baran` and `bаran`. Those that are
+    /// the same do.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        self.is_same(other) || !self.seen.is_disjoint(&other.seen)
+    }
+}
+
+/// Whether two handles look the same to a hasty eye.
 pub fn reads_like(one: &str, other: &str) -> bool {
-    is_same_handle(one, other) || !looks(one).is_disjoint(&looks(other))
+    Looks::of(one).reads_like(&Looks::of(other))
 }
 
 /// Whether letters of scripts stand side by side that nobody writes in one word. Japanese and Korean
@@ -29,15 +58,6 @@ pub fn warnings<'o>(handle: &str, others: impl IntoIterator<Item = &'o str>) -> 
     let mixed = mixes_scripts(handle)
         .then(|| format!("{handle} is written in letters of more than one script"));
     alike.chain(mixed).collect()
-}
-
-/// How a handle looks: as it is, in small letters, and with what it looks like in small letters, because
-/// a capital I looks like a small l and i does not.
-fn looks(handle: &str) -> BTreeSet<String> {
-    let composed: String = handle.trim().nfc().collect();
-    let as_it_is: String = skeleton(&composed).collect();
-    let small = skeleton(&composed.to_lowercase()).collect();
-    [as_it_is.to_lowercase(), as_it_is, small].into()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use age::DecryptError;
 use data_encoding::HEXLOWER;
 use sealpost_protocol::hybrid::Identity;
 use sealpost_protocol::identity::{DEVICE_IDENTITY_BYTES, DeviceIdentity};
+use sealpost_protocol::passphrase::Passphrase;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -94,8 +95,7 @@ pub(super) fn seal(
     passphrase: &SecretString,
     work_factor: u8,
 ) -> Result<Vec<u8>, VaultError> {
-    let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
-    recipient.set_work_factor(work_factor.clamp(1, WORK_FACTOR_MAX));
+    let recipient = Passphrase::new(passphrase.clone(), work_factor.min(WORK_FACTOR_MAX));
     let failed = |error: &dyn std::fmt::Display| VaultError::Age(error.to_string());
     let recipients = iter::once(&recipient as &dyn age::Recipient);
     let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
@@ -108,8 +108,7 @@ pub(super) fn seal(
 
 /// Opens what [`seal`] made.
 pub(super) fn open(sealed: &[u8], passphrase: &SecretString) -> Result<Secrets, VaultError> {
-    let mut identity = age::scrypt::Identity::new(passphrase.clone());
-    identity.set_max_work_factor(WORK_FACTOR_MAX);
+    let identity = Passphrase::new(passphrase.clone(), WORK_FACTOR_MAX);
     let decryptor = age::Decryptor::new_buffered(sealed).map_err(|error| refused(&error))?;
     let mut reader = decryptor
         .decrypt(iter::once(&identity as &dyn age::Identity))

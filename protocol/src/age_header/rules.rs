@@ -4,12 +4,11 @@ use data_encoding::BASE64_NOPAD;
 
 use super::{
     AgeHeader, AgeStanza, HYBRID_SHARE_BYTES, HYBRID_STANZA, MAC_BYTES, PeerAgeHeaderError,
-    VERSION_LINE, WRAPPED_FILE_KEY_BYTES, base64_exact, parse, parse_head,
+    SCRYPT_SALT_BYTES, SCRYPT_STANZA, VERSION_LINE, WRAPPED_FILE_KEY_BYTES, base64_exact, parse,
+    parse_head,
 };
 use crate::limits;
 
-const SCRYPT_STANZA: &str = "scrypt";
-const SCRYPT_SALT_BYTES: usize = 16;
 /// The passphrases carry 256 bits, so stretching them buys nothing; above it waits a CPU bomb.
 const SCRYPT_WORK_FACTOR: &str = "1";
 const GREASE_SUFFIX: &str = "-grease";

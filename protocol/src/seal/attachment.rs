@@ -85,7 +85,7 @@ impl<W: Write> AttachmentSealer<W> {
     pub fn new(sink: W, passphrase: &AttachmentPassphrase) -> io::Result<Self> {
         let keys = PassphraseKeys::new(passphrase.0.clone());
         let sink = Hashed { sink, sha256: Hasher::default(), size: 0 };
-        let writer = age::Encryptor::with_recipients(std::iter::once(&keys.recipient as _))
+        let writer = age::Encryptor::with_recipients(std::iter::once(&keys.0 as _))
             .expect("one recipient")
             .wrap_output(sink)?;
         Ok(Self { writer, sha256: Hasher::default(), size: 0 })
@@ -172,7 +172,7 @@ pub fn open_attachment(
     }
     let keys = PassphraseKeys::new(passphrase.0.clone());
     let reader = age::Decryptor::new_buffered(head.as_slice().chain(blob))
-        .and_then(|decryptor| decryptor.decrypt(std::iter::once(&keys.identity as _)))
+        .and_then(|decryptor| decryptor.decrypt(std::iter::once(&keys.0 as _)))
         .map_err(|error| AttachmentError::PeerOpen(error.into()))?;
     copy(reader, plain, &mut file)
 }

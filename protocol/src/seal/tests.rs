@@ -58,7 +58,7 @@ fn records_read_back() {
     }
     let (len, max) = (limits::RECORD_PLAINTEXT_BYTES_MAX + 1, limits::RECORD_PLAINTEXT_BYTES_MAX);
     assert_eq!(EPOCH.seal_record(&vec![0; len]), Err(LocalSealError::TooLarge { len, max }));
-    let oversized = seal_file([&EPOCH.records.recipient as _], &vec![0; len]);
+    let oversized = seal_file([&EPOCH.records.0 as _], &vec![0; len]);
     assert_eq!(EPOCH.open_record(&oversized), Err(PeerOpenError::TooLarge { len, max }));
 }
 
