@@ -135,7 +135,7 @@ fn committee(vault: &Read<'_>, known: &Committee) -> Result<CommitteeContent, Fa
             });
         }
     }
-    let note = vault.position(known.no)?.map(|position| position.note);
+    let note = vault.note(known.no)?.map(|(_, note)| note);
     let readable = catalog::readable(vault, known)?.into_iter().map(|(author, shown)| {
         let leaf_index = shown.entry.map(|place| place.index.0);
         let (reference, state, record) = (shown.reference, shown.state, shown.record);

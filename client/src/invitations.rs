@@ -254,24 +254,24 @@ fn new_on(
     let waits = |seen: &&JoinRequest| seen.invitation == kept.id && seen.asking == Asking::Asking;
     let room = JOIN_REQUESTS_MAX.saturating_sub(seen_before.iter().filter(waits).count());
     let mut new: Vec<JoinRequest> = Vec::new();
+    let Ok(invitation) = Invitation::from_text(&kept.text) else { return new };
     for join in joins.iter().filter(|join| join.invitation == kept.id).take(JOIN_REQUESTS_MAX) {
         if new.len() == room {
             break;
         }
         // What does not open was not made with the invitation: nobody to be shown.
-        let Some(opened) = open(kept, join) else { continue };
-        let request = opened.request.encode();
-        let is_it = |seen: &JoinRequest| seen.invitation == kept.id && seen.request == request;
-        if !seen_before.iter().chain(&new).any(is_it) {
+        let unsealed = seal::unseal_join_request(&join.request, &invitation.secret);
+        let Ok(request) = unsealed else { continue };
+        let bytes = request.encode();
+        let is_it = |seen: &JoinRequest| seen.invitation == kept.id && seen.request == bytes;
+        if seen_before.iter().chain(&new).any(is_it) {
+            continue;
+        }
+        if let Ok(opened) = OpenedJoinRequest::check(request) {
             new.push(seen(app, known, kept.id, &opened));
         }
     }
     new
-}
-
-fn open(kept: &Kept, join: &JoinOf) -> Option<OpenedJoinRequest> {
-    let invitation = Invitation::from_text(&kept.text).ok()?;
-    seal::open_join_request(&join.request, &invitation.secret).ok()
 }
 
 fn seen(

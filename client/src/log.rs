@@ -25,6 +25,7 @@ use crate::error::{Failure, Kind as Error};
 use crate::lie::{Caught, FollowError, Lie};
 use crate::relay;
 use crate::vault::committees::{Committee, CommitteeNo, Position};
+use crate::vault::folds::Kept;
 use crate::vault::{Read, VaultError};
 
 /// A log as far as it is verified.
@@ -89,14 +90,11 @@ impl Log {
     /// Loads what is verified.
     pub fn load(vault: &Read<'_>, no: CommitteeNo) -> Result<Self, Failure> {
         let known = vault.committee_no(no)?;
-        let position = vault.position(no)?;
-        let fold = match &position {
+        let fold = match vault.fold(no)? {
             None => None,
-            Some(position) => match vault.fold(no, position) {
-                Some(fold) => Some(fold),
-                // The entries are there.
-                None => Some(Arc::new(fold_again(vault, no, position)?)),
-            },
+            Some(Kept::Fold(fold)) => Some(fold),
+            // The entries are there.
+            Some(Kept::Older(position)) => Some(Arc::new(fold_again(vault, no, &position)?)),
         };
         let address = match &fold {
             Some(fold) => fold.roster().home().address.clone(),
@@ -234,7 +232,7 @@ impl Log {
         lie: Lie,
         other: &str,
     ) -> Result<Caught, VaultError> {
-        let held = vault.position(self.known.no)?.map(|position| position.note);
+        let held = vault.note(self.known.no)?.map(|(_, note)| note);
         let caught = Caught::from(lie).note(other);
         Ok(held.into_iter().fold(caught, Caught::note))
     }

@@ -26,7 +26,7 @@ use crate::relay::AskError;
 use crate::transport::{Connection, PeerError, TransportError};
 use crate::ui::progress::Progress;
 use crate::vault::ahead::Ahead;
-use crate::vault::committees::{CommitteeNo, Position, Standing};
+use crate::vault::committees::{CommitteeNo, Standing};
 use crate::vault::entries::{self, StoredEntry};
 use crate::vault::{Read, Write};
 
@@ -105,11 +105,11 @@ async fn fill(app: &mut App, connection: &Connection, no: CommitteeNo) -> Result
         let entry = receive_one(connection, log.known.id, index).await?;
         let filled = app.vault.read(|vault| Filling::of(vault, no, index, entry))?;
         let Some(filled) = filled else {
-            let held = app.vault.read(|vault| vault.position(no))?;
+            let held = app.vault.read(|vault| vault.note(no))?;
             let caught = Caught::from(Lie::Withheld(index));
             return Err(held
                 .into_iter()
-                .fold(caught, |caught, held| caught.note(held.note))
+                .fold(caught, |caught, (_, held)| caught.note(held))
                 .into());
         };
         filled.store(app, no)?;
@@ -137,7 +137,7 @@ async fn receive_one(
 struct Filling {
     index: LeafIndex,
     entry: UnverifiedEntry,
-    position: Position,
+    note: Vec<u8>,
     fold: Fold,
 }
 
@@ -156,21 +156,18 @@ impl Filling {
         // Whatever decodes has the payload that its header names.
         let Some(entry) = entry.filter(|entry| entry.leaf() == leaf) else { return Ok(None) };
         let filled = entry.payload().is_some_and(|payload| fold.fill(index, payload));
-        let Some(position) = vault.position(no)?.filter(|_| filled) else { return Ok(None) };
-        Ok(Some(Self { index, entry, position, fold }))
+        let Some((_, note)) = vault.note(no)?.filter(|_| filled) else { return Ok(None) };
+        Ok(Some(Self { index, entry, note, fold }))
     }
 
     fn store(self, app: &mut App, no: CommitteeNo) -> Result<(), Failure> {
-        let Self { index, entry, position, fold } = self;
+        let Self { index, entry, note, fold } = self;
         let App { vault, device, .. } = app;
         vault.write(|vault| {
             vault.replace_entry(no, index, &entry.encode())?;
             let mut keys = Keys::new(device, no, &fold);
             catalog::open_late(vault, &mut keys, no, index, &entry)?;
-            let position = Position { fold: codec::encode(&fold), ..position };
-            vault.set_position(no, &position)?;
-            vault.remember_fold(no, &position, &fold);
-            Ok(())
+            Ok(vault.set_fold(no, &note, &fold)?)
         })
     }
 }
@@ -386,13 +383,7 @@ fn is_roster(new: &Admitted) -> bool {
 fn store_position(vault: &Write<'_>, log: &Log, extension: &Extension) -> Result<(), Failure> {
     let no = log.known.no;
     let size = extension.fold.size();
-    let position = Position {
-        size,
-        note: extension.note.text().as_bytes().to_vec(),
-        fold: codec::encode(&extension.fold),
-    };
-    vault.set_position(no, &position)?;
-    vault.remember_fold(no, &position, &extension.fold);
+    vault.set_fold(no, extension.note.text().as_bytes(), &extension.fold)?;
     vault.drop_ahead(no, size)?;
     let opening = matches!(log.known.standing, Standing::Founding | Standing::Joining);
     // A claim ends by itself: it follows the log before this device is in.

@@ -535,10 +535,10 @@ async fn listen(
 }
 
 fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {
-    let held = app.vault.read(|vault| vault.position(known.no))?;
+    let held = app.vault.read(|vault| vault.note(known.no))?;
     let caught = Caught::from(Lie::Gone(known.size));
     Ok(match held {
-        Some(position) => caught.note(position.note),
+        Some((_, note)) => caught.note(note),
         None => caught,
     })
 }
@@ -547,12 +547,12 @@ fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {
 fn keep_head(app: &mut App, known: &Committee, note: &str) -> Result<(), FollowError> {
     let (log, held) = app
         .vault
-        .read(|vault| Ok::<_, Failure>((Log::load(vault, known.no)?, vault.position(known.no)?)))?;
+        .read(|vault| Ok::<_, Failure>((Log::load(vault, known.no)?, vault.note(known.no)?)))?;
     let note = log.verify_note(note)?;
     let shown = note.checkpoint().size;
     if shown < log.size() {
         let caught = Caught::from(Lie::RolledBack { held: log.size(), shown }).note(note.text());
-        return Err(held.into_iter().fold(caught, |caught, held| caught.note(held.note)).into());
+        return Err(held.into_iter().fold(caught, |caught, (_, held)| caught.note(held)).into());
     }
     let ahead = Ahead { size: shown, note: note.text().to_owned() };
     Ok(app.vault.write(|vault| vault.put_ahead(known.no, &ahead))?)

@@ -23,7 +23,7 @@ mod disk;
 pub mod drills;
 pub mod entries;
 pub mod evidence;
-mod folds;
+pub mod folds;
 pub mod home;
 mod identity_file;
 pub mod invitations;

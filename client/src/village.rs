@@ -349,6 +349,13 @@ impl Person {
         })
     }
 
+    /// Another command at the same time.
+    pub(crate) fn beside(&self) -> App {
+        let (vault, secrets) =
+            Vault::open(self.home.clone(), &fixture::passphrase()).expect("opened");
+        App { vault, device: secrets.device, clock: self.app.clock }
+    }
+
     /// A copy of the vault as it is now, to be put back later.
     pub(crate) fn copies(&self) -> Vec<u8> {
         std::fs::read(self.home.path().join("vault.db")).expect("a database")

@@ -39,6 +39,7 @@ pub use file::PeerOpenError;
 pub(crate) use file::{open_file, seal_file};
 pub use join::{
     OpenedJoinRequest, PeerJoinError, open_join_request, safety_number, seal_join_request,
+    unseal_join_request,
 };
 pub use label::{Label, LabelFault, LabelMember, PeerLabelError};
 

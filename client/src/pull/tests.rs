@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::error::Kind as Error;
+use crate::vault::committees::Position;
 use crate::village::{MemoryRelay, Person};
 
 /// Isla has founded, let Baran in and written four notes, of which Baran has seen one.

@@ -100,7 +100,18 @@ impl Read<'_> {
         Ok(statement.query_row([no.0], committee_of)?)
     }
 
-    /// How far its log is verified; none before the first pull.
+    /// How far its log is verified, and the relay's note for that; none before the first pull.
+    pub fn note(&self, no: CommitteeNo) -> Result<Option<(TreeSize, Vec<u8>)>, VaultError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT size, note FROM committee
+             WHERE no = ?1 AND note IS NOT NULL AND fold IS NOT NULL",
+        )?;
+        let found =
+            statement.query_row([no.0], |row| Ok((TreeSize(uint(row.get(0)?)), row.get(1)?)));
+        Ok(found.optional()?)
+    }
+
+    /// As [`Read::note`], with the encoded fold, which is large.
     pub fn position(&self, no: CommitteeNo) -> Result<Option<Position>, VaultError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT size, note, fold FROM committee
@@ -138,6 +149,7 @@ impl Write<'_> {
         self.transaction
             .prepare_cached("UPDATE committee SET size = ?2, note = ?3, fold = ?4 WHERE no = ?1")?
             .execute(params![no.0, int(to.size.0), to.note, to.fold])?;
+        self.folds.drop_one(no);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Folds as they were decoded, for as long as what is stored stays the same.
 //!
-//! Decoding one tests both signatures of every card in it: a hundred devices take ten milliseconds, and a
-//! command looks at a log a dozen times.
+//! One of a hundred devices takes 170 KB, which are read out of some forty pages, and milliseconds to
+//! decode; a command looks at a log a dozen times.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,37 +9,67 @@ use std::sync::Arc;
 
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee as Fold;
+use sealpost_protocol::id::TreeSize;
 
 use super::committees::{CommitteeNo, Position};
-use super::{Read, Write};
+use super::{Read, VaultError, Write};
 
 /// The fold that was decoded last of each committee.
 #[derive(Default)]
 pub(super) struct Folds(RefCell<BTreeMap<CommitteeNo, Decoded>>);
 
+/// A fold, and where it was stored.
 struct Decoded {
-    from: Vec<u8>,
+    size: TreeSize,
+    note: Vec<u8>,
     fold: Arc<Fold>,
 }
 
+/// What is stored of a log as far as it is verified.
+#[derive(Debug)]
+pub enum Kept {
+    /// Its fold.
+    Fold(Arc<Fold>),
+    /// It was written by an older program, whose folds had another shape.
+    Older(Position),
+}
+
+impl Folds {
+    /// Another one may be stored.
+    pub(super) fn drop_one(&self, no: CommitteeNo) {
+        self.0.borrow_mut().remove(&no);
+    }
+}
+
 impl Read<'_> {
-    /// The fold of a position. `None`: it was written by an older program, whose folds had another shape.
-    pub fn fold(&self, no: CommitteeNo, position: &Position) -> Option<Arc<Fold>> {
-        let mut known = self.folds.0.borrow_mut();
-        if let Some(decoded) = known.get(&no).filter(|decoded| decoded.from == position.fold) {
-            return Some(Arc::clone(&decoded.fold));
+    /// The fold of a log as far as it is verified; none before the first pull.
+    pub fn fold(&self, no: CommitteeNo) -> Result<Option<Kept>, VaultError> {
+        let Some((size, note)) = self.note(no)? else { return Ok(None) };
+        if let Some(decoded) = self.folds.0.borrow().get(&no)
+            && (decoded.size, &decoded.note) == (size, &note)
+        {
+            return Ok(Some(Kept::Fold(Arc::clone(&decoded.fold))));
         }
-        let fold: Arc<Fold> = Arc::new(codec::decode(&position.fold, usize::MAX).ok()?);
-        known.insert(no, Decoded { from: position.fold.clone(), fold: Arc::clone(&fold) });
-        Some(fold)
+        let Some(position) = self.position(no)? else { return Ok(None) };
+        let Ok(fold) = codec::decode(&position.fold, usize::MAX) else {
+            return Ok(Some(Kept::Older(position)));
+        };
+        let fold: Arc<Fold> = Arc::new(fold);
+        let decoded = Decoded { size, note, fold: Arc::clone(&fold) };
+        self.folds.0.borrow_mut().insert(no, decoded);
+        Ok(Some(Kept::Fold(fold)))
     }
 }
 
 impl Write<'_> {
-    /// Remembers the fold that a position was encoded from.
-    pub fn remember_fold(&self, no: CommitteeNo, position: &Position, fold: &Fold) {
-        let decoded = Decoded { from: position.fold.clone(), fold: Arc::new(fold.clone()) };
+    /// Stores how far a log is verified and its fold there, and remembers that.
+    pub fn set_fold(&self, no: CommitteeNo, note: &[u8], fold: &Fold) -> Result<(), VaultError> {
+        let (size, note) = (fold.size(), note.to_vec());
+        let position = Position { size, note: note.clone(), fold: codec::encode(fold) };
+        self.set_position(no, &position)?;
+        let decoded = Decoded { size, note, fold: Arc::new(fold.clone()) };
         self.folds.0.borrow_mut().insert(no, decoded);
+        Ok(())
     }
 }
 

@@ -62,17 +62,31 @@ pub fn seal_join_request(
     SealedJoinRequest::new(invitation, secret, keys(secret).seal(&plaintext))
 }
 
+impl OpenedJoinRequest {
+    /// Checks the card in a request that was unsealed.
+    pub fn check(request: JoinRequest) -> Result<Self, PeerJoinError> {
+        let card = Card::decode(request.card())?;
+        Ok(Self { request, card })
+    }
+}
+
 /// Opens a request as the relay kept it.
 pub fn open_join_request(
     kept: &KeptJoinRequest,
     secret: &InvitationSecret,
 ) -> Result<OpenedJoinRequest, PeerJoinError> {
+    OpenedJoinRequest::check(unseal_join_request(kept, secret)?)
+}
+
+/// Unseals a request as the relay kept it, for whoever may have checked its card before.
+pub fn unseal_join_request(
+    kept: &KeptJoinRequest,
+    secret: &InvitationSecret,
+) -> Result<JoinRequest, PeerJoinError> {
     let file = kept.verified_file(secret)?;
     let padded = keys(secret).open(file, limits::JOIN_REQUEST_BYTES_MAX)?;
     let bytes = unpad(&padded, STEP_BYTES).ok_or(PeerJoinError::Padding)?;
-    let request = JoinRequest::decode(bytes)?;
-    let card = Card::decode(request.card())?;
-    Ok(OpenedJoinRequest { request, card })
+    Ok(JoinRequest::decode(bytes)?)
 }
 
 /// The safety number: twenty decimal digits in groups of five, the same on both sides only if
