@@ -59,6 +59,7 @@ pub mod ui;
 pub mod vault;
 pub mod watch;
 pub mod who;
+pub mod write_behind;
 
 #[cfg(test)]
 mod village;

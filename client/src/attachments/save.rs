@@ -24,6 +24,7 @@ use crate::ui::progress::Progress;
 use crate::vault::attachments::{BlobReader, Held, HeldBlob};
 use crate::vault::committees::CommitteeNo;
 use crate::vault::{Read, VaultError};
+use crate::write_behind::WriteBehind;
 
 /// Names that are tried for one attachment.
 const NAMES_MAX: u32 = 100;
@@ -92,7 +93,7 @@ impl Folder {
         let unfinished = Unfinished::new(self).map_err(|error| self.not_writable(error))?;
         let progress = Progress::of_bytes("saving", details.plain.size, 0);
         let mut file = Watched {
-            file: BufWriter::with_capacity(STEP_BYTES, &unfinished.file),
+            file: BufWriter::with_capacity(STEP_BYTES, Synced::new(&unfinished.file)),
             progress: &progress,
         };
         let Details { plain, blob: named, passphrase, .. } = details;
@@ -143,6 +144,31 @@ impl<W: Write> Write for Watched<'_, W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// Comes to the disk while it is written.
+struct Synced<'f> {
+    file: &'f File,
+    behind: WriteBehind,
+}
+
+impl<'f> Synced<'f> {
+    fn new(file: &'f File) -> Self {
+        Self { file, behind: WriteBehind::default() }
+    }
+}
+
+impl Write for Synced<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.behind.wrote(self.file, written as u64)?;
+        Ok(written)
+    }
+
+    /// Puts it on the disk.
+    fn flush(&mut self) -> io::Result<()> {
+        self.behind.finish(self.file)
     }
 }
 

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::{Home, VaultError, disk, steps};
 use crate::random;
+use crate::write_behind::WriteBehind;
 
 /// The bytes of a piece: few for a photograph, not too many rows for a film.
 pub(super) const PIECE_BYTES: u64 = 256 * 1024;
@@ -78,7 +79,8 @@ impl Container {
     /// Writes a blob into its pieces, behind the `held` bytes that are there: whole pieces.
     pub(super) fn writer(self, pieces: Vec<u64>, held: u64) -> BlobWriter {
         let next = usize::try_from(held / PIECE_BYTES).unwrap_or(usize::MAX);
-        BlobWriter { file: self.file, pieces, next, buffer: Vec::with_capacity(PIECE) }
+        let (buffer, behind) = (Vec::with_capacity(PIECE), WriteBehind::default());
+        BlobWriter { file: self.file, behind, pieces, next, buffer }
     }
 
     /// Reads the first `size` bytes of a blob.
@@ -105,6 +107,7 @@ impl Container {
 #[derive(Debug)]
 pub struct BlobWriter {
     file: File,
+    behind: WriteBehind,
     pieces: Vec<u64>,
     next: usize,
     buffer: Vec<u8>,
@@ -129,7 +132,7 @@ impl BlobWriter {
 
     /// Puts the whole pieces that came so far on disk. How many bytes that are, from the beginning.
     pub fn sync(&mut self) -> io::Result<u64> {
-        self.file.sync_data()?;
+        self.behind.finish(&self.file)?;
         Ok(self.next as u64 * PIECE_BYTES)
     }
 
@@ -141,13 +144,14 @@ impl BlobWriter {
             random::filler(&mut self.buffer[end..])?;
             self.write_piece()?;
         }
-        self.file.sync_data()
+        self.behind.finish(&self.file)
     }
 
     fn write_piece(&mut self) -> io::Result<()> {
         // Nobody has more room than was reserved for it.
         let piece = self.pieces.get(self.next).ok_or(io::ErrorKind::WriteZero)?;
         self.file.write_all_at(&self.buffer, piece * PIECE_BYTES)?;
+        self.behind.wrote(&self.file, PIECE_BYTES)?;
         self.next += 1;
         self.buffer.clear();
         Ok(())
