@@ -71,6 +71,8 @@ pub struct StoredEntry {
     pub blobs: Vec<Blob>,
     /// The encoded entry, exactly as it came.
     pub bytes: Bytes,
+    /// Its payload was forgotten before it came here, and is not in `bytes`.
+    pub dropped: bool,
 }
 
 /// Entries to put behind the `expected` ones of one committee's log, all or none.

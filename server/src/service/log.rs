@@ -360,5 +360,6 @@ fn stored(admitted: &Admitted) -> StoredEntry {
         author_seq: header.author_seq,
         blobs: header.blobs.clone(),
         bytes: Bytes::from(admitted.entry.encode()),
+        dropped: false,
     }
 }

@@ -350,6 +350,7 @@ impl Check<'_> {
                 author_seq: entry.author_seq,
                 blobs: entry.blobs.clone(),
                 bytes: entry.bytes(bytes),
+                dropped: entry.dropped,
             };
             if let Some(what) = self.look.entry(appended.committee, LeafIndex(index), &stored) {
                 let offset = place.offset + u64::from(entry.offset);

@@ -30,6 +30,7 @@ pub async fn run<S: LogStore + NoteStore + BlobStore + Clone>(store: &S) {
     concurrent_writers_lose_nothing(store).await;
     authors_find_their_entries(store).await;
     what_is_forgotten_is_given_without_its_payload(store).await;
+    what_was_forgotten_before_it_came_is_kept_as_it_came(store).await;
     a_blob_is_there_as_long_as_an_entry_names_it_that_is_not_forgotten(store).await;
     nodes_are_those_of_rfc_6962(store).await;
     snapshots_are_replaced_and_never_ahead(store).await;
@@ -63,6 +64,7 @@ pub fn entry(author: DeviceId, seq: u64, len: usize) -> StoredEntry {
         author_seq: AuthorSeq(seq),
         blobs: Vec::new(),
         bytes: Bytes::from(bytes),
+        dropped: false,
     }
 }
 
@@ -102,6 +104,7 @@ pub fn record(seq: u64, blobs: Vec<Blob>) -> StoredEntry {
         author_seq: AuthorSeq(seq),
         blobs: entry.header().blobs.clone(),
         bytes: Bytes::from(entry.encode()),
+        dropped: false,
     }
 }
 
@@ -157,6 +160,15 @@ async fn what_is_forgotten_is_given_without_its_payload<S: LogStore>(store: &S) 
             break;
         }
     }
+}
+
+async fn what_was_forgotten_before_it_came_is_kept_as_it_came<S: LogStore>(store: &S) {
+    let (name, whole, forget) = ("forgotten before", record(0, Vec::new()), record(1, Vec::new()));
+    let came = StoredEntry { bytes: forgotten(&whole), dropped: true, ..whole.clone() };
+    append_records(store, name, 0, vec![came], &[]).await.expect("accepts");
+    append_records(store, name, 1, vec![forget.clone()], &[0]).await.expect("accepts");
+    let read = read_all(store, committee(name)).await;
+    assert_eq!(read, [forgotten(&whole), forget.bytes]);
 }
 
 async fn a_blob_is_there_as_long_as_an_entry_names_it_that_is_not_forgotten<

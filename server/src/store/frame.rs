@@ -36,6 +36,8 @@ const FORGET_PLACE_BYTES: usize = 8;
 /// How long an entry without its payload is, which stands before it.
 const DROPPED_HEAD_BYTES: usize = 4;
 
+/// A checksum.
+const CRC_BYTES: usize = 4;
 /// Where in a frame its checksum stands.
 const CRC_AT: usize = 4 + 1;
 
@@ -344,7 +346,7 @@ fn leave(
     dropped.fill(0);
     dropped[..DROPPED_HEAD_BYTES].copy_from_slice(&length(left.len()).to_be_bytes());
     dropped[DROPPED_HEAD_BYTES..][..left.len()].copy_from_slice(left);
-    let (start, crc_at) = (entry.offset as usize, room.start - 4);
+    let (start, crc_at) = (entry.offset as usize, room.start - CRC_BYTES);
     frame[start] |= ENTRY_DROPPED;
     let crc = entry_crc(committee, index, &frame[start..crc_at], &frame[room.clone()]);
     frame[crc_at..room.start].copy_from_slice(&crc.to_be_bytes());
@@ -383,8 +385,14 @@ fn entry_crc(committee: CommitteeId, index: LeafIndex, head: &[u8], payload: &[u
 
 /// How many bytes of a frame an append takes.
 pub(super) fn append_len(entries: &[StoredEntry]) -> usize {
-    let len = |entry: &StoredEntry| head_len(entry.blobs.len()) + entry.bytes.len();
+    let len = |entry: &StoredEntry| head_len(entry.blobs.len()) + room_len(entry);
     APPEND_HEAD_BYTES + entries.iter().map(len).sum::<usize>()
+}
+
+/// How much room an entry takes behind its head.
+fn room_len(entry: &StoredEntry) -> usize {
+    let length = if entry.dropped { DROPPED_HEAD_BYTES } else { 0 };
+    length + entry.bytes.len()
 }
 
 /// How many bytes of a frame it takes that so many entries are forgotten.
@@ -454,11 +462,12 @@ impl FrameWriter {
         entry: &StoredEntry,
     ) -> PlacedEntry {
         let start = self.frame.len();
-        self.frame.push(if entry.blobs.is_empty() { 0 } else { ENTRY_NAMES_BLOBS });
+        let names_blobs = if entry.blobs.is_empty() { 0 } else { ENTRY_NAMES_BLOBS };
+        self.frame.push(names_blobs | if entry.dropped { ENTRY_DROPPED } else { 0 });
         self.frame.extend_from_slice(entry.author.as_bytes());
         self.frame.extend_from_slice(&entry.author_seq.0.to_be_bytes());
         self.frame.extend_from_slice(entry.leaf_hash.as_bytes());
-        self.frame.extend_from_slice(&length(entry.bytes.len()).to_be_bytes());
+        self.frame.extend_from_slice(&length(room_len(entry)).to_be_bytes());
         if !entry.blobs.is_empty() {
             let count = u8::try_from(entry.blobs.len()).expect("admission lets in a few");
             self.frame.push(count);
@@ -467,15 +476,21 @@ impl FrameWriter {
                 self.frame.extend_from_slice(&blob.size.to_be_bytes());
             }
         }
-        let crc = entry_crc(committee, index, &self.frame[start..], &entry.bytes);
-        self.frame.extend_from_slice(&crc.to_be_bytes());
+        let crc_at = self.frame.len();
+        self.frame.extend_from_slice(&[0; CRC_BYTES]);
+        if entry.dropped {
+            self.frame.extend_from_slice(&length(entry.bytes.len()).to_be_bytes());
+        }
         self.frame.extend_from_slice(&entry.bytes);
+        let (head, room) = (&self.frame[start..crc_at], &self.frame[crc_at + CRC_BYTES..]);
+        let crc = entry_crc(committee, index, head, room);
+        self.frame[crc_at..crc_at + CRC_BYTES].copy_from_slice(&crc.to_be_bytes());
         PlacedEntry {
             leaf_hash: entry.leaf_hash,
             author: entry.author,
             author_seq: entry.author_seq,
             blobs: entry.blobs.clone(),
-            dropped: false,
+            dropped: entry.dropped,
             offset: length(start),
             len: length(self.frame.len() - start),
         }

@@ -326,6 +326,7 @@ async fn check_verifies_what_a_relay_wrote_and_a_forged_entry_is_located() {
         author_seq: sealpost_protocol::id::AuthorSeq(2),
         blobs: Vec::new(),
         bytes: forged.into(),
+        dropped: false,
     };
     let append = store::Append {
         committee: world.committee.id(),

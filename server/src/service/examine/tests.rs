@@ -31,6 +31,7 @@ fn stored(bytes: &[u8]) -> StoredEntry {
         author_seq: header.author_seq,
         blobs: header.blobs.clone(),
         bytes: bytes.to_vec().into(),
+        dropped: false,
     }
 }
 

@@ -172,6 +172,7 @@ async fn fill_queue(fixture: &Fixture) {
             author_seq: sealpost_protocol::id::AuthorSeq(size),
             blobs: Vec::new(),
             bytes: bytes.clone(),
+            dropped: false,
         };
         let entries = vec![entry];
         let append = crate::store::Append {

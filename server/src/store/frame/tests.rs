@@ -16,6 +16,7 @@ fn entry(seed: u8, seq: u64, bytes: Vec<u8>) -> StoredEntry {
         author_seq: AuthorSeq(seq),
         blobs: Vec::new(),
         bytes: bytes.into(),
+        dropped: false,
     }
 }
 
@@ -247,6 +248,7 @@ fn the_frame_of_the_spec_comes_out() {
         author_seq: AuthorSeq(1),
         blobs: vec![Blob { sha256: Hash([0xb1; 32]), size: 65_788 }],
         bytes: Bytes::from_static(b"entry"),
+        dropped: false,
     };
     let plain = StoredEntry { author_seq: AuthorSeq(0), blobs: Vec::new(), ..entry.clone() };
     writer.append(committee(0xc0), LeafIndex(7), &[plain, entry]);
@@ -283,6 +285,7 @@ fn the_dropped_entry_of_the_spec_comes_out() {
         author_seq: AuthorSeq(0),
         blobs: Vec::new(),
         bytes: Bytes::from_static(b"an older entry"),
+        dropped: false,
     };
     writer.append(committee(0xc0), LeafIndex(3), &[entry]);
     let (mut bytes, batch) = writer.finish(MARK, 1);
@@ -299,4 +302,31 @@ fn the_dropped_entry_of_the_spec_comes_out() {
         0000000e2c9251dd\
         000000036f6c6400000000000000";
     assert_eq!(data_encoding::HEXLOWER.encode(stands), example);
+}
+
+/// As what was dropped here, but for the zeros behind it.
+#[test]
+fn an_entry_that_came_without_its_payload_stands_as_a_dropped_one() {
+    let came: Vec<StoredEntry> = [0, 2]
+        .map(|seed| {
+            let whole = record(seed);
+            let bytes = without_payload(&whole.bytes).unwrap().into();
+            StoredEntry { bytes, dropped: true, ..whole }
+        })
+        .into();
+    let mut writer = FrameWriter::new(Vec::new());
+    let before = writer.len();
+    writer.append(committee(9), LeafIndex(4), &came);
+    assert_eq!(writer.len() - before, append_len(&came));
+    let (frame, batch) = writer.finish(MARK, 3);
+    let frame = Bytes::from(frame);
+    assert_eq!(decode(&frame, MARK).unwrap(), batch);
+    let Item::Append(appended) = &batch.items[0] else { panic!("{batch:?}") };
+    for (entry, came) in appended.entries.iter().zip(&came) {
+        assert!(entry.dropped);
+        assert_eq!((&entry.bytes(&frame), &entry.blobs), (&came.bytes, &came.blobs));
+    }
+    // There is nothing to drop.
+    let again = drop_payloads(&frame, MARK, &|_, _| true).unwrap();
+    assert_eq!(Bytes::from(again), frame);
 }

@@ -83,6 +83,7 @@ impl Script {
                 author_seq: AuthorSeq(number as u64),
                 blobs: entry.header().blobs.clone(),
                 bytes: entry.encode().into(),
+                dropped: false,
             }
         };
         Self {

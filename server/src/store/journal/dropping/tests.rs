@@ -27,6 +27,7 @@ fn record(seed: u8) -> StoredEntry {
         author_seq: header.author_seq,
         blobs: header.blobs.clone(),
         bytes: entry.encode().into(),
+        dropped: false,
     }
 }
 
