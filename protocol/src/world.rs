@@ -11,10 +11,13 @@ use crate::change::{
     AddDevice, Admit, Approve, Change, Found, Grant, Lock, Policy, Recovery, Relay, Remove,
     Restore, Retire, Role, SetRole, Share, Suspend, Target,
 };
+use crate::checkpoint::{Checkpoint, Cosignature, Cosigner, Origin};
 use crate::codec;
 use crate::committee::{AdmitError, Committee, Refusal};
 use crate::entry::{Admitted, Entry, Header, Kind, RosterHead, UnverifiedEntry, VERSION};
+use crate::export;
 use crate::forget::{Forget, Past, PastEntry};
+use crate::frame::CosignatureOf;
 use crate::hash::Hash;
 use crate::id::{
     AuthorSeq, CommitteeId, DeviceId, Epoch, LeafIndex, MemberNumber, TreeSize, UnixMillis,
@@ -162,9 +165,14 @@ pub fn approval(roster: &Roster, entry: Hash) -> Approve {
     }
 }
 
-/// The founder's founding change, for a relay whose key is made of seed 90.
+/// The key of the relay where every invented committee is at home.
+pub fn relay_key() -> SigningKey {
+    SigningKey::from_bytes(&[90; 32])
+}
+
+/// The founder's founding change.
 pub fn founding_change(founder: &TestDevice) -> Found {
-    let key = SigningKey::from_bytes(&[90; 32]).verifying_key();
+    let key = relay_key().verifying_key();
     let key = data_encoding::BASE32_NOPAD.encode(key.as_bytes()).to_lowercase();
     let address = format!("sealpost://{key}@relay.example:4433");
     Found {
@@ -210,6 +218,14 @@ pub fn reread(entry: &Entry) -> UnverifiedEntry {
     UnverifiedEntry::decode(&entry.encode()).expect("what was signed here decodes")
 }
 
+/// An export of these parts, whatever they are.
+pub fn export_of(note: &str, log: &[Vec<u8>], cosignatures: &[Vec<u8>]) -> Vec<u8> {
+    let entries = log.iter().flat_map(|entry| export::encode_entry(entry));
+    let cosignatures = cosignatures.iter().flat_map(|kept| export::encode_cosignature(kept));
+    let parts = export::encode_note(note).into_iter().chain(entries).chain(cosignatures);
+    parts.chain(export::encode_end()).collect()
+}
+
 /// A log that is held in memory, as what was before the end of its fold.
 pub struct Held<'h> {
     /// Every node of the tree.
@@ -253,6 +269,30 @@ impl World {
     /// What it held before its end.
     pub fn past(&self) -> Held<'_> {
         Held { nodes: &self.nodes, log: &self.log }
+    }
+
+    /// What its relay signs.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let origin = Origin { committee: self.committee.id(), term: self.committee.term() };
+        Checkpoint { origin, size: self.committee.size(), root: self.committee.root() }
+    }
+
+    /// It as its relay exports it, with the cosignatures of these devices.
+    pub fn export(&self, cosigners: &[&TestDevice]) -> Vec<u8> {
+        let note = self.checkpoint().sign(&relay_key());
+        let mut kept: Vec<CosignatureOf> = cosigners.iter().map(|it| self.cosigned(it)).collect();
+        kept.sort_by_key(|kept| kept.device);
+        let kept: Vec<Vec<u8>> = kept.iter().map(codec::encode).collect();
+        export_of(note.text(), &self.log, &kept)
+    }
+
+    /// A device vouches for all of it.
+    pub fn cosigned(&self, device: &TestDevice) -> CosignatureOf {
+        let (checkpoint, by) = (self.checkpoint(), Cosigner::Device(device.id()));
+        let line =
+            Cosignature::sign(&checkpoint, by, &device.signing, UnixMillis(1_700_000_000_000));
+        let Checkpoint { size, root, .. } = checkpoint;
+        CosignatureOf { device: device.id(), size, root, cosignature: line.text().to_owned() }
     }
 
     /// A header that admission accepts as the author's next.

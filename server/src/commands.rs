@@ -7,6 +7,8 @@ use crate::error::Failure;
 
 pub mod check;
 pub mod completions;
+pub mod export;
+pub mod import;
 pub mod key;
 pub mod man;
 pub mod permit;
@@ -23,6 +25,8 @@ pub enum Command {
     #[command(subcommand)]
     Permit(permit::Permit),
     Check(check::Check),
+    Export(export::Export),
+    Import(import::Import),
     Man(man::Man),
     Completions(completions::Completions),
 }
@@ -35,6 +39,8 @@ impl Command {
             Self::Key(command) => command.run(session),
             Self::Permit(command) => command.run(session),
             Self::Check(command) => command.run(session),
+            Self::Export(command) => command.run(session),
+            Self::Import(command) => command.run(session),
             Self::Man(command) => command.run(session),
             Self::Completions(command) => command.run(session),
         }

@@ -8,6 +8,8 @@
 use std::io;
 use std::path::Path;
 
+use sealpost_protocol::entry::PeerEntryError;
+use sealpost_protocol::export::PeerExportError;
 use serde::Serialize;
 
 use crate::config::ConfigError;
@@ -15,8 +17,8 @@ use crate::control::ControlError;
 use crate::key::KeyError;
 use crate::metrics::MetricsError;
 use crate::permit::PermitError;
-use crate::service::FoldError;
-use crate::store::{CommitError, StoreError};
+use crate::service::{FoldError, ImportError};
+use crate::store::{AppendError, BlobError, CommitError, StoreError};
 use crate::transport::BindError;
 
 macro_rules! kinds {
@@ -55,6 +57,14 @@ kinds! {
     PortInUse = "port-in-use", 1;
     /// There is already something where a data folder was to be made.
     Exists = "data-folder-exists", 1;
+    /// There is already a file where one was to be written.
+    FileExists = "file-exists", 1;
+    /// A log came in part: an import was interrupted.
+    Importing = "import-unfinished", 1;
+    /// The committee's home is another relay.
+    OtherHome = "other-home", 1;
+    /// Attachments that a log names are nowhere.
+    BlobsMissing = "attachments-missing", 1;
     /// A limit of the relay itself.
     TooMany = "too-many", 1;
     /// The command, its flags or a settings file are not what they should be.
@@ -67,9 +77,13 @@ kinds! {
     Ambiguous = "ambiguous", 6;
     /// What is on disk is not what was written there.
     Damaged = "damaged", 7;
+    /// An export is cut short, altered, or not the relay's.
+    BadExport = "bad-export", 7;
+    /// Two logs of one committee differ.
+    OtherLog = "other-log", 7;
     /// The log is shorter than this relay has signed for.
     RolledBack = "rolled-back", 7;
-    /// The data folder was made by another version of this program.
+    /// The data folder or the file was made by another version of this program.
     OtherVersion = "other-version", 12;
 }
 
@@ -239,6 +253,73 @@ impl From<FoldError> for Failure {
                 Self::new(Kind::Damaged, format!("{error} (committee {committee})"))
                     .safe("Nothing is served and nothing was changed.")
                     .next(CHECK)
+            }
+            FoldError::LocalImporting => Self::new(Kind::Importing, error.to_string())
+                .safe("Nothing is served until it is, and what came is kept.")
+                .next(
+                    "Type it again, or take a later export: sealpost-relay --data DIR import FILE",
+                ),
+        }
+    }
+}
+
+impl From<PeerExportError> for Failure {
+    fn from(error: PeerExportError) -> Self {
+        let say = |kind, next: &str| Self::new(kind, error.to_string()).next(next);
+        match error {
+            PeerExportError::Magic => {
+                say(Kind::Usage, "Name a file that sealpost-relay export wrote.")
+            }
+            PeerExportError::NewerVersion
+            | PeerExportError::Entry { error: PeerEntryError::UnknownVersion { .. }, .. } => {
+                say(Kind::OtherVersion, "Install the newer sealpost-relay that made it.")
+            }
+            PeerExportError::CutOff => {
+                say(Kind::BadExport, "Copy the file again, all of it, and compare their SHA-256.")
+            }
+            _ => say(
+                Kind::BadExport,
+                "Keep the file as evidence, and export again where the log came from.",
+            ),
+        }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        let what = error.to_string();
+        let say = |kind, next: &str| Self::new(kind, what.clone()).next(next);
+        match error {
+            ImportError::LocalOtherHome => say(
+                Kind::OtherHome,
+                "Import it where the key of its home is: sealpost-relay --data DIR key",
+            ),
+            ImportError::PeerOtherLog { .. } => say(
+                Kind::OtherLog,
+                "Keep folder and file: two histories of one log are evidence. Compare head codes with \
+                 members by telephone before either is served.",
+            ),
+            ImportError::LocalBlobsMissing(_) => say(
+                Kind::BlobsMissing,
+                "Put the folder ID.blobs of export --blobs beside the file; or give --without-blobs, \
+                 and have whoever has them send them again.",
+            ),
+            ImportError::PeerChanged => say(Kind::BadExport, "Copy the file elsewhere first.")
+                .safe("What came is kept. Nothing is served until the import is finished."),
+            ImportError::Store(error)
+            | ImportError::Append(AppendError::Store(error))
+            | ImportError::Commit(CommitError::Store(error))
+            | ImportError::Blob(BlobError::Store(error)) => error.into(),
+            ImportError::Blob(BlobError::PeerOther | BlobError::PeerShort) => say(
+                Kind::BadExport,
+                "Copy the folder ID.blobs again: each file's name is its SHA-256.",
+            ),
+            ImportError::Blob(BlobError::LocalNoRoom) => say(
+                Kind::DiskFull,
+                "Raise committee_blobs_gib_max in relay.toml of the data folder, then type it again.",
+            ),
+            ImportError::Append(_) | ImportError::Commit(_) | ImportError::Blob(_) => {
+                say(Kind::Failed, CHECK)
             }
         }
     }

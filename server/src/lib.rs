@@ -6,6 +6,7 @@
 //! cli ─> commands ─run─────> all of the above, beside control.sock, metrics and upkeep
 //!                 ─key, permit─> a running relay over control.sock, else its folder
 //!                 ─check────> the folder, every entry, every signature and every attachment
+//!                 ─export, import─> logs as files, out of the folder and into it
 //! ```
 //!
 //! Transports move frames and know nothing of what they mean; the service knows no sockets; the

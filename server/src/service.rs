@@ -37,15 +37,20 @@ mod access;
 mod blobs;
 mod cosignatures;
 mod examine;
+mod export;
 mod fold;
+mod import;
 mod invitations;
 mod log;
 mod pace;
 
 use access::{Denied, Standing};
 pub use examine::Examiner;
+pub use export::Export;
 pub use fold::FoldError;
 use fold::{Trust, fold_from_store, forgotten_by};
+use import::must_be_whole;
+pub use import::{Import, ImportError, Imported, must_be_home};
 use log::{Log, Outcome, Push, Targets};
 use pace::Pace;
 
@@ -85,6 +90,7 @@ impl<S: LogStore + NoteStore + BlobStore> Service<S> {
             pace: Arc::default(),
             cut_offs: Arc::default(),
         };
+        must_be_whole(service.store.as_ref()).await?;
         for (committee, _) in service.store.committees().await {
             service.install(committee, &Arc::new(service.load(committee).await?));
         }

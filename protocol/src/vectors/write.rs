@@ -9,6 +9,7 @@ mod cards;
 mod changes;
 mod devices;
 mod entries;
+mod exports;
 mod frames;
 mod lives;
 mod logs;
@@ -59,6 +60,7 @@ fn with(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 fn write_the_vectors() {
     cards::write_all();
     entries::write_all();
+    exports::write_all();
     changes::write_all();
     frames::write_all();
     replies::write_all();

@@ -40,6 +40,9 @@ pub enum FoldError {
         /// The size that was signed for.
         size: TreeSize,
     },
+    /// An import was interrupted: the data folder holds less of a log than was signed for.
+    #[error("an import was interrupted: a log is not all here")]
+    LocalImporting,
 }
 
 /// The store's nodes, as proofs want them.

@@ -15,6 +15,7 @@ mod demo;
 mod device_backup;
 mod devices;
 mod display;
+mod exports;
 mod faults;
 mod hygiene;
 mod imports;
