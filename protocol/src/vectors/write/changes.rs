@@ -150,6 +150,11 @@ fn refused_forms() {
     refuse("bare", "Malformed", "a body without its tag", remove[2..].to_vec());
     let wide = [&remove[..3], &[0x00, 0x18, 0x02]].concat();
     refuse("wide_member", "NotCanonical", "member 2 written in two bytes", wide);
+    let large = [&remove[..3], &[0x00, 0x1b, 0, 0, 0, 1, 0, 0, 0, 0]].concat();
+    refuse("member_33_bits", "Malformed", "member 2^32", large);
+    let policy = codec::encode(&Change::Policy(Policy::default()));
+    let enforce = with(&policy, &[0x82, 0x07, 0xf4], &[0x82, 0x07, 0x00]);
+    refuse("enforce_number", "Malformed", "0 in the place of false", enforce);
     let unknown = [0x82, 0x08, 0xa2, 0x00, 0x02, 0x01, 0x00].to_vec();
     refuse("unknown_key", "NotCanonical", "a key that `remove` does not have", unknown);
     let order = [0x82, 0x05, 0xa2, 0x01, 0x01, 0x00, 0x02].to_vec();
