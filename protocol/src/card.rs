@@ -166,6 +166,13 @@ impl Card {
         &self.bytes
     }
 
+    /// The encoded keys, whose SHA-256 is the device id.
+    pub fn keys(&self) -> Vec<u8> {
+        let wire: CardWire = codec::decode(&self.bytes, limits::CARD_BYTES_MAX)
+            .expect("both makers keep bytes that decode");
+        wire.keys.into()
+    }
+
     /// The device this card is of.
     pub fn device(&self) -> DeviceId {
         self.id

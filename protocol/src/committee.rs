@@ -21,6 +21,10 @@ use crate::roster::{Forgetting, PeerRosterError, Place, Proposed, Roster};
 use crate::sign::{BadSignature, PublicKey};
 use crate::tree::Frontier;
 
+mod chain;
+
+pub use chain::{PeerChainError, RosterChain};
+
 /// Why an entry is not admitted, in the order of the rules. The entry's author is at fault, or
 /// was overtaken by others ([`Refusal::is_overtaken`]); nothing was changed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -311,10 +315,15 @@ impl Committee {
         self.check_author(signed)?;
         self.check_chain(signed)?;
         self.check_seen(header.author, header.seen, past)?;
+        Ok(self.check_header(header)?)
+    }
+
+    /// The rules about a header that the roster alone decides.
+    fn check_header(&self, header: &Header) -> Result<(), Refusal> {
         let current = self.roster.epoch();
         let seen_lock = header.seen.size.0 > self.roster.current_lock().at.0;
         if header.epoch != current || !seen_lock {
-            return Err(Refusal::StaleEpoch { current }.into());
+            return Err(Refusal::StaleEpoch { current });
         }
         let head = header.roster_head;
         let fresh = match header.kind {
@@ -322,14 +331,14 @@ impl Committee {
             Kind::Record | Kind::Forget => self.roster.is_since_lock(head),
         };
         if !fresh {
-            return Err(Refusal::StaleRoster { current: self.roster.head() }.into());
+            return Err(Refusal::StaleRoster { current: self.roster.head() });
         }
         let is_record = header.kind == Kind::Record;
         if is_record == (header.content == Hash::ZERO) {
-            return Err(Refusal::Content.into());
+            return Err(Refusal::Content);
         }
         if !may_name(&header.blobs) || !(is_record || header.blobs.is_empty()) {
-            return Err(Refusal::Blobs.into());
+            return Err(Refusal::Blobs);
         }
         Ok(())
     }

@@ -263,9 +263,33 @@ impl UnverifiedEntry {
         }))
     }
 
+    /// As [`Self::decode`], of one that is kept in parts. Errors are those of the whole.
+    pub fn from_parts(
+        header: &[u8],
+        signature: &[u8],
+        payload: &[u8],
+    ) -> Result<Self, PeerEntryError> {
+        let bytes = signature.to_vec().into();
+        Self::decode(&codec::encode(&EntryWire {
+            header: header.to_vec().into(),
+            signatures: vec![SignatureWire { algorithm: ALGORITHM_ED25519, bytes }],
+            payload: Some(payload.to_vec().into()),
+        }))
+    }
+
     /// What it claims.
     pub fn header(&self) -> &Header {
         &self.0.header
+    }
+
+    /// The bytes the signature is to be over.
+    pub fn header_bytes(&self) -> &[u8] {
+        &self.0.header_bytes
+    }
+
+    /// The signature, unchecked.
+    pub fn signature(&self) -> &Signature<EntryDomain> {
+        &self.0.signature
     }
 
     /// Its leaf hash.
