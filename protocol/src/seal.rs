@@ -27,6 +27,7 @@ use crate::passphrase::Passphrase;
 
 mod attachment;
 mod file;
+mod file_key;
 mod join;
 mod label;
 mod padded;
@@ -37,6 +38,9 @@ pub use attachment::{
 };
 pub use file::PeerOpenError;
 pub(crate) use file::{open_file, seal_file};
+pub use file_key::RecordKey;
+#[cfg(test)]
+pub(crate) use file_key::two_keys;
 pub use join::{
     OpenedJoinRequest, PeerJoinError, open_join_request, safety_number, seal_join_request,
     unseal_join_request,
@@ -164,6 +168,10 @@ impl PassphraseKeys {
         let header = age_header::check_record(file)?;
         open_file(file, &header, &self.0, max)
     }
+
+    fn file_key(&self, file: &[u8]) -> Result<RecordKey, PeerOpenError> {
+        RecordKey::capture(file, &self.0)
+    }
 }
 
 /// An epoch's secret ready for use: make it once an epoch.
@@ -199,6 +207,11 @@ impl EpochKeys {
     /// Opens a record's payload.
     pub fn open_record(&self, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>, PeerOpenError> {
         self.records.open(payload, limits::RECORD_PLAINTEXT_BYTES_MAX)
+    }
+
+    /// The key of one record's payload, to be disclosed with it. It opens no other.
+    pub fn file_key(&self, payload: &[u8]) -> Result<RecordKey, PeerOpenError> {
+        self.records.file_key(payload)
     }
 
     /// Seals the secret of the epoch before to this one.
