@@ -39,6 +39,8 @@ pub mod identity;
 #[cfg(feature = "seal")]
 pub mod passphrase;
 #[cfg(feature = "seal")]
+pub mod proof;
+#[cfg(feature = "seal")]
 pub mod record;
 #[cfg(feature = "seal")]
 pub mod recovery;
