@@ -55,7 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let format = if cli.globals.json { Format::Json } else { Format::Words };
     let mut ui = Ui::of_process(format);
-    let mut session = match cli.globals.session() {
+    let mut session = match cli.globals.session(cli.command.needs_home()) {
         Ok((home, passphrase)) => Session { home, passphrase, clock: Clock::System, ui },
         Err(failure) => {
             ui.fail(&failure);
@@ -77,12 +77,13 @@ pub fn grammar() -> clap::Command {
 }
 
 impl Globals {
-    fn session(&self) -> Result<(Home, PassphraseSource), Failure> {
+    fn session(&self, needs_home: bool) -> Result<(Home, PassphraseSource), Failure> {
         let passphrase = PassphraseSource::of(self.passphrase_file.clone(), self.passphrase_fd);
         let home = self.home.clone().map(Home::new).or_else(|| {
             let folder = |name| std::env::var_os(name).map(PathBuf::from);
             Home::default_of(folder("XDG_DATA_HOME"), folder("HOME"))
         });
+        let home = home.or_else(|| (!needs_home).then(Home::nowhere));
         let nowhere = || {
             Failure::new(
                 Kind::Usage,

@@ -27,6 +27,7 @@ pub mod lockup;
 pub mod man;
 pub mod member;
 pub mod passphrase;
+pub mod proof;
 pub mod record;
 pub mod recovery;
 pub mod save;
@@ -65,11 +66,18 @@ pub enum Command {
     Attach(attach::Attach),
     Save(save::Save),
     Who(who::Who),
+    #[command(subcommand)]
+    Proof(proof::Proof),
     Completions(completions::Completions),
     Man(man::Man),
 }
 
 impl Command {
+    /// Whether it has to do with a vault, and so with a place where one is.
+    pub fn needs_home(&self) -> bool {
+        !matches!(self, Self::Proof(proof::Proof::Verify(_)))
+    }
+
     /// Runs it.
     pub fn run(self, session: &mut Session) -> Result<(), Failure> {
         match self {
@@ -92,6 +100,7 @@ impl Command {
             Self::Attach(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Who(command) => command.run(session),
+            Self::Proof(command) => command.run(session),
             Self::Completions(command) => command.run(session),
             Self::Man(command) => command.run(session),
         }

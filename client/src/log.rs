@@ -245,6 +245,12 @@ impl Log {
         tree::root_at(size, &Stored::of(vault, self.known.no)).map_err(node_error)
     }
 
+    /// The way from a verified entry to the root of the whole verified log.
+    pub fn inclusion(&self, vault: &Read<'_>, index: LeafIndex) -> Result<tree::Proof, VaultError> {
+        let stored = Stored::of(vault, self.known.no);
+        tree::inclusion_proof(index, self.size(), &stored).map_err(node_error)
+    }
+
     /// Whether `entry` would be admitted next, by rules that others' entries cannot change again.
     /// Grows `fold`, so that an author's entries can be tried one after the other.
     pub fn try_next(

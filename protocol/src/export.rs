@@ -1,4 +1,4 @@
-//! Exports: a committee's log in one file, from its founding entry to the relay's note (SPEC.md §25).
+//! Exports: a committee's log in one file, from its founding entry to the relay's note (SPEC.md §26).
 //!
 //! ```text
 //! bytes ─PartReader─> parts ─UnverifiedExport─> each entry admitted ─> note, cosignatures ─> VerifiedExport

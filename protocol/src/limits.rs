@@ -88,6 +88,11 @@ pub const NOTE_BYTES_MAX: usize = 1_024;
 /// Hashes in a proof: one a level of a tree of 2^63 leaves.
 pub const PROOF_HASHES_MAX: usize = 64;
 
+/// Files of a proof: four for every roster entry, so of the first sixteen thousand.
+pub const PROOF_FILES_MAX: usize = 65_536;
+/// A file of a proof that is no blob: the manifest of the most files is the longest, 109 bytes a file.
+pub const PROOF_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// The sealed part of a join request.
 pub const JOIN_REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// Join requests waiting on one invitation.

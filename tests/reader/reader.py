@@ -3,7 +3,7 @@
 
     python3 reader.py FILE
 
-FILE is what `sealpost-relay export` wrote (SPEC.md §25), or a vector of protocol/testdata/log. Prints one
+FILE is what `sealpost-relay export` wrote (SPEC.md §26), or a vector of protocol/testdata/log. Prints one
 line (size, root, epoch, members) and ends with 0; or says in one sentence which entry breaks which rule
 and ends with 7, or with 12 where a newer reader is needed. It opens nothing that is sealed: no secret is needed to verify a log.
 
@@ -1012,9 +1012,9 @@ def check_cosignature(committee, data, last):
     value = cbor(data, NOTE_MAX, "a cosignature")
     must(COSIGNATURE(value), "§18: a cosignature is a device, a size, a root and a line")
     device, size, root, line = value.values()
-    must(last is None or last < device, "§25, 4: cosignatures stand in the order of device ids")
-    must(device in committee.roster.devices, "§25, 4: a cosignature of a device that was never here")
-    must(size <= committee.tree.size and root == committee.tree.roots[size], "§25, 4: a cosignature of another log")
+    must(last is None or last < device, "§26, 4: cosignatures stand in the order of device ids")
+    must(device in committee.roster.devices, "§26, 4: a cosignature of a device that was never here")
+    must(size <= committee.tree.size and root == committee.tree.roots[size], "§26, 4: a cosignature of another log")
     origin = f"sealpost/1/{committee.id.hex()}/1"
     name, key = f"{origin}/d/{device.hex()}", committee.roster.devices[device].card.signing
 
@@ -1027,7 +1027,7 @@ def check_cosignature(committee, data, last):
     return device
 
 
-# ---- Exports (SPEC.md §25) and vectors -----------------------------------------------------------
+# ---- Exports (SPEC.md §26) and vectors -----------------------------------------------------------
 
 
 class Parts:
@@ -1036,11 +1036,11 @@ class Parts:
 
     def take(self, limit, what):
         length = int.from_bytes(self.cut(4, what), "big")
-        must(length <= limit, f"§25, 2: {what} has more than {limit} bytes")
+        must(length <= limit, f"§26, 2: {what} has more than {limit} bytes")
         return self.cut(length, what)
 
     def cut(self, length, what):
-        must(self.at + length <= len(self.data), f"§25, 3: the export ends before {what} does")
+        must(self.at + length <= len(self.data), f"§26, 3: the export ends before {what} does")
         self.at += length
         return self.data[self.at - length:self.at]
 
@@ -1048,13 +1048,13 @@ class Parts:
 def read_export(data):
     if not data.startswith(MAGIC) and data.startswith(MAGIC[:-2]):
         raise Newer("the export is of another version, and this reader knows 1")
-    must(data.startswith(MAGIC), "§25, 1: that is no export")
+    must(data.startswith(MAGIC), "§26, 1: that is no export")
     parts = Parts(data)
     origin, size, root, line = about("the note", lambda: read_note(parts.take(NOTE_MAX, "the note")))
     committee = Committee()
     for index in range(size):
         about(f"entry {index}", lambda: committee.admit(parts.take(ENTRY_MAX, f"entry {index}")))
-    must(committee.roster, "§25, 1: the export has no entries")
+    must(committee.roster, "§26, 1: the export has no entries")
     about_note(committee, origin, size, root, line)
     finish(committee)
     last = None
@@ -1063,14 +1063,14 @@ def read_export(data):
         if not part:
             break
         last = about("a cosignature", lambda: check_cosignature(committee, part, last))
-    must(parts.at == len(data), "§25, 3: something follows the end of the export")
+    must(parts.at == len(data), "§26, 3: something follows the end of the export")
     return committee
 
 
 def about_note(committee, origin, size, root, line):
     def check():
         must(origin == f"sealpost/1/{committee.id.hex()}/1", "§10, 5: it is about another log or term")
-        must(root == committee.tree.roots[-1], "§25, 5: its root is not that of the entries")
+        must(root == committee.tree.roots[-1], "§26, 5: its root is not that of the entries")
         note_line(line, b"\1", origin, committee.roster.home, lambda _: body_of_note(origin, size, root))
     about("the note", check)
 

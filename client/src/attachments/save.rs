@@ -295,7 +295,8 @@ pub fn save(
     folder.save(reference, details, app.vault.read_blob(&held)?)
 }
 
-fn whole(
+/// The bytes of an attachment, which must be here.
+pub fn whole(
     app: &App,
     no: CommitteeNo,
     reference: &str,

@@ -27,6 +27,11 @@ impl Home {
         Self(dir.into())
     }
 
+    /// The home of a command that needs none: it never holds a vault.
+    pub fn nowhere() -> Self {
+        Self(PathBuf::new())
+    }
+
     /// `$XDG_DATA_HOME/sealpost`, or `~/.local/share/sealpost`; none when neither is known.
     pub fn default_of(data_home: Option<PathBuf>, user_home: Option<PathBuf>) -> Option<Self> {
         let data_home = data_home.filter(|path| path.is_absolute());

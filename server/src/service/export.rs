@@ -1,4 +1,4 @@
-//! A log on its way out of its relay: what a pull from 0 brings, and the note over it (SPEC.md §25).
+//! A log on its way out of its relay: what a pull from 0 brings, and the note over it (SPEC.md §26).
 
 use std::collections::BTreeMap;
 use std::io;

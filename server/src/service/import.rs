@@ -1,4 +1,4 @@
-//! A log on its way into a relay (SPEC.md §25): all of it, or the relay does not serve until it is.
+//! A log on its way into a relay (SPEC.md §26): all of it, or the relay does not serve until it is.
 //!
 //! ```text
 //! file, first time   → VerifiedExport: every entry admitted, the note this relay's own

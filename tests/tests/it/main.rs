@@ -30,6 +30,7 @@ mod offline;
 mod operator;
 mod passphrase;
 mod power;
+mod proof;
 mod reader;
 mod recovery;
 mod secrecy;

@@ -110,7 +110,19 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("M2", "one file that opens differently for two", &["one_file_cannot_have_two_file_keys"]),
-    ("M2b", "cheats in a proof: there are none yet", &[]),
+    (
+        "M2b",
+        "cheats in a proof: a payload that opens under two keys, a rewritten header, an omitted removal, \
+         invented fields",
+        &[
+            "a_payload_that_opens_under_two_file_keys_is_refused_under_the_other_key",
+            "bytes_that_open_under_two_keys_have_the_header_of_one",
+            "a_payload_with_a_rewritten_header_is_not_what_was_signed_for",
+            "a_roster_that_omits_a_removal_is_refused",
+            "an_invented_field_leads_to_no_content",
+            "cheats_in_a_proof_are_refused_by_the_program_and_by_the_steps",
+        ],
+    ),
     (
         "M3",
         "a payload that opens for some; a work factor that costs",
