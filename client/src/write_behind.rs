@@ -13,10 +13,12 @@ const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
 pub struct WriteBehind {
     unsynced: u64,
     syncing: Option<JoinHandle<io::Result<()>>>,
+    /// A sync failed: the system says so once, and what is lost by then stays lost.
+    failed: bool,
 }
 
 impl WriteBehind {
-    /// So many bytes more were written. Fails when the sync before did: of what it was to put on the disk
+    /// So many bytes more were written. Fails when a sync before did: of what it was to put on the disk
     /// nobody knows how much is there.
     pub fn wrote(&mut self, file: &File, bytes: u64) -> io::Result<()> {
         self.unsynced += bytes;
@@ -31,16 +33,20 @@ impl WriteBehind {
         Ok(())
     }
 
-    /// Puts all that was written on the disk.
+    /// Puts all that was written on the disk. Fails when a sync before did.
     pub fn finish(&mut self, file: &File) -> io::Result<()> {
         self.wait()?;
         self.unsynced = 0;
-        file.sync_data()
+        file.sync_data().inspect_err(|_| self.failed = true)
     }
 
     fn wait(&mut self) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("an earlier sync failed"));
+        }
         let Some(syncing) = self.syncing.take() else { return Ok(()) };
-        syncing.join().unwrap_or_else(|_| Err(io::Error::other("a sync panicked")))
+        let synced = syncing.join().unwrap_or_else(|_| Err(io::Error::other("a sync panicked")));
+        synced.inspect_err(|_| self.failed = true)
     }
 }
 
@@ -57,6 +63,10 @@ mod tests {
         assert!(behind.syncing.is_none());
         behind.wrote(&full, 1).expect("it is only begun");
         assert!(behind.wrote(&full, SYNC_EVERY_BYTES).is_err());
+        // The system says it once.
+        let file = tempfile::tempfile().expect("the temporary folder is writable");
+        assert!(behind.wrote(&file, SYNC_EVERY_BYTES).is_err());
+        assert!(behind.finish(&file).is_err());
         let mut behind = WriteBehind::default();
         behind.wrote(&full, SYNC_EVERY_BYTES).expect("it is only begun");
         assert!(behind.finish(&full).is_err());

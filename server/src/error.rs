@@ -299,6 +299,11 @@ impl From<ImportError> for Failure {
                 "Keep folder and file: two histories of one log are evidence. Compare head codes with \
                  members by telephone before either is served.",
             ),
+            ImportError::LocalUnfinished => say(
+                Kind::Importing,
+                "Take the file that was being imported, or a later export of the log.",
+            )
+            .safe("Nothing is served until it is finished, and what came is kept."),
             ImportError::LocalBlobsMissing(_) => say(
                 Kind::BlobsMissing,
                 "Put the folder ID.blobs of export --blobs beside the file; or give --without-blobs, \

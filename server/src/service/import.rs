@@ -11,6 +11,7 @@
 //! has signed for.
 
 use bytes::Bytes;
+use sealpost_protocol::checkpoint::{Checkpoint, UnverifiedCheckpoint};
 use sealpost_protocol::codec;
 use sealpost_protocol::entry::{Blob, UnverifiedEntry};
 use sealpost_protocol::export::VerifiedExport;
@@ -42,6 +43,9 @@ pub enum ImportError {
         /// How many entries were compared.
         common: TreeSize,
     },
+    /// An import of more of this log was broken off: this file is too short to finish it.
+    #[error("more of this log was being imported, and that is to be finished first")]
+    LocalUnfinished,
     /// Blobs that records name are nowhere.
     #[error("{0} of the attachments that the log names are neither here nor beside the file")]
     LocalBlobsMissing(usize),
@@ -126,6 +130,14 @@ impl<'i, S: LogStore + NoteStore + BlobStore> Import<'i, S> {
             && !is_of_log(&note, size, store.nodes(committee))
         {
             return Err(other());
+        }
+        // What was broken off is finished by as much of the same log, or by more.
+        if let Some(note) = store.get(&mark(committee)).await? {
+            let marked = UnverifiedCheckpoint::parse(&note).map(|note| *note.claimed());
+            let goes_on = |marked: Checkpoint| export.root_at(marked.size) == Some(marked.root);
+            if !marked.is_ok_and(goes_on) {
+                return Err(ImportError::LocalUnfinished);
+            }
         }
         Ok(Self {
             store,

@@ -178,6 +178,24 @@ async fn a_log_goes_to_no_other_relay_than_its_home() {
 }
 
 #[tokio::test]
+async fn an_older_export_does_not_finish_an_interrupted_import() {
+    let (_folder, _disk, _path, store) = made();
+    let mut world = world();
+    let (older, id) = (exported(&world), world.committee.id());
+    world.record(&people()[1]).unwrap();
+    let newer = exported(&world);
+    for end in [0, 3] {
+        assert_eq!(carry_to(&store, &newer, end).await.unwrap(), None);
+        let refused = carry(&store, &older).await;
+        assert!(matches!(refused, Err(ImportError::LocalUnfinished)), "{refused:?}");
+        let refused = Export::open(&store, &relay_key(), id).await.err().unwrap();
+        assert!(matches!(refused, FoldError::LocalImporting), "it stays unfinished: {refused}");
+    }
+    carry(&store, &newer).await.unwrap();
+    assert_eq!(read(&store, id).await, world.log);
+}
+
+#[tokio::test]
 async fn an_interrupted_import_is_not_served_until_it_is_finished() {
     let (_folder, disk, path, store) = made();
     let world = world();
