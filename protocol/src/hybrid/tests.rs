@@ -152,15 +152,16 @@ fn a_coefficient_above_the_modulus_is_refused() {
     assert_eq!(Recipient::try_from(&bytes), Err(PeerRecipientError::Key));
 }
 
-/// All u-coordinates below 2^255 whose points have small order, of the curve or of its twist.
-fn small_order() -> [[u8; 32]; 7] {
+/// All u-coordinates whose points have small order, of the curve or of its twist, with and without the bit that
+/// is no part of them.
+fn small_order() -> impl Iterator<Item = [u8; 32]> {
     let number = |first: u8, middle: u8, last: u8| {
         let mut bytes = [middle; 32];
         (bytes[0], bytes[31]) = (first, last);
         bytes
     };
     let order_8 = |hex: &[u8]| data_encoding::HEXLOWER.decode(hex).unwrap().try_into().unwrap();
-    [
+    let below = [
         number(0, 0, 0),
         number(1, 0, 0),
         order_8(b"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
@@ -169,7 +170,29 @@ fn small_order() -> [[u8; 32]; 7] {
         number(0xec, 0xff, 0x7f),
         number(0xed, 0xff, 0x7f),
         number(0xee, 0xff, 0x7f),
-    ]
+    ];
+    below.into_iter().flat_map(|point| {
+        let mut with_bit = point;
+        with_bit[31] |= 0x80;
+        [point, with_bit]
+    })
+}
+
+#[test]
+fn a_point_is_of_small_order_when_its_secret_with_every_key_is_zero() {
+    let is_zero = |point: [u8; 32], key: u8| {
+        let secret = x25519_dalek::StaticSecret::from([key; 32]).diffie_hellman(&point.into());
+        !secret.was_contributory()
+    };
+    for point in small_order() {
+        assert!((1..9).all(|key| is_zero(point, key)), "{point:?}");
+        let mut next = point;
+        next[0] ^= 4;
+        assert!(!is_zero(next, 1), "{next:?}");
+        let mut bytes = identity(1).recipient().to_bytes();
+        bytes.0[1_184..].copy_from_slice(&next);
+        assert!(Recipient::try_from(&bytes).is_ok(), "{next:?}");
+    }
 }
 
 #[test]
