@@ -1,10 +1,15 @@
 //! What keeps this process's memory from others on the machine: from files that a crash would
 //! write, from whoever may trace it, and from swap.
 
+use std::sync::OnceLock;
+
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
+
+/// Whether all memory of this process is kept out of swap; said once, when it begins.
+static ALL_LOCKED: OnceLock<bool> = OnceLock::new();
 
 /// Guards this process, before it holds a secret. Where something cannot be had the rest still
 /// works.
@@ -14,7 +19,12 @@ pub fn process() {
     // Not of this user either: no ptrace, no /proc/PID/mem, no crash handler that the limit above
     // does not bind.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    lock_memory();
+    let _ = ALL_LOCKED.set(lock_memory());
+}
+
+/// Whether all memory of this process is kept out of swap.
+pub fn is_all_locked() -> bool {
+    ALL_LOCKED.get().is_some_and(|locked| *locked)
 }
 
 /// Keeps all memory of this process out of swap, what it takes later too. Whether that was allowed.

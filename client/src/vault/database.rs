@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroizing;
 
 use super::{VaultError, disk};
+use crate::guard;
 
 /// The version of the tables, in `user_version`.
 pub const SCHEMA: u32 = 5;
@@ -65,7 +66,9 @@ fn connect(path: &Path, key: &Key) -> Result<Connection, VaultError> {
     connection.busy_timeout(BUSY_WAIT)?;
     // SQLCipher would write to stderr by itself.
     connection.pragma_update(None, "cipher_log_level", "NONE")?;
-    connection.pragma_update(None, "cipher_memory_security", true)?;
+    // Locks each piece of memory that SQLite takes, and unlocks it again, with all else on its pages:
+    // where the whole process is locked that would open it.
+    connection.pragma_update(None, "cipher_memory_security", !guard::is_all_locked())?;
     let hex = Zeroizing::new(HEXLOWER.encode(key.as_slice()));
     let raw = Zeroizing::new(format!("x'{}'", hex.as_str()));
     connection.pragma_update(None, "key", raw.as_str())?;

@@ -1,6 +1,9 @@
 //! `sync --watch` stays, says at once what comes, survives the relay, and ends when told to.
 
+use std::fs;
+
 use rustix::process::Signal;
+use sealpost_tests::agent;
 use sealpost_tests::process::Process;
 use sealpost_tests::scene::Scene;
 use serde_json::{Value, json};
@@ -56,4 +59,36 @@ fn a_relay_that_comes_back_is_followed_again() {
     watching.signal(Signal::INT);
     let _ = watching.finish().exits(0);
     assert_eq!(baran.records().len(), 2);
+}
+
+#[test]
+fn what_may_lock_its_memory_keeps_all_of_it_locked_while_the_vault_is_read_and_written() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let Scene { relay: _relay, isla, baran, committee } = Scene::new(&programs());
+    let mut watching = baran.start(&["sync", "--watch"]);
+    round(&mut watching);
+    isla.record_new("note", &committee, &json!({ "text": "Hearing on Monday." }));
+    assert_eq!(round(&mut watching)["received"], 1);
+    let maps = fs::read_to_string(agent::proc(watching.pid(), "smaps")).expect("we are root");
+    let (writable, unlocked) = writable(&maps);
+    assert!(writable > 10, "{maps}");
+    assert_eq!(unlocked, Vec::<&str>::new());
+    watching.signal(Signal::TERM);
+    let _ = watching.finish().exits(0);
+}
+
+/// How many private mappings can be written to, and those of them that the kernel may swap out.
+fn writable(maps: &str) -> (usize, Vec<&str>) {
+    let (mut mapping, mut count, mut unlocked) = ("", 0, Vec::new());
+    for line in maps.lines() {
+        match line.strip_prefix("VmFlags:") {
+            None if line.contains(" rw-p ") => (mapping, count) = (line, count + 1),
+            None if line.contains("-p ") => mapping = "",
+            Some(flags) if !mapping.is_empty() && !flags.contains(" lo ") => unlocked.push(mapping),
+            _ => {}
+        }
+    }
+    (count, unlocked)
 }
