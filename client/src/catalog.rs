@@ -313,8 +313,8 @@ pub fn sealed(app: &App, typed: &str) -> Result<Vec<u8>, Failure> {
             })
         }
         Found::Unsent(draft) => {
-            let signed =
-                draft.signed.and_then(|signed| UnverifiedEntry::decode(&signed.entry).ok());
+            let entry = vault.signed_entry(draft.no)?;
+            let signed = entry.and_then(|entry| UnverifiedEntry::decode(&entry).ok());
             let payload = signed.as_ref().and_then(UnverifiedEntry::payload).map(<[u8]>::to_vec);
             payload.ok_or_else(|| {
                 let what = format!(

@@ -42,7 +42,7 @@ use crate::transport::Connection;
 use crate::turns;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::CommitteeNo;
-use crate::vault::outbox::{Draft, DraftNo, Refusal, Sending, Signed, What};
+use crate::vault::outbox::{Draft, DraftNo, Refusal, Signed, What};
 use crate::vault::records::Record;
 use crate::vault::{Read, VaultError, Write};
 
@@ -247,8 +247,7 @@ pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlig
     let now = app.clock.now();
     let App { vault, device, .. } = app;
     let batch = vault.write(|vault| {
-        reconcile(vault, &log, device.device_id(), now)?;
-        let in_flight: Vec<InFlight> = vault.unsent(no)?.iter().filter_map(in_flight).collect();
+        let in_flight = reconcile(vault, &log, device.device_id(), now)?;
         if !in_flight.is_empty() {
             return Ok(in_flight);
         }
@@ -268,17 +267,6 @@ pub(crate) fn prepare(app: &mut App, no: CommitteeNo) -> Result<(Log, Vec<InFlig
     Ok((log, batch))
 }
 
-fn in_flight(draft: &Draft) -> Option<InFlight> {
-    let signed = draft.signed.as_ref().filter(|_| draft.sending == Sending::Sending)?;
-    Some(InFlight {
-        draft: draft.no,
-        reference: draft.new.reference.clone(),
-        leaf: signed.leaf_hash,
-        cuts_off: turns::is_cut_off(draft),
-        bytes: signed.entry.clone(),
-    })
-}
-
 fn next_in_chain(fold: &Fold, device: DeviceId) -> (AuthorSeq, Hash) {
     match fold.author_head(device) {
         Some(head) => (head.seq.next(), head.leaf),
@@ -287,24 +275,36 @@ fn next_in_chain(fold: &Fold, device: DeviceId) -> (AuthorSeq, Hash) {
 }
 
 /// Takes the bytes off drafts that the verified log can never admit, because others came first,
-/// and sets those aside that no log would.
+/// and sets those aside that no log would. Returns those that it still can.
 fn reconcile(
     vault: &Write<'_>,
     log: &Log,
     device: DeviceId,
     now: UnixMillis,
-) -> Result<(), Failure> {
-    let mut fold = log.pulled()?.clone();
+) -> Result<Vec<InFlight>, Failure> {
+    let damaged = || VaultError::Damaged("an entry in the outbox does not read".to_owned());
+    let mut in_flight = Vec::new();
+    let mut grown = None;
     for draft in vault.unsent(log.known.no)? {
         if is_done(vault, log, device, &draft)? {
             vault.remove_draft(draft.no)?;
             continue;
         }
         let Some(signed) = &draft.signed else { continue };
-        let entry = UnverifiedEntry::decode(&signed.entry)
-            .map_err(|_| VaultError::Damaged("an entry in the outbox does not read".to_owned()))?;
-        match log.try_next(vault, &mut fold, entry)? {
-            Ok(()) => {}
+        let bytes = vault.signed_entry(draft.no)?.ok_or_else(damaged)?;
+        let entry = UnverifiedEntry::decode(&bytes).map_err(|_| damaged())?;
+        let fold = match &mut grown {
+            Some(fold) => fold,
+            None => grown.insert(log.pulled()?.clone()),
+        };
+        match log.try_next(vault, fold, entry)? {
+            Ok(()) => in_flight.push(InFlight {
+                draft: draft.no,
+                cuts_off: turns::is_cut_off(&draft),
+                leaf: signed.leaf_hash,
+                reference: draft.new.reference,
+                bytes,
+            }),
             Err(refusal) => {
                 let words = Refusal { why: refusal.to_string(), at: now };
                 if refusal.is_overtaken() {
@@ -315,7 +315,7 @@ fn reconcile(
             }
         }
     }
-    Ok(())
+    Ok(in_flight)
 }
 
 /// Whether the log has what a draft wants, though not by the draft's present bytes: a record that
@@ -401,23 +401,20 @@ impl Signer<'_> {
             };
             let kind = payload.kind;
             let entry = self.sign_entry(payload);
-            let signed = Signed {
-                entry: entry.encode(),
-                leaf_hash: entry.leaf(),
-                author_seq: entry.header().author_seq,
-            };
-            if bytes > 0 && bytes + signed.entry.len() > PUSH_BYTES {
+            let signed = Signed { leaf_hash: entry.leaf(), author_seq: entry.header().author_seq };
+            let entry = entry.encode();
+            if bytes > 0 && bytes + entry.len() > PUSH_BYTES {
                 break;
             }
-            vault.sign_draft(draft.no, &signed)?;
+            vault.sign_draft(draft.no, &entry, &signed)?;
             self.next = (signed.author_seq.next(), signed.leaf_hash);
-            bytes += signed.entry.len();
+            bytes += entry.len();
             batch.push(InFlight {
                 draft: draft.no,
                 cuts_off: turns::is_cut_off(&draft),
                 reference: draft.new.reference,
                 leaf: signed.leaf_hash,
-                bytes: signed.entry,
+                bytes: entry,
             });
             if kind == Kind::Roster || batch.len() == PUSH_ENTRIES {
                 break;

@@ -4,6 +4,7 @@ use sealpost_protocol::frame::Accepted;
 
 use super::*;
 use crate::changes::{Intent, RoleName};
+use crate::vault::outbox::Sending;
 use crate::village::{MemoryRelay, Person};
 
 fn scene() -> (MemoryRelay, Person, Person) {
@@ -351,8 +352,8 @@ fn bytes_that_no_log_would_admit_are_set_aside_and_keep_nothing_back() {
     let id = baran.writes("never");
     let draft = |person: &Person| person.app.vault.read(|vault| vault.draft(&id)).expect("read");
     let no = draft(&baran).expect("waits").no;
-    let signed = Signed { entry: foreign, leaf_hash, author_seq };
-    baran.app.vault.write(|vault| vault.sign_draft(no, &signed)).expect("signed");
+    let signed = Signed { leaf_hash, author_seq };
+    baran.app.vault.write(|vault| vault.sign_draft(no, &foreign, &signed)).expect("signed");
     baran.writes("after it");
     baran.sends(&mut relay).expect("sent");
     assert_eq!(baran.reads()[0], ("accepted".to_owned(), "after it".to_owned()));

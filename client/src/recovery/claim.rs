@@ -38,9 +38,9 @@ use crate::push;
 use crate::random;
 use crate::relay::{self, AskError};
 use crate::transport::Connection;
-use crate::vault::VaultError;
 use crate::vault::committees::{Committee, NewCommittee, Standing as Known};
 use crate::vault::outbox::{Draft, What};
+use crate::vault::{Read, VaultError};
 
 use super::act;
 
@@ -388,7 +388,7 @@ async fn finish(
     // What the spare signed and the log does not have is said by this device itself.
     app.vault.write(|vault| {
         for draft in vault.unsent(known.no)? {
-            if draft.new.what == What::Roster && is_by_another(&draft, own) {
+            if draft.new.what == What::Roster && is_by_another(vault, &draft, own)? {
                 vault.remove_draft(draft.no)?;
             }
         }
@@ -412,9 +412,9 @@ async fn finish(
     Ok(app.vault.write(|vault| vault.set_standing(known.no, Known::Active))?)
 }
 
-fn is_by_another(draft: &Draft, own: DeviceId) -> bool {
-    let signed = draft.signed.as_ref().map(|signed| UnverifiedEntry::decode(&signed.entry));
-    signed.is_some_and(|entry| entry.is_ok_and(|entry| entry.header().author != own))
+fn is_by_another(vault: &Read<'_>, draft: &Draft, own: DeviceId) -> Result<bool, VaultError> {
+    let signed = vault.signed_entry(draft.no)?.map(|entry| UnverifiedEntry::decode(&entry));
+    Ok(signed.is_some_and(|entry| entry.is_ok_and(|entry| entry.header().author != own)))
 }
 
 fn unfinished(left: usize) -> Failure {

@@ -298,14 +298,13 @@ fn a_signed_draft_keeps_its_bytes_until_it_is_delivered_or_unsigned() {
     let (_dir, mut vault, no) = vault();
     let draft = save(&mut vault, no, "1");
     let later = save(&mut vault, no, "2");
-    let signed = Signed {
-        entry: b"entry".to_vec(),
-        leaf_hash: Hash::of(b"entry"),
-        author_seq: AuthorSeq(4),
-    };
-    vault.write(|write| write.sign_draft(draft, &signed)).expect("signed");
-    let other = Signed { entry: b"other".to_vec(), ..signed.clone() };
-    assert!(vault.write(|write| write.sign_draft(draft, &other)).is_err(), "signed once");
+    let signed = Signed { leaf_hash: Hash::of(b"entry"), author_seq: AuthorSeq(4) };
+    let bytes = |vault: &Vault| vault.read(|read| read.signed_entry(draft)).expect("readable");
+    assert_eq!(bytes(&vault), None);
+    vault.write(|write| write.sign_draft(draft, b"entry", &signed)).expect("signed");
+    let again = vault.write(|write| write.sign_draft(draft, b"other", &signed));
+    assert!(again.is_err(), "signed once");
+    assert_eq!(bytes(&vault), Some(b"entry".to_vec()));
     let next = |vault: &Vault| vault.read(|read| read.unsent(no)).expect("readable").remove(0);
     let first = next(&vault);
     assert_eq!((first.no, first.sending, first.signed), (draft, Sending::Sending, Some(signed)));
@@ -316,6 +315,7 @@ fn a_signed_draft_keeps_its_bytes_until_it_is_delivered_or_unsigned() {
         (first.sending, first.signed, first.refusal),
         (Sending::Saved, None, Some(refusal.clone()))
     );
+    assert_eq!(bytes(&vault), None);
     vault.write(|write| write.refuse_draft(draft, &refusal)).expect("refused");
     assert_eq!(next(&vault).no, later);
     vault.write(|write| write.remove_draft(later)).expect("delivered");

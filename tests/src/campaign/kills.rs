@@ -257,13 +257,16 @@ impl Office {
 fn look(home: &Home) -> Held {
     let opened = Vault::open(VaultHome::new(home.vault()), &PASSPHRASE.to_owned().into());
     let (vault, _) = opened.unwrap_or_else(|error| panic!("a vault after a kill: {error}"));
-    let read = vault
-        .read(|vault| Ok::<_, sealpost::vault::VaultError>((vault.committees()?, vault.drafts()?)));
-    let (committees, drafts) = read.unwrap_or_else(|error| panic!("a vault after a kill: {error}"));
+    let read = vault.read(|vault| {
+        let drafts = vault.drafts()?;
+        let in_flight = drafts.iter().map(|draft| vault.signed_entry(draft.no));
+        let in_flight = in_flight.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        Ok::<_, sealpost::vault::VaultError>((vault.committees()?, drafts.len(), in_flight))
+    });
+    let (committees, unsent, in_flight) =
+        read.unwrap_or_else(|error| panic!("a vault after a kill: {error}"));
     let [committee] = committees.as_slice() else { panic!("one committee: {committees:?}") };
-    let unsent = drafts.len();
-    let signed = drafts.into_iter().filter_map(|draft| draft.signed);
-    Held { size: committee.size.0, unsent, in_flight: signed.map(|signed| signed.entry).collect() }
+    Held { size: committee.size.0, unsent, in_flight }
 }
 
 fn is_record(bytes: &[u8]) -> bool {
