@@ -44,6 +44,7 @@ pub mod names;
 pub mod news;
 pub mod outbox;
 pub mod persons;
+pub mod piped;
 pub mod proof;
 pub mod proposals;
 pub mod pull;

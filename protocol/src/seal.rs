@@ -33,8 +33,8 @@ mod label;
 mod padded;
 
 pub use attachment::{
-    AttachmentError, AttachmentPassphrase, AttachmentSealer, NotAPassphrase, Plain, blob_size,
-    open_attachment,
+    AttachmentError, AttachmentPassphrase, AttachmentSealer, BlobSink, NotAPassphrase, Plain,
+    blob_size, open_attachment,
 };
 pub use file::PeerOpenError;
 pub(crate) use file::{open_file, seal_file};

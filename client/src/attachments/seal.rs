@@ -12,7 +12,7 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{MemberNumber, UnixMillis};
 use sealpost_protocol::limits;
 use sealpost_protocol::record::{Fields, RecordId};
-use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer, Plain, blob_size};
+use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer, BlobSink, Plain, blob_size};
 use serde_json::{Value, json};
 
 use super::details::LABEL_BYTES_MAX;
@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::catalog::Owner;
 use crate::error::{Failure, Kind as Error};
 use crate::outbox::{self, Saved, Sealed, Written};
+use crate::piped::Piped;
 use crate::random;
 use crate::strip::{self, Stripped};
 use crate::ui::progress::Progress;
@@ -222,7 +223,9 @@ impl Source {
     ) -> Result<(Plain, Blob, &'static str), Failure> {
         let not_kept = |error: io::Error| Failure::from(VaultError::from(error));
         let progress = Progress::of_bytes("sealing", self.size(), 0);
-        let mut sealer = AttachmentSealer::new(writer, passphrase).map_err(not_kept)?;
+        // Hashed once more and written while the next is read and sealed.
+        let sink = Piped::new(BlobSink::new(writer)).map_err(not_kept)?;
+        let mut sealer = AttachmentSealer::new(sink, passphrase).map_err(not_kept)?;
         let mut buffer = vec![0; STEP_BYTES];
         let (mut media, mut left) = (None, self.size());
         loop {
@@ -244,7 +247,8 @@ impl Source {
         if left > 0 || state(&after) != state(&self.before) {
             return Err(self.changed());
         }
-        let (writer, plain, blob) = sealer.finish().map_err(not_kept)?;
+        let (sink, plain) = sealer.finish().map_err(not_kept)?;
+        let (writer, blob) = sink.finish().map_err(not_kept)?.finish();
         writer.finish().map_err(not_kept)?;
         Ok((plain, blob, media.unwrap_or_default()))
     }
@@ -283,9 +287,10 @@ fn seal_copy(
     passphrase: &AttachmentPassphrase,
 ) -> Result<(Plain, Blob), Failure> {
     let not_kept = |error: io::Error| Failure::from(VaultError::from(error));
-    let mut sealer = AttachmentSealer::new(writer, passphrase).map_err(not_kept)?;
+    let mut sealer = AttachmentSealer::new(BlobSink::new(writer), passphrase).map_err(not_kept)?;
     sealer.write(bytes).map_err(not_kept)?;
-    let (writer, plain, blob) = sealer.finish().map_err(not_kept)?;
+    let (sink, plain) = sealer.finish().map_err(not_kept)?;
+    let (writer, blob) = sink.finish();
     writer.finish().map_err(not_kept)?;
     Ok((plain, blob))
 }

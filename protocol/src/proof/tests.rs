@@ -12,7 +12,7 @@ use crate::hash::Hash;
 use crate::id::{LeafIndex, MemberNumber, Term, TreeSize, UnixMillis};
 use crate::record::{Binding, Record, RecordBody, RecordId};
 use crate::seal::two_keys::body_under;
-use crate::seal::{AttachmentPassphrase, AttachmentSealer, EpochKeys, EpochSecret};
+use crate::seal::{AttachmentPassphrase, AttachmentSealer, BlobSink, EpochKeys, EpochSecret};
 use crate::sign::SigningKey;
 use crate::tree::{self, Frontier};
 use crate::world::{TestDevice, World, remove, reread, restore, suspend};
@@ -65,9 +65,10 @@ impl Scene {
         scene.world.change(&scene.coordinator, &suspended).unwrap();
         scene.world.change(&scene.coordinator, &restore(Target::Member(MemberNumber(3)))).unwrap();
         let passphrase = AttachmentPassphrase::generate(&[9; 32]);
-        let mut sealer = AttachmentSealer::new(Vec::new(), &passphrase).unwrap();
+        let mut sealer = AttachmentSealer::new(BlobSink::new(Vec::new()), &passphrase).unwrap();
         sealer.write(&[b'f'; 3_000]).unwrap();
-        let (blob, plain, named) = sealer.finish().unwrap();
+        let (sink, plain) = sealer.finish().unwrap();
+        let (blob, named) = sink.finish();
         scene.blob = blob;
         let fields = json!({
             "kind": "attachment", "to": ID, "label": "scan.jpg", "size": plain.size,

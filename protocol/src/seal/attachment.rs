@@ -75,7 +75,7 @@ pub fn blob_size(size: u64) -> u64 {
 
 /// Seals a file that is given to it piece by piece. Holds no more of it than one chunk of age's.
 pub struct AttachmentSealer<W: Write> {
-    writer: StreamWriter<Hashed<W>>,
+    writer: StreamWriter<W>,
     sha256: Hasher,
     size: u64,
 }
@@ -84,7 +84,6 @@ impl<W: Write> AttachmentSealer<W> {
     /// Begins a sealed file in `sink`.
     pub fn new(sink: W, passphrase: &AttachmentPassphrase) -> io::Result<Self> {
         let keys = PassphraseKeys::new(passphrase.0.clone());
-        let sink = Hashed { sink, sha256: Hasher::default(), size: 0 };
         let writer = age::Encryptor::with_recipients(std::iter::once(&keys.0 as _))
             .expect("one recipient")
             .wrap_output(sink)?;
@@ -102,28 +101,40 @@ impl<W: Write> AttachmentSealer<W> {
         self.writer.write_all(bytes)
     }
 
-    /// Ends the file. Gives back the sink, and what the record is to say.
-    pub fn finish(mut self) -> io::Result<(W, Plain, Blob)> {
+    /// Ends the file. Gives back the sink, and what the record is to say of the file.
+    pub fn finish(mut self) -> io::Result<(W, Plain)> {
         let mut filler = padded_len(self.size) - self.size;
         while filler > 0 {
             let step = FILLER.len().min(usize::try_from(filler).unwrap_or(usize::MAX));
             self.writer.write_all(&FILLER[..step])?;
             filler -= step as u64;
         }
-        let Hashed { sink, sha256, size } = self.writer.finish()?;
         let plain = Plain { sha256: self.sha256.finish(), size: self.size };
-        Ok((sink, plain, Blob { sha256: sha256.finish(), size }))
+        Ok((self.writer.finish()?, plain))
     }
 }
 
-/// Hashes and counts what is written.
-struct Hashed<W> {
+/// Passes a blob on as it is written, and says what the record is to say of it.
+#[derive(Debug)]
+pub struct BlobSink<W> {
     sink: W,
     sha256: Hasher,
     size: u64,
 }
 
-impl<W: Write> Write for Hashed<W> {
+impl<W> BlobSink<W> {
+    /// Begins a blob in `sink`.
+    pub fn new(sink: W) -> Self {
+        Self { sink, sha256: Hasher::default(), size: 0 }
+    }
+
+    /// Gives back the sink, and the hash and size of what was written to it.
+    pub fn finish(self) -> (W, Blob) {
+        (self.sink, Blob { sha256: self.sha256.finish(), size: self.size })
+    }
+}
+
+impl<W: Write> Write for BlobSink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.sink.write(bytes)?;
         self.sha256.update(&bytes[..written]);

@@ -3,7 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use sealpost_protocol::entry::Blob;
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer};
+use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer, BlobSink};
 
 use super::*;
 use crate::vault::Vault;
@@ -28,9 +28,10 @@ fn stage(content: &[u8], told: &[u8]) -> Stage {
     let size = sealpost_protocol::seal::blob_size(content.len() as u64);
     let lock = vault.hold_sealing().unwrap();
     let (sealing, writer) = vault.begin_sealing(&lock, no, size).unwrap();
-    let mut sealer = AttachmentSealer::new(writer, &passphrase).unwrap();
+    let mut sealer = AttachmentSealer::new(BlobSink::new(writer), &passphrase).unwrap();
     sealer.write(content).unwrap();
-    let (writer, plain, blob) = sealer.finish().unwrap();
+    let (sink, plain) = sealer.finish().unwrap();
+    let (writer, blob) = sink.finish();
     writer.finish().unwrap();
     vault.write(|vault| vault.blob_sealed(sealing, &blob)).unwrap();
     let held = vault.read(|vault| vault.held_blob(no, &blob.sha256)).unwrap().unwrap();

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer, Plain};
+use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer, BlobSink, Plain};
 
 use super::*;
 use crate::proof::make::{self, Wish};
@@ -69,9 +69,10 @@ fn a_changed_byte_in_any_file_on_disk_is_told_with_its_name() {
 fn a_blob_that_is_not_the_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let passphrase = || AttachmentPassphrase::generate(&[9; 32]);
-    let mut sealer = AttachmentSealer::new(Vec::new(), &passphrase()).unwrap();
+    let mut sealer = AttachmentSealer::new(BlobSink::new(Vec::new()), &passphrase()).unwrap();
     sealer.write(b"a scan").unwrap();
-    let (bytes, plain, blob) = sealer.finish().unwrap();
+    let (sink, plain) = sealer.finish().unwrap();
+    let (bytes, blob) = sink.finish();
     let path = dir.path().join("blob.age");
     fs::write(&path, &bytes).unwrap();
     let checked = |plain: Plain, passphrase: AttachmentPassphrase| {

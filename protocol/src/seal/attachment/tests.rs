@@ -7,9 +7,11 @@ fn passphrase() -> AttachmentPassphrase {
 }
 
 fn sealed(file: &[u8]) -> (Vec<u8>, Plain, Blob) {
-    let mut sealer = AttachmentSealer::new(Vec::new(), &passphrase()).unwrap();
+    let mut sealer = AttachmentSealer::new(BlobSink::new(Vec::new()), &passphrase()).unwrap();
     file.chunks(1_000).for_each(|piece| sealer.write(piece).unwrap());
-    sealer.finish().unwrap()
+    let (sink, plain) = sealer.finish().unwrap();
+    let (bytes, blob) = sink.finish();
+    (bytes, plain, blob)
 }
 
 fn opened(blob: &[u8], plain: &Plain) -> Result<Vec<u8>, AttachmentError> {
