@@ -104,7 +104,9 @@ fn transfer(programs: &Programs) {
     let (mut took, mut theirs, mut straight) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         eprintln!("round {round} of {ROUNDS}");
+        transfer::settle();
         theirs.extend(nats.as_ref().and_then(|nats| nats.round(&file)));
+        transfer::settle();
         straight.extend(sendme::round(&file));
         took.push(us.round(FILE_BYTES));
     }

@@ -55,6 +55,7 @@ impl Transfer {
         self.receiver.sync();
         let path = self.sender.disk().join("film.bin");
         write_random(&path, bytes);
+        settle();
         let file = path.to_str().expect("a plain name");
         let began = Instant::now();
         let attach = ["attach", &record, file, "--as", "other", "--later"];
@@ -96,6 +97,11 @@ fn high_water(pid: i32) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// Has the system write all that waits to be written: nobody's time is to hold what others left.
+pub(crate) fn settle() {
+    rustix::fs::sync();
 }
 
 pub(crate) fn write_random(path: &Path, bytes: u64) {
