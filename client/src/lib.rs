@@ -20,6 +20,7 @@ pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+mod cores;
 pub mod cutoff;
 pub mod decide;
 pub mod deliver;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use sealpost_protocol::address::RelayAddress;
 use sealpost_protocol::checkpoint::{Checkpoint, Origin, SignedCheckpoint, UnverifiedCheckpoint};
-use sealpost_protocol::committee::{AdmitError, Committee as Fold};
-use sealpost_protocol::entry::{Admitted, PeerEntryError, UnverifiedEntry};
+use sealpost_protocol::committee::{AdmitError, Committee as Fold, Refusal};
+use sealpost_protocol::entry::{Admitted, Kind, PeerEntryError, SignedEntry, UnverifiedEntry};
 use sealpost_protocol::forget::{Past, PastEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{LeafIndex, Term, TreeSize};
@@ -21,6 +21,7 @@ use sealpost_protocol::limits;
 use sealpost_protocol::sign::VerifyingKey;
 use sealpost_protocol::tree::{self, Frontier, MakeProofError};
 
+use crate::cores;
 use crate::error::{Failure, Kind as Error};
 use crate::lie::{Caught, FollowError, Lie};
 use crate::relay;
@@ -172,20 +173,27 @@ impl Log {
             nodes,
             entries: decoded.iter().map(Decoded::as_past).collect(),
         };
-        let mut fold = self.fold().cloned();
-        let mut admitted = Vec::with_capacity(decoded.len());
-        for (at, entry) in decoded.into_iter().enumerate() {
-            let index = LeafIndex(from.0 + at as u64);
-            let entry = entry.known(index)?;
-            let admission = admit(&mut fold, entry, index, &past).map_err(|error| match error {
-                AdmissionError::Lie(lie) => FollowError::Caught(
-                    Caught::from(lie).note(note.text()).entry(&pulled.entries[at]),
-                ),
-                AdmissionError::Vault(error) => FollowError::from(error),
-            })?;
-            admitted.push(admission);
+        let told = |(at, error): (usize, AdmissionError)| match error {
+            AdmissionError::Lie(lie) => {
+                FollowError::Caught(Caught::from(lie).note(note.text()).entry(&pulled.entries[at]))
+            }
+            AdmissionError::Newer(failure) => failure.into(),
+            AdmissionError::Vault(error) => error.into(),
+        };
+        let mut entries = decoded.into_iter();
+        let (fold, first) = match self.fold() {
+            Some(fold) => (fold.clone(), None),
+            None => {
+                let entry = entries.next().ok_or(Lie::OtherCommittee)?.known(LeafIndex(0))?;
+                let (fold, first) = found(entry).map_err(|error| told((0, error)))?;
+                (fold, Some(first))
+            }
+        };
+        let first = first.into_iter().collect();
+        let (fold, admitted) = admit_all(fold, first, entries.collect(), &past).map_err(told)?;
+        if fold.id() != self.known.id {
+            return Err(Lie::OtherCommittee.into());
         }
-        let fold = fold.filter(|fold| fold.id() == self.known.id).ok_or(Lie::OtherCommittee)?;
         if fold.roster().home().address.key() != self.address.key() {
             return Err(Lie::OtherHome.into());
         }
@@ -258,7 +266,7 @@ impl Log {
         vault: &Read<'_>,
         fold: &mut Fold,
         entry: UnverifiedEntry,
-    ) -> Result<Result<(), sealpost_protocol::committee::Refusal>, VaultError> {
+    ) -> Result<Result<(), Refusal>, VaultError> {
         let signed = match fold.verify_signature(entry) {
             Ok(signed) => signed,
             Err(refusal) => return Ok(Err(refusal)),
@@ -275,14 +283,21 @@ impl Log {
 fn fold_again(vault: &Read<'_>, no: CommitteeNo, position: &Position) -> Result<Fold, Failure> {
     let damaged = || VaultError::Damaged("a committee's log does not fold again".to_owned());
     let past = Stored::of(vault, no);
-    let mut fold = None;
+    let refused = |error| match error {
+        AdmissionError::Lie(_) | AdmissionError::Newer(_) => damaged(),
+        AdmissionError::Vault(error) => error,
+    };
+    let mut fold: Option<Fold> = None;
     for index in (0..position.size.0).map(LeafIndex) {
         let bytes = vault.entry(no, index)?.ok_or_else(damaged)?;
         let entry = UnverifiedEntry::decode(&bytes).map_err(|_| damaged())?;
-        admit(&mut fold, entry, index, &past).map_err(|error| match error {
-            AdmissionError::Lie(_) => damaged(),
-            AdmissionError::Vault(error) => error,
-        })?;
+        match &mut fold {
+            None => fold = Some(found(entry).map_err(refused)?.0),
+            Some(fold) => {
+                let signed = fold.verify_signature(entry);
+                admit(fold, signed, index, &past).map_err(refused)?;
+            }
+        }
     }
     let fold = fold.ok_or_else(damaged)?;
     let noted = UnverifiedCheckpoint::parse(&position.note).map_err(|_| damaged())?;
@@ -319,7 +334,16 @@ fn decode_all(from: TreeSize, entries: &[Vec<u8>]) -> Result<Vec<Decoded>, Lie> 
         }
         Err(error) => Err(Lie::Entry { index: LeafIndex(index), error }),
     };
-    entries.iter().zip(from.0..).map(decode).collect()
+    cores::map(entries.iter().zip(from.0..).collect(), decode).into_iter().collect()
+}
+
+/// Parts entries where a roster entry stands, which is a part of its own. What it changes decides under which
+/// keys those after it are verified; within a part nothing does, and they can be verified at once.
+fn runs(entries: Vec<Decoded>) -> Vec<Vec<Decoded>> {
+    let together = |one: &Decoded, next: &Decoded| !one.is_roster() && !next.is_roster();
+    let lengths: Vec<usize> = entries.chunk_by(together).map(<[_]>::len).collect();
+    let mut entries = entries.into_iter();
+    lengths.into_iter().map(|length| entries.by_ref().take(length).collect()).collect()
 }
 
 impl Decoded {
@@ -337,38 +361,79 @@ impl Decoded {
         }
     }
 
+    fn is_roster(&self) -> bool {
+        matches!(self, Self::Known(entry) if entry.header().kind == Kind::Roster)
+    }
+
     fn known(self, index: LeafIndex) -> Result<UnverifiedEntry, Failure> {
         match self {
             Self::Known(entry) => Ok(*entry),
-            Self::Newer { version, .. } => {
-                let what = format!("Entry {index} of the log is of version {version}");
-                Err(Failure::new(Error::TooOld, what)
-                    .safe("What was verified before can be read; nothing is written there.")
-                    .next("Install the newest sealpost, then sealpost sync"))
-            }
+            Self::Newer { version, .. } => Err(newer(index, version)),
+        }
+    }
+
+    /// Whether its author signed it; its version, if that is one that this program does not know.
+    fn verify_signature(self, fold: &Fold) -> Result<Result<SignedEntry, Refusal>, u64> {
+        match self {
+            Self::Known(entry) => Ok(fold.verify_signature(*entry)),
+            Self::Newer { version, .. } => Err(version),
         }
     }
 }
 
+fn newer(index: LeafIndex, version: u64) -> Failure {
+    Failure::new(Error::TooOld, format!("Entry {index} of the log is of version {version}"))
+        .safe("What was verified before can be read; nothing is written there.")
+        .next("Install the newest sealpost, then sealpost sync")
+}
+
 enum AdmissionError {
     Lie(Lie),
+    Newer(Failure),
     Vault(VaultError),
 }
 
+impl AdmissionError {
+    fn inadmissible(index: LeafIndex, refusal: Refusal) -> Self {
+        Self::Lie(Lie::Inadmissible { index, refusal })
+    }
+}
+
+/// Begins a log.
+fn found(entry: UnverifiedEntry) -> Result<(Fold, Admitted), AdmissionError> {
+    Fold::found(entry).map_err(|refusal| AdmissionError::inadmissible(LeafIndex(0), refusal))
+}
+
+/// Takes entries one after the other, behind those that were. Of one that is not admitted, its place among all.
+fn admit_all(
+    mut fold: Fold,
+    mut admitted: Vec<Admitted>,
+    entries: Vec<Decoded>,
+    past: &Stored<'_, '_>,
+) -> Result<(Fold, Vec<Admitted>), (usize, AdmissionError)> {
+    for run in runs(entries) {
+        for signed in cores::map(run, |entry| entry.verify_signature(&fold)) {
+            let at = admitted.len();
+            let index = LeafIndex(past.from.0 + at as u64);
+            let admission = match signed {
+                Ok(signed) => admit(&mut fold, signed, index, past),
+                Err(version) => Err(AdmissionError::Newer(newer(index, version))),
+            };
+            admitted.push(admission.map_err(|error| (at, error))?);
+        }
+    }
+    Ok((fold, admitted))
+}
+
+/// Takes the next entry, if its signature was verified.
 fn admit(
-    fold: &mut Option<Fold>,
-    entry: UnverifiedEntry,
+    fold: &mut Fold,
+    signed: Result<SignedEntry, Refusal>,
     index: LeafIndex,
     past: &Stored<'_, '_>,
 ) -> Result<Admitted, AdmissionError> {
-    let inadmissible = |refusal| AdmissionError::Lie(Lie::Inadmissible { index, refusal });
-    let Some(fold) = fold else {
-        let (founded, admitted) = Fold::found(entry).map_err(inadmissible)?;
-        *fold = Some(founded);
-        return Ok(admitted);
-    };
-    let signed = fold.verify_signature(entry).map_err(inadmissible)?;
-    fold.admit_logged(signed, past).map_err(|error| match error {
+    let inadmissible = |refusal| AdmissionError::inadmissible(index, refusal);
+    fold.admit_logged(signed.map_err(inadmissible)?, past).map_err(|error| match error {
         AdmitError::Refused(refusal) => inadmissible(refusal),
         AdmitError::Past(error) => AdmissionError::Vault(error),
     })

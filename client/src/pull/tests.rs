@@ -211,6 +211,55 @@ fn an_entry_that_no_rule_admits_is_evidence_under_the_relays_root() {
     assert_ne!(root_of(&note), root_of(&relay.pulled(TreeSize(0)).note));
 }
 
+/// Isla has let Baran in, and both have written so much that it is verified and opened on all cores.
+fn much() -> (MemoryRelay, Person, Vec<String>) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    baran.follows(&relay).expect("let in");
+    let mut texts = Vec::new();
+    for (whose, writer) in [("isla", &mut isla), ("baran", &mut baran)] {
+        for number in 0..100 {
+            texts.push(format!("{whose} {number}"));
+            writer.writes(&texts[texts.len() - 1]);
+        }
+        writer.follows(&relay).expect("followed");
+        writer.sends_all(&mut relay);
+    }
+    (relay, isla, texts)
+}
+
+#[test]
+fn much_that_comes_at_once_is_all_verified_and_opened_in_its_order() {
+    let (mut relay, mut isla, texts) = much();
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    mira.follows(&relay).expect("all of it in one answer");
+    let read: Vec<_> = mira.reads().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(read, texts);
+}
+
+#[test]
+fn of_many_entries_the_first_that_is_not_admissible_is_named() {
+    let (mut relay, mut isla, _) = much();
+    let mut mira = Person::joins("mira", &mut isla, &mut relay);
+    let mut entries = relay.entries.clone();
+    let stranger = SigningKey::from_bytes(&[7; 32]);
+    for at in [190, 150] {
+        let signed = UnverifiedEntry::decode(&entries[at]).expect("an entry");
+        let payload = signed.payload().expect("a payload").to_vec();
+        entries[at] = Entry::sign(signed.header().clone(), payload, &stranger).encode();
+        let pulled = Pulled { entries: entries.clone(), note: relay.note_over(&entries) };
+        let error = mira.takes(&pulled).expect_err("a forged entry");
+        let FollowError::Caught(caught) = error else { panic!("not caught: {error:?}") };
+        let lie = caught.lie.to_string();
+        assert!(lie.contains(&format!("entry {at} is not admissible")), "{lie}");
+        assert!(lie.contains("signature"), "{lie}");
+        assert_eq!(caught.exhibits.len(), 2, "the note, and the entry");
+        assert_eq!(mira.size(), TreeSize(0));
+    }
+    mira.follows(&relay).expect("the honest case");
+}
+
 /// A device id that is in no roster.
 fn isla_not(entry: &UnverifiedEntry) -> sealpost_protocol::id::DeviceId {
     sealpost_protocol::id::DeviceId(Hash::of(entry.header().author.as_bytes()))
