@@ -8,6 +8,8 @@
 //! Roots come first: nothing of an entry is looked at before the whole stretch is known to be what
 //! the relay signed for.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealpost_protocol::address::RelayAddress;
@@ -28,6 +30,9 @@ use crate::relay;
 use crate::vault::committees::{Committee, CommitteeNo, Position};
 use crate::vault::folds::Kept;
 use crate::vault::{Read, VaultError};
+
+/// Nodes of a tree that are kept when they were read: more than any root is made of.
+const NODES_READ_MAX: usize = 1_024;
 
 /// A log as far as it is verified.
 pub struct Log {
@@ -172,6 +177,7 @@ impl Log {
             from,
             nodes,
             entries: decoded.iter().map(Decoded::as_past).collect(),
+            read: RefCell::default(),
         };
         let told = |(at, error): (usize, AdmissionError)| match error {
             AdmissionError::Lie(lie) => {
@@ -449,11 +455,15 @@ struct Stored<'r, 'v> {
     nodes: Vec<Hash>,
     /// The entries since.
     entries: Vec<Option<PastEntry>>,
+    /// Nodes that were read of the vault. The same few are asked for with every entry: those that the tree's
+    /// root is made of.
+    read: RefCell<BTreeMap<u64, Hash>>,
 }
 
 impl<'r, 'v> Stored<'r, 'v> {
     fn of(vault: &'r Read<'v>, no: CommitteeNo) -> Self {
-        Self { vault, no, from: TreeSize(u64::MAX), nodes: Vec::new(), entries: Vec::new() }
+        let (nodes, entries, read) = Default::default();
+        Self { vault, no, from: TreeSize(u64::MAX), nodes, entries, read }
     }
 }
 
@@ -485,7 +495,16 @@ impl tree::Nodes for Stored<'_, '_> {
             let at = usize::try_from(at).ok();
             return at.and_then(|at| self.nodes.get(at)).copied().ok_or_else(missing);
         }
-        self.vault.node(self.no, position)?.ok_or_else(missing)
+        let mut read = self.read.borrow_mut();
+        if let Some(node) = read.get(&position) {
+            return Ok(*node);
+        }
+        let node = self.vault.node(self.no, position)?.ok_or_else(missing)?;
+        if read.len() == NODES_READ_MAX {
+            read.clear();
+        }
+        read.insert(position, node);
+        Ok(node)
     }
 }
 
