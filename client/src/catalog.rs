@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_protocol::entry::{Admitted, Blob, Header, UnverifiedEntry};
+use sealpost_protocol::entry::{Admitted, Blob, Header, Kind, UnverifiedEntry};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{Epoch, LeafIndex, UnixMillis};
 use sealpost_protocol::record::{self as plain, Binding};
@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::attachments::details::PeerAttachmentError;
 use crate::attachments::{self, Details};
+use crate::cores;
 use crate::error::{Failure, Kind as Error};
 use crate::forget::{FORGOTTEN, WITHHELD};
 use crate::keys::{self, Keys};
@@ -29,6 +30,9 @@ use crate::vault::{Read, VaultError, Write};
 
 /// The longest kind that is listed by its name: one of a newer program. Anybody can write more.
 const KIND_BYTES_MAX: usize = 64;
+
+/// Records that are opened at once, and are in memory until they are in the catalog.
+const OPENED_AT_ONCE: usize = 1_024;
 
 /// A record as listed.
 #[derive(Debug)]
@@ -95,11 +99,18 @@ pub fn open_new(
     no: CommitteeNo,
     admitted: &[Admitted],
 ) -> Result<(), Failure> {
-    for Admitted { index, entry, .. } in admitted {
-        if entry.header().kind == sealpost_protocol::entry::Kind::Record {
-            let (header, leaf) = (entry.header(), entry.leaf());
-            let content = open(vault, keys, header, entry.payload())?;
-            put(vault, no, *index, header, leaf, content)?;
+    let is_record = |new: &&Admitted| new.entry.header().kind == Kind::Record;
+    let records: Vec<&Admitted> = admitted.iter().filter(is_record).collect();
+    for some in records.chunks(OPENED_AT_ONCE) {
+        for Admitted { entry, .. } in some {
+            keys.of(vault, entry.header().epoch)?;
+        }
+        let ready = &*keys;
+        let opened = cores::map(some.to_vec(), |Admitted { entry, .. }| {
+            open_with(ready, entry.header(), entry.payload())
+        });
+        for (Admitted { index, entry, .. }, content) in some.iter().zip(opened) {
+            put(vault, no, *index, entry.header(), entry.leaf(), content)?;
         }
     }
     Ok(())
@@ -153,26 +164,24 @@ fn open(
     header: &Header,
     payload: Option<&[u8]>,
 ) -> Result<Result<Opened, String>, Failure> {
-    let Some(payload) = payload else { return Ok(Err(WITHHELD.to_owned())) };
-    let Some(epoch_keys) = keys.of(vault, header.epoch)? else {
-        return Ok(Err(format!("no key for lock {}", header.epoch)));
-    };
-    let plaintext = match epoch_keys.open_record(payload) {
-        Ok(plaintext) => plaintext,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
+    keys.of(vault, header.epoch)?;
+    Ok(open_with(keys, header, payload))
+}
+
+/// As [`open`], with the keys that are ready.
+fn open_with(keys: &Keys<'_>, header: &Header, payload: Option<&[u8]>) -> Result<Opened, String> {
+    let payload = payload.ok_or(WITHHELD)?;
+    let epoch_keys =
+        keys.ready(header.epoch).ok_or_else(|| format!("no key for lock {}", header.epoch))?;
+    let plaintext = epoch_keys.open_record(payload).map_err(|error| error.to_string())?;
     let (committee, author) = (header.committee, header.author);
     let binding = Binding { committee, author, epoch: header.epoch };
-    let record = match plain::Record::open(&plaintext, &binding, &header.content) {
-        Ok(record) => record,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
+    let record = plain::Record::open(&plaintext, &binding, &header.content)
+        .map_err(|error| error.to_string())?;
     let json = as_shown(&record, &plaintext, keys);
-    let attachment = match attachment(&record, &json, &header.blobs) {
-        Ok(attachment) => attachment,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
-    Ok(Ok(Opened { record, json, attachment }))
+    let attachment =
+        attachment(&record, &json, &header.blobs).map_err(|error| error.to_string())?;
+    Ok(Opened { record, json, attachment })
 }
 
 /// What an attachment's record says of its blob, if it is one and for us.

@@ -53,6 +53,11 @@ impl<'a> Keys<'a> {
         Ok(self.ready.get(&epoch))
     }
 
+    /// The keys of an epoch that were asked for before, if this device holds it.
+    pub fn ready(&self, epoch: Epoch) -> Option<&EpochKeys> {
+        self.ready.get(&epoch)
+    }
+
     /// Epochs that came to be held since this was made.
     pub fn gained(&self) -> &BTreeSet<Epoch> {
         &self.gained
