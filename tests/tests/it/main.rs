@@ -9,6 +9,7 @@ mod as_root;
 mod attachments;
 mod backups;
 mod blobs;
+mod c2sp;
 mod cut_off;
 mod damage;
 mod demo;
