@@ -2,27 +2,34 @@
 //! one run (`cargo bench -p sealpost-tests`). Prints one table; nothing fails because a machine is
 //! slow.
 //!
-//! Rows: durable ingest (P1 with 64 writers, P2 with one); a file of 1 GiB from one person to another (P5);
-//! removing one of a hundred members with
-//! 10, 10,000 and 100,000 records in the log (P6). Everything is measured in turn, [`ROUNDS`] times;
-//! the medians are shown, and the ratio is the median of each round's ratios. What is not installed
-//! is "not measured". `-- p1` (with P2, whose set-up is the same), `-- p5` or `-- p6` measures those alone.
+//! Rows: durable ingest (P1 with 64 writers, P2 with one); the first pull of 100,000 records (P3); a file of
+//! 1 GiB from one person to another (P5); removing one of a hundred members with 10, 10,000 and 100,000
+//! records in the log (P6). Everything is measured in turn, [`ROUNDS`] times; the medians are shown, and the
+//! ratio is the median of each round's ratios. What is not installed is "not measured". `-- p1` (with P2,
+//! whose set-up is the same), `-- p3`, `-- p5` or `-- p6` measures those alone; `-- p3 --records=1000` fewer
+//! records than a figure is worth something for, to try the bench.
 
 use sealpost_tests::programs::Programs;
 
 mod append;
+mod first_pull;
 mod ingest;
 mod nats;
 mod postgres;
 mod removal;
+mod restic;
 mod sendme;
+mod stream;
 mod table;
 mod transfer;
 
+use first_pull::FirstPull;
 use ingest::Ingest;
 use nats::Nats;
 use postgres::Postgres;
 use removal::{Cost, Removal, Removed};
+use restic::Restic;
+use stream::Stream;
 use table::{Row, median};
 use transfer::{Took, Transfer};
 
@@ -35,6 +42,10 @@ const RECORD_BYTES: usize = 2_048;
 const MANY: usize = 250;
 /// … and of the only writer.
 const ALONE: usize = 2_000;
+/// Records in the log of a first pull.
+const PULLED: usize = 100_000;
+/// A log so much shorter shows whether memory grows with it.
+const SHORTER: usize = 10;
 /// The file that is attached.
 const FILE_BYTES: u64 = 1024 * 1024 * 1024;
 /// One that takes no memory worth speaking of.
@@ -52,6 +63,11 @@ fn main() {
     };
     if wanted(&["p1", "p2"]) {
         ingest(&programs);
+    }
+    if wanted(&["p3"]) {
+        let records = std::env::args()
+            .find_map(|flag| flag.strip_prefix("--records=").map(|number| number.parse()));
+        first_pull(&programs, records.map_or(PULLED, |number| number.expect("a number")));
     }
     if wanted(&["p5"]) {
         transfer(&programs);
@@ -91,6 +107,87 @@ fn ingest(programs: &Programs) {
         ingest.entry_bytes()
     );
 }
+
+/// P3: as a whole, and the stages that the peers and the limit know too.
+fn first_pull(programs: &Programs, records: usize) {
+    let server = Nats::start();
+    eprintln!("{records} messages, files and records are written");
+    let mut stream = server
+        .as_ref()
+        .map(|server| Stream::filled(server.address(), records as u64, RECORD_BYTES));
+    let restic = Restic::filled(records, RECORD_BYTES);
+    let mut short = FirstPull::start(programs, records / SHORTER);
+    let mut long = FirstPull::start(programs, records);
+    let (mut streamed, mut restored) = (Vec::new(), Vec::new());
+    let (mut of_short, mut took) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        eprintln!("round {round} of {ROUNDS}");
+        streamed.extend(stream.as_mut().map(Stream::read));
+        restored.extend(restic.as_ref().map(Restic::restore));
+        of_short.push(short.round());
+        took.push(long.round());
+    }
+    let row = |work: &str, peer: &str, theirs: Vec<f64>, ours: Vec<f64>, unit: Unit, goal: &str| {
+        let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(us, them)| us / them).collect();
+        let figure = |figures: &[f64]| {
+            median(figures).map_or_else(|| "not measured".to_owned(), |middle| unit(middle))
+        };
+        let ratio = median(&ratios).map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+        [work.to_owned(), peer.to_owned(), figure(&theirs), figure(&ours), ratio, goal.to_owned()]
+    };
+    let of = |figure: fn(&first_pull::Took) -> f64| took.iter().map(figure).collect::<Vec<_>>();
+    let seconds: Unit = |figure| format!("{figure:.2} s");
+    let mib: Unit = |figure| format!("{:.0} MiB", figure / (1024.0 * 1024.0));
+    let rate: Unit = |figure| format!("{figure:.0}/s");
+    let head = ["work", "peer or limit", "theirs", "us", "us ÷ theirs", "goal"].map(str::to_owned);
+    let whole = format!("P3 first pull of {records} records, opened and stored");
+    table::print_lines(&[
+        head,
+        row(
+            "P3 the wire alone: time",
+            "NATS ordered consumer",
+            streamed.iter().map(|read| read.seconds).collect(),
+            of(|took| took.wire),
+            seconds,
+            "≤ 2",
+        ),
+        row(
+            "P3 the wire alone: bytes",
+            "NATS ordered consumer",
+            streamed.iter().map(|read| read.bytes as f64).collect(),
+            of(|took| took.wire_bytes as f64),
+            mib,
+            "",
+        ),
+        row(
+            "P3 verifying alone: entries",
+            "verify_strict, 2 threads",
+            of(|took| took.strict),
+            of(|took| took.verified),
+            rate,
+            "≥ 0.8",
+        ),
+        row(&whole, "restic restore", restored, of(|took| took.whole), seconds, "≤ 0.7"),
+        row(
+            "P3 the same: memory of the client",
+            "ours, a tenth of the records",
+            of_short.iter().map(|took| took.client_bytes as f64).collect(),
+            of(|took| took.client_bytes as f64),
+            mib,
+            "1",
+        ),
+    ]);
+    println!(
+        "{RECORD_BYTES} bytes a message, a file, and a record before it is sealed; {} entries. The wire: \
+         read and decoded, nothing verified; bytes with QUIC's own and without TCP's. NATS: a client that \
+         reads and counts. Verifying: what the client does with its first answer before it opens or stores \
+         anything. restic: from and to this disk, nothing synced. Every pull was whole.",
+        long.size()
+    );
+}
+
+/// How a figure is shown.
+type Unit = fn(f64) -> String;
 
 /// P5, beside the peer on the same file in the same round.
 fn transfer(programs: &Programs) {

@@ -1,7 +1,8 @@
-//! The peer for large files: the object store of NATS, which encrypts nothing, durable as ours is.
+//! The peer for large files: the object store of NATS, which encrypts nothing, durable as ours is. And the
+//! server of its streams.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -37,37 +38,33 @@ asyncio.run(main())
 /// A running server.
 pub(crate) struct Nats {
     server: Child,
-    address: String,
+    address: SocketAddr,
     folder: TempDir,
 }
 
 impl Nats {
-    /// Starts one; none where it is not installed, or Python has no client for it.
+    /// Starts one; none where it is not installed.
     pub(crate) fn start() -> Option<Self> {
-        let quiet = |command: &mut Command| {
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
-        };
-        quiet(Command::new("nats-server").arg("--version")).ok()?.success().then_some(())?;
-        quiet(Command::new("python3").args(["-c", "import nats"])).ok()?.success().then_some(())?;
+        is_there(Command::new("nats-server").arg("--version"))?;
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+        let address = listener.local_addr().expect("it is bound");
         drop(listener);
         let config = folder.path().join("nats.conf");
         let store = folder.path().join("store");
         let text = format!(
-            "host: 127.0.0.1\nport: {port}\njetstream {{ store_dir: {store:?}, sync_interval: always, \
-             max_file: 16GB }}\n"
+            "host: 127.0.0.1\nport: {}\njetstream {{ store_dir: {store:?}, sync_interval: always, \
+             max_file: 16GB }}\n",
+            address.port()
         );
         fs::write(&config, text).expect("the temporary folder is writable");
         let mut command = Command::new("nats-server");
         command.arg("-c").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
         let server = command.spawn().ok()?;
-        let address = format!("nats://127.0.0.1:{port}");
         let nats = Self { server, address, folder };
         // It is ready once it takes a connection.
         for _ in 0..500 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            if std::net::TcpStream::connect(address).is_ok() {
                 return Some(nats);
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
@@ -75,11 +72,17 @@ impl Nats {
         None
     }
 
-    /// Seconds in and out.
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Seconds in and out; none where Python has no client for it.
     pub(crate) fn round(&self, file: &Path) -> Option<(f64, f64)> {
+        is_there(Command::new("python3").args(["-c", "import nats"]))?;
         let out = self.folder.path().join("out");
         let mut script = Command::new("python3");
-        script.args(["-c", SCRIPT, &self.address]).arg(file).arg(&out);
+        script.args(["-c", SCRIPT, &format!("nats://{}", self.address)]).arg(file).arg(&out);
         let ran = script.output().ok()?;
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         if !ran.status.success() {
@@ -90,6 +93,12 @@ impl Nats {
         let [into, out] = times[..] else { return None };
         Some((into, out))
     }
+}
+
+/// Something when that command runs to a good end.
+fn is_there(command: &mut Command) -> Option<()> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().ok()?.success().then_some(())
 }
 
 impl Drop for Nats {

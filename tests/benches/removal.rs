@@ -183,7 +183,7 @@ impl Removal {
 }
 
 /// Lets `count` devices in, called by their numbers from `first` on.
-fn admit(coordinator: &Home, committee: &str, first: usize, count: usize) -> Vec<Rogue> {
+pub(crate) fn admit(coordinator: &Home, committee: &str, first: usize, count: usize) -> Vec<Rogue> {
     let uses = count.to_string();
     let new = ["invite", "new", "--committee", committee, "--uses", &uses];
     let invitation = coordinator.run(&new).exits(0).field("invitation");
@@ -198,7 +198,7 @@ fn admit(coordinator: &Home, committee: &str, first: usize, count: usize) -> Vec
 }
 
 /// Follows to the log's end: one pull ends after some megabytes. A line that was idle for long is gone.
-fn follow(witness: &mut Rogue) {
+pub(crate) fn follow(witness: &mut Rogue) {
     witness.reconnect();
     let mut size = None;
     loop {

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use sealpost_tests::home::Home;
@@ -59,14 +60,14 @@ impl Transfer {
         let file = path.to_str().expect("a plain name");
         let began = Instant::now();
         let attach = ["attach", &record, file, "--as", "other", "--later"];
-        let sealing = self.peak(&self.sender, &attach);
-        let sending = self.peak(&self.sender, &["sync"]);
+        let sealing = peak(&self.sender, &attach);
+        let sending = peak(&self.sender, &["sync"]);
         let into = began.elapsed().as_secs_f64();
         let out = self.receiver.disk().join("out");
         let began = Instant::now();
-        let fetching = self.peak(&self.receiver, &["sync"]);
+        let fetching = peak(&self.receiver, &["sync"]);
         let save = ["save", &record, "--out", out.to_str().expect("a plain name")];
-        let opening = self.peak(&self.receiver, &save);
+        let opening = peak(&self.receiver, &save);
         let taken = began.elapsed().as_secs_f64();
         must_be_same(&path, &only_file(&out));
         fs::remove_dir_all(&out).expect("it was made");
@@ -74,20 +75,21 @@ impl Transfer {
         let relay_bytes = high_water(self.relay.pid().as_raw_nonzero().get()).unwrap_or(0);
         Took { into, out: taken, client_bytes, relay_bytes }
     }
+}
 
-    /// Runs a command to its end. The most memory that it was seen to have.
-    fn peak(&self, home: &Home, arguments: &[&str]) -> u64 {
-        let mut child = home.command(arguments).spawn().expect("the client starts");
-        let pid = i32::try_from(child.id()).expect("a pid");
-        let mut peak = 0;
-        loop {
-            peak = peak.max(high_water(pid).unwrap_or(0));
-            if let Some(status) = child.try_wait().expect("a child of ours") {
-                assert!(status.success(), "{arguments:?}: {status}");
-                return peak;
-            }
-            std::thread::sleep(LOOK_EVERY);
+/// Runs a command to its end. The most memory that it was seen to have.
+pub(crate) fn peak(home: &Home, arguments: &[&str]) -> u64 {
+    let mut command = home.command(arguments);
+    let mut child = command.stdout(Stdio::null()).spawn().expect("the client starts");
+    let pid = i32::try_from(child.id()).expect("a pid");
+    let mut peak = 0;
+    loop {
+        peak = peak.max(high_water(pid).unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            assert!(status.success(), "{arguments:?}: {status}");
+            return peak;
         }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

@@ -144,6 +144,11 @@ impl Peer {
         in_time.expect("the relay answers")
     }
 
+    /// Bytes of all datagrams that came from the relay.
+    pub fn received_bytes(&self) -> u64 {
+        self.connection.stats().udp_rx.bytes
+    }
+
     /// Waits until the connection is over, and says why.
     ///
     /// # Panics
