@@ -8,6 +8,8 @@ use sealpost_protocol::roster::{Device, Standing};
 use sealpost_protocol::seal::LabelMember;
 use serde::Serialize;
 
+use crate::confirmed::Holders;
+use crate::cosignatures::{Agrees, Judged};
 use crate::error::Failure;
 use crate::invitations;
 use crate::keys;
@@ -20,7 +22,6 @@ use crate::recovery;
 use crate::ui::time;
 use crate::vault::Read;
 use crate::vault::committees::{Committee, CommitteeNo};
-use crate::vault::evidence::Cosigned;
 use crate::vault::invitations::InvitationState;
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
@@ -51,19 +52,22 @@ pub fn board(
     let Some(fold) = log.fold() else { return Ok(Vec::new()) };
     let looker = Looker {
         vault,
+        log: &log,
         known: &log.known,
         fold,
         people: People::load(vault, no)?,
-        marks: vault.cosignatures(no)?,
+        judged: Judged::load(vault, &log)?,
         own,
         now,
     };
     let mut items = Vec::new();
     looker.evidence(&mut items)?;
+    looker.disputes(&mut items);
     looker.locks(&mut items)?;
     looker.grants(&mut items);
     looker.coordinators(&mut items);
     looker.lease(&mut items);
+    looker.confirm(&mut items)?;
     looker.silent(&mut items);
     looker.waiting(&mut items)?;
     looker.newcomers(&mut items)?;
@@ -76,10 +80,11 @@ pub fn board(
 
 struct Looker<'a> {
     vault: &'a Read<'a>,
+    log: &'a Log,
     known: &'a Committee,
     fold: &'a Fold,
     people: People,
-    marks: Vec<Cosigned>,
+    judged: Judged,
     own: DeviceId,
     now: UnixMillis,
 }
@@ -94,6 +99,13 @@ impl Looker<'_> {
             ));
         }
         Ok(())
+    }
+
+    fn disputes(&self, items: &mut Vec<Item>) {
+        for dispute in self.judged.disputes(self.log, self.own) {
+            let what = dispute.what(self.known, &self.people);
+            items.push(item(what, "compare head codes by phone, and tell your colleagues"));
+        }
     }
 
     fn attachments(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
@@ -177,7 +189,7 @@ impl Looker<'_> {
     }
 
     fn lease(&self, items: &mut Vec<Item>) {
-        let lease = Lease::of(self.fold, self.own, &self.marks, self.now);
+        let lease = Lease::of(self.fold, self.own, &self.judged.same, self.now);
         if lease.is_over() {
             let sealed = if lease.enforced { "; nothing is sealed until then" } else { "" };
             items.push(item(
@@ -190,14 +202,39 @@ impl Looker<'_> {
         }
     }
 
+    /// A policy by which nothing of one's own can be confirmed. The one that a committee begins with
+    /// asks for one other device: whoever is alone yet need not be told.
+    fn confirm(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        let asked = self.fold.roster().policy().confirm;
+        if asked.devices <= 1 && asked.countries <= 1 {
+            return Ok(());
+        }
+        if let Some((asked, most)) = Holders::of(self.log, &self.judged)?.too_few_for(self.own) {
+            items.push(item(
+                format!(
+                    "nothing you write can be confirmed: the policy asks for {} devices in {} \
+                     countries, and besides yours there are {} in {}",
+                    asked.devices, asked.countries, most.devices, most.countries
+                ),
+                format!(
+                    "sealpost committee policy {} --confirm-devices {} --confirm-countries {}, or \
+                     let more people in",
+                    self.reference(),
+                    most.devices,
+                    most.countries
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     /// Devices that have not vouched for longer than the lease.
     fn silent(&self, items: &mut Vec<Item>) {
         let roster = self.fold.roster();
         let days = u64::from(roster.policy().lease.days);
         let in_hand = |device: &DeviceId| *device != self.own && !roster.is_spare(*device);
         for device in roster.active_devices().filter(in_hand) {
-            let signer = Cosigner::Device(device).to_string();
-            let last = self.marks.iter().find(|mark| mark.signer == signer).map(|mark| mark.at);
+            let last = self.judged.of(device).map(|(mark, _)| mark.at);
             let is_lately = |at: UnixMillis| at.0.saturating_add(days * DAY_MILLIS) >= self.now.0;
             if last.is_some_and(is_lately) {
                 continue;
@@ -319,7 +356,9 @@ impl Looker<'_> {
     }
 
     fn relay(&self, items: &mut Vec<Item>) {
-        let ahead = self.marks.iter().filter(|mark| mark.size > self.fold.size()).count();
+        let own = Cosigner::Device(self.own).to_string();
+        let others = self.judged.others.iter().filter(|(mark, _)| mark.signer != own);
+        let ahead = others.filter(|(_, agrees)| *agrees == Agrees::Ahead).count();
         if ahead > 0 {
             items.push(item(
                 format!("{ahead} devices vouch for more than the relay has shown this one"),

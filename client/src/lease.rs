@@ -9,9 +9,13 @@ use std::collections::BTreeSet;
 use sealpost_protocol::checkpoint::Cosigner;
 use sealpost_protocol::committee::Committee as Fold;
 use sealpost_protocol::id::{DeviceId, MemberNumber, UnixMillis};
+use serde::Serialize;
 
+use crate::cosignatures::Judged;
 use crate::error::{Failure, Kind as Error};
+use crate::log::Log;
 use crate::names::{self, People};
+use crate::vault::Read;
 use crate::vault::committees::Committee;
 use crate::vault::evidence::Cosigned;
 
@@ -32,9 +36,37 @@ pub struct Lease {
     pub enforced: bool,
 }
 
+/// The lease as it is shown. In `--json` with these names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LeaseShown {
+    /// Coordinators other than oneself who vouched for the log within it.
+    pub heard: usize,
+    /// Of how many.
+    pub of: usize,
+    /// How many must have.
+    pub needed: usize,
+    /// Within how many days.
+    pub days: u16,
+    /// Whether too few have.
+    pub over: bool,
+    /// Whether nothing is sealed then.
+    pub enforced: bool,
+}
+
 impl Lease {
-    /// By what devices vouched for, as it was last fetched. `own` is this device. Who vouches for more
-    /// than this device was shown was not heard: just that may have been kept from it.
+    /// By the cosignatures in the vault that are of this very log.
+    pub fn load(
+        vault: &Read<'_>,
+        log: &Log,
+        own: DeviceId,
+        now: UnixMillis,
+    ) -> Result<Self, Failure> {
+        let judged = Judged::load(vault, log)?;
+        Ok(Self::of(log.pulled()?, own, &judged.same, now))
+    }
+
+    /// By what devices vouch for of this very log, as it was last fetched. `own` is this device. Who
+    /// vouches for more than this device was shown was not heard: just that may have been kept from it.
     pub fn of(fold: &Fold, own: DeviceId, marks: &[Cosigned], now: UnixMillis) -> Self {
         let roster = fold.roster();
         let policy = roster.policy();
@@ -68,6 +100,18 @@ impl Lease {
         self.heard.len() < self.needed
     }
 
+    /// In numbers.
+    pub fn shown(&self) -> LeaseShown {
+        LeaseShown {
+            heard: self.heard.len(),
+            of: self.others.len(),
+            needed: self.needed,
+            days: self.days,
+            over: self.is_over(),
+            enforced: self.enforced,
+        }
+    }
+
     /// That it is over, and whom to ask.
     pub fn told(&self, known: &Committee, people: &People) -> String {
         let silent: Vec<String> =
@@ -88,6 +132,21 @@ impl Lease {
         Failure::new(Error::NotDelivered, self.told(known, people))
             .safe("The committee's policy keeps records back until then. They are in the vault.")
             .next("Call a coordinator, have them sync, then sealpost sync")
+    }
+}
+
+impl LeaseShown {
+    /// In words.
+    pub fn words(&self) -> String {
+        let Self { heard, of, needed, days, .. } = self;
+        let state = match (self.over, self.enforced) {
+            (false, _) => "",
+            (true, false) => ": over, whom they cut off since may be kept from this device",
+            (true, true) => ": over, and no record is sealed until then",
+        };
+        format!(
+            "lease  {heard} of {of} other coordinators heard within {days} days, {needed} needed{state}"
+        )
     }
 }
 

@@ -362,7 +362,7 @@ fn kept_back(
         return Ok(None);
     }
     let no = log.known.no;
-    let lease = Lease::of(fold, own, &vault.cosignatures(no)?, now);
+    let lease = Lease::load(vault, log, own, now)?;
     let people = People::load(vault, no)?;
     Ok(lease.is_over().then(|| lease.keeps_back(&log.known, &people)))
 }

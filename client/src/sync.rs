@@ -4,7 +4,7 @@
 //! ```text
 //! by relay: connect ── found, join what is not open yet ── heads of all committees at once
 //!   by committee: follow ── send ── cosign ── join requests
-//!   then the blobs of all, the smallest first
+//!   then what others vouch for, where it may teach something, and the blobs of all, the smallest first
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,12 +13,13 @@ use std::time::Duration;
 use sealpost_protocol::checkpoint::{Cosignature, Cosigner};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::frame::{CosignRequest, HeadAsk, HeadState, HeadsRequest, Reply, Request};
+use sealpost_protocol::id::{TreeSize, UnixMillis};
 use sealpost_protocol::limits;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::attachments::carry::{self, Carried, Which, carry};
-use crate::audit;
+use crate::cosignatures::{self, LISTEN_AGAIN_MILLIS};
 use crate::cutoff;
 use crate::deliver;
 use crate::error::{Failure, Kind as Error};
@@ -27,6 +28,7 @@ use crate::join::{self, Opening};
 use crate::lease::Lease;
 use crate::lie::{Caught, FollowError, Lie};
 use crate::log::Log;
+use crate::names::People;
 use crate::pull::{self, Brought};
 use crate::push;
 use crate::recovery::claim;
@@ -40,9 +42,6 @@ use crate::vault::{Read, Write};
 
 /// How old this device's own cosignature may become before an unchanged log is vouched for again.
 const VOUCH_AGAIN_MILLIS: u64 = 24 * 60 * 60 * 1000;
-/// How often coordinators are listened for who have not been heard for long. This device's own mark,
-/// which it renews at every change, says to the hour when it last did.
-const LISTEN_AGAIN_MILLIS: u64 = 60 * 60 * 1000;
 
 /// How long the blobs of one relay are carried while others wait.
 const BLOBS_TURN: Duration = Duration::from_secs(60);
@@ -78,6 +77,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// Attachments that are not what their entries name. Nothing else hangs on them.
     pub faulty: Vec<Failure>,
+    /// Devices that vouch for another log than the one here. It stops nothing.
+    pub disputed: Vec<Failure>,
 }
 
 /// A relay that was to be asked.
@@ -93,7 +94,7 @@ impl Report {
     /// The failure that decides the exit code: a lie before anything else, then what keeps this
     /// device out, then what is not delivered, then that nobody answered.
     pub fn into_result(self) -> Result<(), Failure> {
-        let Self { unsent, relays, failures, faulty, brought } = self;
+        let Self { unsent, relays, failures, faulty, brought, disputed: _ } = self;
         let nobody = !relays.is_empty() && relays.iter().all(|relay| !relay.answered);
         let weight = |failure: &Failure| match failure.kind {
             Error::Verification => 0,
@@ -158,6 +159,9 @@ pub async fn round(app: &mut App, scope: Scope, which: Which) -> Result<Report, 
         let connection = connected(app, &address, &committees, &mut report).await?;
         if let Some(connection) = connection {
             with_relay(app, &connection, &committees, &mut report).await?;
+            if let Scope::All = scope {
+                hear(app, &connection, &committees, &mut report).await?;
+            }
             if relays == 1 {
                 let active = active(&committees);
                 let _ = carry(app, &connection, &active, which, None, &mut report).await?;
@@ -516,22 +520,51 @@ async fn listen(
     known: &Committee,
 ) -> Result<(), FollowError> {
     let (own, now) = (app.device.device_id(), app.clock.now());
-    let (lease, marks, size) = app.vault.read(|vault| {
+    let (lease, lately) = app.vault.read(|vault| {
         let log = Log::load(vault, known.no)?;
-        let marks = vault.cosignatures(known.no)?;
-        Ok::<_, Failure>((Lease::of(log.pulled()?, own, &marks, now), marks, log.size()))
+        let lately = vault.heard(known.no)?.is_some_and(|heard| {
+            heard.size == log.size() && now.0.abs_diff(heard.at.0) < LISTEN_AGAIN_MILLIS
+        });
+        Ok::<_, Failure>((Lease::load(vault, &log, own, now)?, lately))
     })?;
-    let own = Cosigner::Device(own).to_string();
-    let own = marks.iter().find(|mark| mark.signer == own);
-    let lately =
-        own.is_some_and(|own| own.size == size && now.0.abs_diff(own.at.0) < LISTEN_AGAIN_MILLIS);
     if !lease.is_over() || (lately && !lease.enforced) {
         return Ok(());
     }
-    match audit::fetch(app, connection, known).await?.first() {
-        Some(device) => Err(audit::contradiction(device).into()),
-        None => Ok(()),
+    // What is disputed is kept, and told at the end: it keeps nobody from sending.
+    cosignatures::fetch(app, connection, known).await?;
+    Ok(())
+}
+
+/// Hears what others vouch for, once all is sent. Not in a round for one committee: that is for one
+/// thing, which somebody waits for.
+async fn hear(
+    app: &mut App,
+    connection: &Connection,
+    committees: &[Committee],
+    report: &mut Report,
+) -> Result<(), Failure> {
+    for known in committees {
+        let known = app.vault.read(|vault| vault.committee_no(known.no))?;
+        if known.standing != Standing::Active || known.answered == Some(false) {
+            continue;
+        }
+        match cosignatures::hear(app, connection, &known).await {
+            Ok(disputes) => {
+                let people = app.vault.read(|vault| People::load(vault, known.no))?;
+                report.disputed.extend(disputes.iter().map(|one| one.told(&known, &people)));
+            }
+            Err(FollowError::Failed(failure)) if !is_grave(&failure) => {
+                report.brought.faults.push(failure.story());
+            }
+            failed => report_failure(app, &known, failed.map(|_| ()), report)?,
+        }
     }
+    Ok(())
+}
+
+/// Whether it is worse than that the relay did not say what others vouch for.
+fn is_grave(failure: &Failure) -> bool {
+    matches!(failure.kind, Error::Verification | Error::Damaged | Error::DiskFull)
 }
 
 fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {
@@ -558,6 +591,12 @@ fn keep_head(app: &mut App, known: &Committee, note: &str) -> Result<(), FollowE
     Ok(app.vault.write(|vault| vault.put_ahead(known.no, &ahead))?)
 }
 
+/// Whether this device is to vouch anew, for `size` entries. Never for less than it did: it says that it
+/// knows of no more, and an old copy of the vault was put back.
+fn is_news(last: &Cosigned, size: TreeSize, now: UnixMillis) -> bool {
+    last.size < size || last.size == size && now.0.abs_diff(last.at.0) > VOUCH_AGAIN_MILLIS
+}
+
 /// Tells the relay that this device holds the log up to here, when that is news.
 async fn vouch(app: &mut App, connection: &Connection, no: CommitteeNo) -> Result<(), FollowError> {
     let own = Cosigner::Device(app.device.device_id());
@@ -569,10 +608,7 @@ async fn vouch(app: &mut App, connection: &Connection, no: CommitteeNo) -> Resul
     let is_member =
         log.fold().is_some_and(|fold| fold.roster().role_of(app.device.device_id()).is_some());
     let last = marks.iter().find(|mark| mark.signer == own.to_string());
-    let is_news = last.is_none_or(|mark| {
-        mark.size != checkpoint.size || now.0.abs_diff(mark.at.0) > VOUCH_AGAIN_MILLIS
-    });
-    if !is_member || !is_news {
+    if !is_member || !last.is_none_or(|last| is_news(last, checkpoint.size, now)) {
         return Ok(());
     }
     let cosignature = Cosignature::sign(&checkpoint, own, app.device.signing_key(), now);

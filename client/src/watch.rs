@@ -65,6 +65,7 @@ pub async fn watch(
     let mut stops = Stops::new(app.vault.home(), opened)?;
     let mut pause = PAUSE_MIN;
     let mut first = true;
+    let mut disputed = Vec::new();
     let mut due = Due::Time;
     loop {
         // Before the round: what is written while it runs may have come too late for it.
@@ -94,7 +95,9 @@ pub async fn watch(
         let moved = brought.received > 0 || brought.sent > 0 || brought.fetched > 0;
         let refused = !report.brought.refused.is_empty();
         let faulty = !report.faulty.is_empty();
-        if first || moved || refused || faulty {
+        let before_round = std::mem::take(&mut disputed);
+        disputed.extend(report.disputed.iter().map(Failure::story));
+        if first || moved || refused || faulty || disputed != before_round {
             tell(report)?;
         }
         first = false;

@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 
 use crate::app::{App, Session};
 use crate::attachments::carry::Which;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::relay;
 use crate::sync::{self, Asked, Report, Scope};
 use crate::vault::{SyncLock, VaultError};
@@ -14,7 +14,10 @@ use crate::watch;
 
 /// Pulls and verifies what is new, sends what is unsent, and vouches for what was verified.
 ///
-/// Exit 3 when anything stays unsent, else 11 when no relay answered.
+/// Hears from time to time what others vouch for; a colleague's device that vouches for another log
+/// than this one's is named each time, and nothing is held back for it.
+///
+/// Exit 7 when somebody lied, else 3 when anything stays unsent, else 11 when no relay answered.
 #[derive(Debug, clap::Args)]
 pub struct Sync {
     /// Stay and follow the relays until interrupted; a line for every round that brought something.
@@ -55,21 +58,36 @@ impl Sync {
             return relay::run(watch::watch(&mut app, opened, |mut report| {
                 // No end of the command says them.
                 report.brought.faults.append(&mut report.brought.refused);
+                report.brought.faults.extend(report.disputed.drain(..).map(|one| one.story()));
                 tell(session, &report)
             }));
         }
         let _alone = SyncLock::take(app.vault.home())?;
         let which = if self.metered { Which::Small } else { Which::All };
-        let report = relay::run(sync::round(&mut app, Scope::All, which))?;
+        let mut report = relay::run(sync::round(&mut app, Scope::All, which))?;
         tell(session, &report)?;
         lacking(session, &app)?;
-        let failures = report.failures.iter().chain(&report.faulty);
+        let disputed = std::mem::take(&mut report.disputed);
+        let failures = report.failures.iter().chain(&report.faulty).chain(&disputed);
         let stories: Vec<String> = failures.map(Failure::story).collect();
-        let result = report.into_result();
+        let result = end(report.into_result(), disputed);
         for story in untold(&stories, &result) {
             session.ui.talk(story);
         }
         result
+    }
+}
+
+/// What is disputed decides the exit code of what went well, or is only unfinished: it stopped nothing,
+/// and somebody lied.
+fn end(result: Result<(), Failure>, disputed: Vec<Failure>) -> Result<(), Failure> {
+    match (result, disputed.into_iter().next()) {
+        (Ok(()), Some(dispute)) => Err(dispute),
+        (Err(failure), Some(mut dispute)) if failure.kind != Kind::Verification => {
+            dispute.what = format!("{}; {}", dispute.what, failure.story());
+            Err(dispute)
+        }
+        (result, _) => result,
     }
 }
 
@@ -101,7 +119,8 @@ fn tell(session: &mut Session, report: &Report) -> Result<(), Failure> {
     for line in report.brought.faults.iter().chain(&report.brought.news) {
         session.ui.talk(line);
     }
-    let stories = report.failures.iter().chain(&report.faulty).map(Failure::story);
+    let failures = report.failures.iter().chain(&report.faulty).chain(&report.disputed);
+    let stories = failures.map(Failure::story);
     let relay = |asked: &Asked| Relay { address: asked.address.clone(), answered: asked.answered };
     let round = Round {
         sent: report.brought.sent,

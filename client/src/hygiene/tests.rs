@@ -4,6 +4,7 @@ use super::*;
 use crate::changes::{Intent, PolicyParts, RoleName, Whom};
 use crate::clock::Clock;
 use crate::recovery::set::{Wish, make};
+use crate::vault::evidence::Cosigned;
 use crate::village::{MemoryRelay, Person};
 
 fn lines(person: &Person) -> Vec<String> {
@@ -187,6 +188,35 @@ fn handles_that_read_alike_or_mix_scripts_are_told_and_others_are_not() {
     isla.follows(&relay).expect("followed");
     says(&isla, "have handles that read alike: baran and b\u{430}ran");
     says(&isla, "mixes scripts: b\u{430}ran");
+}
+
+#[test]
+fn a_colleague_who_vouches_for_another_log_is_told() {
+    let (_, mut isla, [olga, ..]) = scene();
+    is_silent_on(&isla, "another log");
+    let other = Cosigned { root: sealpost_protocol::hash::Hash::ZERO, ..mark(&isla, &olga) };
+    isla.app.vault.write(|vault| vault.put_cosignature(isla.no, &other)).expect("kept");
+    let line = says(&isla, "vouches for another log");
+    assert!(line.contains("of olga") && line.contains("head codes"), "{line}");
+}
+
+#[test]
+fn a_policy_by_which_nothing_can_be_confirmed_is_told() {
+    let (mut relay, mut isla, _) = scene();
+    let policy = |devices, countries| {
+        Intent::Policy(PolicyParts {
+            confirm_devices: Some(devices),
+            confirm_countries: Some(countries),
+            ..PolicyParts::default()
+        })
+    };
+    isla.wants(&policy(3, 1));
+    isla.sends_all(&mut relay);
+    is_silent_on(&isla, "can be confirmed");
+    isla.wants(&policy(3, 2));
+    isla.sends_all(&mut relay);
+    let line = says(&isla, "3 devices in 2 countries, and besides yours there are 3 in 1");
+    assert!(line.contains("--confirm-devices 3 --confirm-countries 1"), "{line}");
 }
 
 #[test]

@@ -77,8 +77,15 @@ fn past_an_enforced_lease_no_record_is_sealed_and_a_suspension_still_goes() {
     assert_eq!(refused.kind, Error::NotDelivered);
     assert!(refused.what.contains("silent: isla, olga, tomas"), "{}", refused.what);
     let (size, now) = (baran.size(), baran.app.clock.now());
-    let marks = [mark(&isla, size, now), mark(&olga, size, now)];
-    for mark in &marks {
+    let another_log = [mark(&isla, size, now), mark(&olga, size, now)];
+    for mark in &another_log {
+        baran.app.vault.write(|vault| vault.put_cosignature(baran.no, mark)).expect("kept");
+    }
+    let refused = crate::push::prepare(&mut baran.app, baran.no).map(|_| ()).expect_err("over");
+    assert_eq!(refused.kind, Error::NotDelivered, "who vouches for another log was not heard");
+    let root = baran.log().checkpoint().expect("pulled").root;
+    for mark in another_log.map(|mark| Cosigned { root, ..mark }) {
+        let mark = &mark;
         baran.app.vault.write(|vault| vault.put_cosignature(baran.no, mark)).expect("kept");
     }
     baran.sends_all(&mut relay);
@@ -90,6 +97,17 @@ fn past_an_enforced_lease_no_record_is_sealed_and_a_suspension_still_goes() {
     isla.wants(&Intent::Suspend { whom });
     let batch = isla.prepares();
     assert_eq!(batch.len(), 1, "the suspension does not wait for anybody's word");
+}
+
+#[test]
+fn a_lease_is_shown_in_numbers_and_says_what_it_keeps_back() {
+    let (_, isla, [_, _, baran]) = scene(true);
+    let shown = lease(&baran, &[mark(&isla, baran.size(), baran.app.clock.now())]).shown();
+    let expected = LeaseShown { heard: 1, of: 3, needed: 2, days: 7, over: true, enforced: true };
+    assert_eq!(shown, expected);
+    assert!(shown.words().ends_with(": over, and no record is sealed until then"));
+    let fine = LeaseShown { heard: 2, over: false, ..shown };
+    assert_eq!(fine.words(), "lease  2 of 3 other coordinators heard within 7 days, 2 needed");
 }
 
 #[test]

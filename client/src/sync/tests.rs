@@ -67,6 +67,7 @@ fn exit_of(unsent: u64, answered: &[bool], kinds: &[Error]) -> u8 {
         unsent,
         relays: answered.iter().map(asked).collect(),
         faulty: Vec::new(),
+        disputed: Vec::new(),
         failures: kinds.iter().map(|kind| Failure::new(*kind, "something happened")).collect(),
     };
     report.into_result().map_or_else(|failure| failure.kind.exit(), |()| 0)
@@ -84,4 +85,15 @@ fn a_round_ends_with_the_exit_code_of_the_worst_that_happened() {
     assert_eq!(exit_of(1, &[true], &[Error::NotAllowed]), 5);
     assert_eq!(exit_of(1, &[true, false], &[Error::Unreachable, Error::Verification]), 7);
     assert_eq!(exit_of(1, &[true], &[Error::TooOld, Error::Verification]), 7);
+}
+
+#[test]
+fn a_device_vouches_for_more_or_again_after_a_day_and_never_for_less() {
+    let at = UnixMillis(1_773_216_000_000);
+    let root = sealpost_protocol::hash::Hash::ZERO;
+    let last = Cosigned { signer: String::new(), size: TreeSize(5), root, at, line: String::new() };
+    let after = |size, millis| is_news(&last, TreeSize(size), UnixMillis(at.0 + millis));
+    assert!(after(6, 0));
+    assert!(!after(5, VOUCH_AGAIN_MILLIS) && after(5, VOUCH_AGAIN_MILLIS + 1));
+    assert!(!after(4, VOUCH_AGAIN_MILLIS + 1));
 }

@@ -12,7 +12,7 @@ use super::{VaultError, disk};
 use crate::guard;
 
 /// The version of the tables, in `user_version`.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// How long a command waits for another one's transaction. Most take milliseconds; a sync that
 /// stores a long pull takes seconds, and whoever writes meanwhile must not lose what was typed.

@@ -61,6 +61,20 @@ impl Read<'_> {
         Ok(found.optional()?)
     }
 
+    /// Where the newest entry that a device signed stands.
+    pub fn newest_of(
+        &self,
+        no: CommitteeNo,
+        author: DeviceId,
+    ) -> Result<Option<LeafIndex>, VaultError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT leaf_index FROM entry WHERE committee = ?1 AND author = ?2
+             ORDER BY author_seq DESC LIMIT 1",
+        )?;
+        let found = statement.query_row(params![no.0, author.as_bytes()], |row| row.get(0));
+        Ok(found.optional()?.map(|index| LeafIndex(uint(index))))
+    }
+
     /// The node of the tree at `position`.
     pub fn node(&self, no: CommitteeNo, position: u64) -> Result<Option<Hash>, VaultError> {
         let mut statement = self

@@ -1,6 +1,6 @@
 //! Who vouches for which size, and what contradicts what.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{TreeSize, UnixMillis};
 
@@ -35,6 +35,15 @@ pub struct Cosigned {
     pub line: String,
 }
 
+/// When the cosignatures of a committee were last fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The size of the log then.
+    pub size: TreeSize,
+    /// When, by this device's clock.
+    pub at: UnixMillis,
+}
+
 impl Read<'_> {
     /// Who vouches for which size.
     pub fn cosignatures(&self, no: CommitteeNo) -> Result<Vec<Cosigned>, VaultError> {
@@ -52,6 +61,17 @@ impl Read<'_> {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// When they were last fetched, if ever.
+    pub fn heard(&self, no: CommitteeNo) -> Result<Option<Heard>, VaultError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT size, at_ms FROM heard WHERE committee = ?1")?;
+        let found = statement.query_row([no.0], |row| {
+            Ok(Heard { size: TreeSize(uint(row.get(0)?)), at: millis(row.get(1)?) })
+        });
+        Ok(found.optional()?)
     }
 
     /// How many pieces of evidence are kept about a committee.
@@ -83,6 +103,15 @@ impl Write<'_> {
                 int(mark.at.0),
                 mark.line
             ])?;
+        Ok(())
+    }
+
+    /// Notes that they were fetched.
+    pub fn set_heard(&self, no: CommitteeNo, heard: Heard) -> Result<(), VaultError> {
+        self.transaction.execute(
+            "INSERT OR REPLACE INTO heard VALUES (?1, ?2, ?3)",
+            params![no.0, int(heard.size.0), int(heard.at.0)],
+        )?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 use sealpost_protocol::hash::Hash;
-use sealpost_protocol::id::{DeviceId, Epoch, LeafIndex, UnixMillis};
+use sealpost_protocol::id::{DeviceId, Epoch, LeafIndex, TreeSize, UnixMillis};
 
 use super::committees::CommitteeNo;
 use super::sql::{int, millis, uint};
@@ -77,6 +77,22 @@ impl Read<'_> {
     /// All records with that ULID, of any committee.
     pub fn records_by_id(&self, id: &str) -> Result<Vec<Record>, VaultError> {
         self.records_where("id = ?1 ORDER BY committee, leaf_index", [id])
+    }
+
+    /// How many records of a device could be opened, each once, and how many of them stand below a size.
+    pub fn record_count(
+        &self,
+        no: CommitteeNo,
+        author: DeviceId,
+        below: TreeSize,
+    ) -> Result<(u64, u64), VaultError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT count(*), count(*) FILTER (WHERE leaf_index < ?3) FROM record
+             WHERE committee = ?1 AND author = ?2 AND unopened IS NULL",
+        )?;
+        let parameters = params![no.0, author.as_bytes(), int(below.0)];
+        let counts = statement.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((uint(counts.0), uint(counts.1)))
     }
 
     fn records_where(

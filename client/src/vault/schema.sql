@@ -1,4 +1,4 @@
--- The tables of a vault, version 5. Run over an earlier one it makes what is missing. Ids and hashes are 32 raw bytes, times are milliseconds since
+-- The tables of a vault, version 6. Run over an earlier one it makes what is missing. Ids and hashes are 32 raw bytes, times are milliseconds since
 -- 1970 UTC, states are the words of the design.
 
 -- What this device says of itself. One row.
@@ -119,6 +119,9 @@ CREATE INDEX IF NOT EXISTS record_by_id ON record (id);
 -- What a lock that comes later may open. Since version 2.
 CREATE INDEX IF NOT EXISTS record_unopened ON record (committee, epoch, leaf_index)
     WHERE unopened IS NOT NULL;
+-- How many somebody wrote, without reading them. Since version 6.
+CREATE INDEX IF NOT EXISTS record_by_author ON record (committee, author, leaf_index, unopened)
+    WHERE unopened IS NULL;
 
 -- What the records of attachments say of their blobs, those not sent yet included. Since version 5.
 CREATE TABLE IF NOT EXISTS attachment (
@@ -205,6 +208,13 @@ CREATE TABLE IF NOT EXISTS cosignature (
     line TEXT NOT NULL,
     PRIMARY KEY (committee, signer)
 ) STRICT, WITHOUT ROWID;
+
+-- When the cosignatures of a committee were last fetched, and at which size of its log. Since version 6.
+CREATE TABLE IF NOT EXISTS heard (
+    committee INTEGER PRIMARY KEY REFERENCES committee (no),
+    size INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
 
 -- What was refused and what contradicts what: kept for others to see.
 CREATE TABLE IF NOT EXISTS evidence (

@@ -355,6 +355,10 @@ fn committees_records_and_secrets_come_back_as_they_were() {
             assert_eq!(records.len(), 2);
             assert_eq!(records[0].content, Content::Opened("{}".to_owned()));
             assert_eq!(records[0].made, UnixMillis(i64::MAX as u64), "a claimed time saturates");
+            let author = DeviceId(Hash::of(b"author"));
+            assert_eq!(read.record_count(no, author, TreeSize(9))?, (2, 2));
+            assert_eq!(read.record_count(no, author, TreeSize(4))?, (2, 1), "of two, one below");
+            assert_eq!(read.record_count(no, DeviceId(Hash::ZERO), TreeSize(9))?, (0, 0));
             assert_eq!(read.records_by_id("01J")?.len(), 2);
             assert_eq!(read.records_by_ref("N-00000000")?.len(), 2);
             let held = read.epoch_secret(no, Epoch(1))?.expect("held");
@@ -450,6 +454,7 @@ fn a_vault_of_the_version_before_is_brought_up() {
     let (vault, _) = fixture::create(&home).expect("made");
     let old = "DROP INDEX entry_by_kind; DROP INDEX record_unopened; DROP INDEX record_by_id;
         CREATE INDEX record_by_id ON record (committee, id); DROP TABLE broken_link; DROP TABLE drill;
+        DROP INDEX record_by_author; DROP TABLE heard;
         PRAGMA user_version = 1;";
     vault.connection.execute_batch(old).expect("as it was");
     drop(vault);
@@ -480,6 +485,12 @@ fn a_vault_of_the_version_before_is_brought_up() {
              ORDER BY leaf_index",
         );
         assert!(unopened.contains("record_unopened"), "{unopened}");
+        let counted = plan(
+            "SELECT count(*), count(*) FILTER (WHERE leaf_index < 9) FROM record
+             WHERE committee = 1 AND author = x'00' AND unopened IS NULL",
+        );
+        assert!(counted.contains("COVERING INDEX record_by_author"), "{counted}");
+        assert_eq!(vault.read(|vault| vault.heard(no)).expect("a table"), None);
     }
 }
 

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use crate::app::Session;
-use crate::audit::{self, Agrees, Audit as Looked, Vouch};
+use crate::audit::{self, Audit as Looked, Vouch};
 use crate::error::{Failure, Kind};
 use crate::hygiene::Item;
-use crate::names;
+use crate::lease::LeaseShown;
+use crate::names::{self, People};
 use crate::relay;
 use crate::ui::display::Untrusted;
 use crate::ui::{table, time};
@@ -32,6 +33,7 @@ struct Shown {
     root: String,
     head_code: String,
     relay_answered: bool,
+    lease: LeaseShown,
     vouches: Vec<VouchShown>,
     locks_missing: Vec<u32>,
     evidence: u64,
@@ -54,8 +56,12 @@ impl Audit {
         let mut app = session.open()?;
         let known = app.vault.read(|vault| names::committee(vault, self.committee.as_deref()))?;
         let asked = relay::run(audit::ask(&mut app, known.no));
+        let mut disputes = Vec::new();
         let (answered, lie) = match asked {
-            Ok(contradicting) => (true, contradicting.first().map(audit::contradiction)),
+            Ok(disputed) => {
+                disputes = disputed;
+                (true, None)
+            }
             Err(failure) if failure.kind == Kind::Unreachable => {
                 session.ui.talk(&format!("{}: shown as it was last known.", failure.story()));
                 (false, None)
@@ -67,13 +73,15 @@ impl Audit {
         let looked = audit::look(&app, known.no)?;
         let shown = Shown::of(&looked, answered);
         session.ui.result(&shown, &shown.words())?;
-        if let Some(lie) = lie {
-            return Err(lie);
+        let known_before = looked.disputes.iter().filter(|one| !disputes.contains(one));
+        let disputes: Vec<_> = known_before.chain(&disputes).cloned().collect();
+        let people = app.vault.read(|vault| People::load(vault, known.no))?;
+        let mut told = disputes.iter().map(|one| one.told(&looked.committee, &people));
+        let first = lie.or_else(|| told.next());
+        for more in told {
+            session.ui.talk(&more.story());
         }
-        match looked.vouches.iter().find(|vouch| vouch.agrees == Agrees::Contradicts) {
-            Some(vouch) => Err(audit::contradiction(&vouch.device)),
-            None => Ok(()),
-        }
+        first.map_or(Ok(()), Err)
     }
 }
 
@@ -85,6 +93,7 @@ impl Shown {
             root: looked.head.root.to_string(),
             head_code: looked.head.head_code(),
             relay_answered,
+            lease: looked.lease.shown(),
             vouches: looked.vouches.iter().map(VouchShown::of).collect(),
             locks_missing: looked.missing.iter().map(|epoch| epoch.0).collect(),
             evidence: looked.evidence,
@@ -95,8 +104,11 @@ impl Shown {
 
     fn words(&self) -> String {
         let head = format!(
-            "{}  {} entries verified\nhead code  {}   (compare it by phone)",
-            self.reference, self.size, self.head_code
+            "{}  {} entries verified\nhead code  {}   (compare it by phone)\n{}",
+            self.reference,
+            self.size,
+            self.head_code,
+            self.lease.words()
         );
         let rows: Vec<Vec<String>> = self.vouches.iter().map(VouchShown::cells).collect();
         let vouches = table(&["DEVICE", "HANDLE", "VOUCHES FOR", "AT", "LOG"], &rows);
