@@ -15,11 +15,14 @@ use serde_json::Value;
 use crate::app::App;
 use crate::attachments::details::PeerAttachmentError;
 use crate::attachments::{self, Details};
+use crate::confirmed::{HeldBy, Holders};
 use crate::cores;
+use crate::cosignatures::Judged;
 use crate::error::{Failure, Kind as Error};
 use crate::forget::{FORGOTTEN, WITHHELD};
 use crate::keys::{self, Keys};
 use crate::kinds;
+use crate::log::Log;
 use crate::names::{self, People, Wanted};
 use crate::ui::time;
 use crate::vault::attachments::Attachment;
@@ -49,6 +52,8 @@ pub struct Listed {
     pub made: UnixMillis,
     /// Its state, in the design's words.
     pub state: &'static str,
+    /// By whom else it is held, once it is in the log.
+    pub held: Option<HeldBy>,
 }
 
 /// A record as shown.
@@ -58,6 +63,8 @@ pub struct Shown {
     pub reference: String,
     /// Its state, in the design's words.
     pub state: &'static str,
+    /// By whom else it is held, once it is in the log.
+    pub held: Option<HeldBy>,
     /// Its fields.
     pub record: Value,
     /// Its place in the log, once it has one.
@@ -272,7 +279,14 @@ pub fn list(app: &App, committee: Option<&str>) -> Result<Vec<Listed>, Failure> 
         for committee in &committees {
             let people = People::load(vault, committee.no)?;
             let records = vault.records(committee.no)?;
-            rows.extend(records.iter().map(|record| listed(committee, record, &people)));
+            let holders = match records.as_slice() {
+                [] => None,
+                _ => holders(vault, committee.no)?,
+            };
+            let held =
+                |record: &Record| Some(holders.as_ref()?.holding(record.index, record.author));
+            let listed = |record| listed(committee, record, held(record), &people);
+            rows.extend(records.iter().map(listed));
             let of_it = |draft: &&Draft| {
                 draft.new.committee == committee.no && draft.new.what == What::Record
             };
@@ -407,7 +421,13 @@ impl Found {
         };
         let Owner { committee, id, .. } = self.owner();
         let attachments = attachments::state::of_record(vault, committee, &id)?;
-        Ok(Shown { attachments, ..self.shown_by(author)? })
+        let held = match &self {
+            Self::Logged(record) => held_by(vault, record)?,
+            Self::Unsent(_) => None,
+        };
+        let shown = self.shown_by(author)?;
+        let state = held.map_or(shown.state, |held| held.state());
+        Ok(Shown { attachments, held, state, ..shown })
     }
 
     fn owner(&self) -> Owner {
@@ -427,12 +447,13 @@ impl Found {
         }
     }
 
-    /// `author` is how the author of one in the log is called. Without what is attached.
+    /// `author` is how the author of one in the log is called. Without what is attached, and who holds it.
     fn shown_by(self, author: String) -> Result<Shown, Failure> {
         match self {
             Self::Unsent(draft) => Ok(Shown {
                 reference: draft.new.reference,
                 state: draft.sending.as_str(),
+                held: None,
                 record: serde_json::from_slice(&draft.new.draft).map_err(|_| not_json())?,
                 entry: None,
                 attachments: Vec::new(),
@@ -449,6 +470,7 @@ impl Found {
                 };
                 Ok(Shown {
                     state: "accepted",
+                    held: None,
                     record: serde_json::from_str(json).map_err(|_| not_json())?,
                     attachments: Vec::new(),
                     entry: Some(Place {
@@ -479,7 +501,21 @@ fn logged(vault: &Read<'_>, wanted: &Wanted) -> Result<Vec<Record>, VaultError> 
     }
 }
 
-fn listed(committee: &Committee, record: &Record, people: &People) -> Listed {
+/// By how many others a record in the log is held.
+pub fn held_by(vault: &Read<'_>, record: &Record) -> Result<Option<HeldBy>, Failure> {
+    let holders = holders(vault, record.committee)?;
+    Ok(holders.map(|holders| holders.holding(record.index, record.author)))
+}
+
+/// None before the first pull.
+fn holders(vault: &Read<'_>, no: CommitteeNo) -> Result<Option<Holders>, Failure> {
+    let log = Log::load(vault, no)?;
+    let judged = Judged::load(vault, &log)?;
+    log.fold().map(|_| Holders::of(&log, &judged)).transpose()
+}
+
+fn listed(committee: &Committee, record: &Record, held: Option<HeldBy>, people: &People) -> Listed {
+    let held = held.filter(|_| matches!(record.content, Content::Opened(_)));
     Listed {
         reference: record.reference.clone(),
         kind: record.kind.clone(),
@@ -487,10 +523,11 @@ fn listed(committee: &Committee, record: &Record, people: &People) -> Listed {
         author: people.name(&record.author),
         made: record.made,
         state: match &record.content {
-            Content::Opened(_) => "accepted",
+            Content::Opened(_) => held.map_or("accepted", |held| held.state()),
             Content::Unopened(why) if why == FORGOTTEN => "forgotten",
             Content::Unopened(_) | Content::Again(_) => "unopened",
         },
+        held,
     }
 }
 
@@ -502,6 +539,7 @@ fn unsent(committee: &Committee, draft: &Draft, own: &str) -> Listed {
         author: own.to_owned(),
         made: draft.new.made,
         state: draft.sending.as_str(),
+        held: None,
     }
 }
 

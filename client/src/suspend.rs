@@ -17,6 +17,8 @@ use sealpost_protocol::roster::Standing;
 
 use crate::app::App;
 use crate::changes::{self, Intent, Whom};
+use crate::confirmed::{Holders, Told};
+use crate::cosignatures::Judged;
 use crate::error::{Failure, Kind as Error};
 use crate::invitations;
 use crate::log::Log;
@@ -45,6 +47,8 @@ pub struct Cut {
     pub epoch: Epoch,
     /// What notice and lock took, as entries of the log in bytes.
     pub bytes: (u64, u64),
+    /// Who of the others is known to know, once the log has the notice.
+    pub told: Option<Told>,
 }
 
 /// How far a notice is.
@@ -250,11 +254,21 @@ pub fn look(app: &App, wanted: &Wanted, impossible: &Impossible) -> Result<Vec<C
             Notice::Accepted(at) => size(*at)?,
             Notice::Pending | Notice::Impossible(_) => 0,
         };
+        let told = match notice {
+            Notice::Accepted(at) => told(app, &log, at)?,
+            Notice::Pending | Notice::Impossible(_) => None,
+        };
         let of_lock = if changed { size(roster.current_lock().at)? } else { 0 };
         let (bytes, epoch) = ((of_notice, of_lock), roster.epoch());
-        cuts.push(Cut { notice, lock, epoch, bytes, known: log.known.clone() });
+        cuts.push(Cut { notice, lock, epoch, bytes, told, known: log.known.clone() });
     }
     Ok(cuts)
+}
+
+fn told(app: &App, log: &Log, at: LeafIndex) -> Result<Option<Told>, Failure> {
+    let Some(own) = log.pulled()?.roster().device(app.device.device_id()) else { return Ok(None) };
+    let judged = app.vault.read(|vault| Judged::load(vault, log))?;
+    Ok(Some(Holders::of(log, &judged)?.told(at, own.member)))
 }
 
 /// How far a notice is that the log does not have: one that its rules refused never will be.

@@ -6,11 +6,15 @@ use serde::Serialize;
 use super::unlock::Unlocked;
 use crate::agent;
 use crate::app::Session;
+use crate::confirmed::{CutOff, Holders, Told};
+use crate::cosignatures::Judged;
 use crate::error::Failure;
 use crate::hardness::Hardness;
 use crate::hygiene::{self, Item};
 use crate::invitations;
-use crate::names;
+use crate::lease::{Lease, LeaseShown};
+use crate::log::Log;
+use crate::names::{self, People};
 use crate::proposals::{self, Waiting};
 use crate::ui::display::Untrusted;
 use crate::ui::{table, time};
@@ -20,6 +24,10 @@ use crate::vault::outbox::Draft;
 
 /// Shows this device, its committees, what is not sent yet and since when, and what waits for a
 /// second person, with the command to type; and until when the vault is unlocked.
+///
+/// Of your own records: how many the relay has (sent), and how many of those as many other devices as
+/// the policy asks for are known to hold (confirmed). Of the newest cut-off: how many members the log
+/// tells of it, and how many are known to have followed it.
 #[derive(Debug, clap::Args)]
 pub struct Status {
     /// Measure instead what a guess at the passphrase costs on this machine.
@@ -50,8 +58,24 @@ struct Committee {
     relay_answered: Option<bool>,
     relay_asked_at: Option<String>,
     evidence: u64,
+    /// Records of one's own member that are in the log, and those of them that are confirmed.
+    sent: u64,
+    confirmed: u64,
+    /// From whom this device has heard lately; none before the log was pulled.
+    lease: Option<LeaseShown>,
+    /// The newest cut-off, for as long as the lease.
+    cut_off: Option<CutOffShown>,
     /// What is to be seen to, a line each; `committee audit` says what to do.
     board: Vec<Item>,
+}
+
+#[derive(Serialize)]
+struct CutOffShown {
+    device: String,
+    handle: String,
+    entry: u64,
+    #[serde(flatten)]
+    told: Told,
 }
 
 #[derive(Serialize)]
@@ -117,7 +141,12 @@ impl Committee {
         own: DeviceId,
         now: UnixMillis,
     ) -> Result<Self, Failure> {
+        let held = Held::of(vault, known, own, now)?;
         Ok(Self {
+            sent: held.sent,
+            confirmed: held.confirmed,
+            lease: held.lease,
+            cut_off: held.cut_off,
             board: hygiene::board(vault, known.no, own, now)?,
             reference: names::committee_ref(&known.id).to_string(),
             name: names::label(known)?.map(|label| label.name),
@@ -131,6 +160,60 @@ impl Committee {
     }
 }
 
+/// What is known of who else holds a log.
+#[derive(Default)]
+struct Held {
+    sent: u64,
+    confirmed: u64,
+    lease: Option<LeaseShown>,
+    cut_off: Option<CutOffShown>,
+}
+
+impl Held {
+    fn of(
+        vault: &Read<'_>,
+        known: &crate::vault::committees::Committee,
+        own: DeviceId,
+        now: UnixMillis,
+    ) -> Result<Self, Failure> {
+        let log = Log::load(vault, known.no)?;
+        let Some(fold) = log.fold() else { return Ok(Self::default()) };
+        let judged = Judged::load(vault, &log)?;
+        let holders = Holders::of(&log, &judged)?;
+        let (mut sent, mut confirmed) = (0, 0);
+        let member = fold.roster().device(own).map(|device| device.member);
+        for (device, _) in member.into_iter().flat_map(|own| fold.roster().devices_of(own)) {
+            let below = holders.confirmed_below(device);
+            let counted = vault.record_count(known.no, device, below)?;
+            sent += counted.0;
+            confirmed += counted.1;
+        }
+        let cut_off = match CutOff::newest(vault, &log, &holders, own, now)? {
+            Some(cut) => Some(CutOffShown {
+                device: names::device_ref(&cut.device).to_string(),
+                handle: People::load(vault, known.no)?.name(&cut.device),
+                entry: cut.at.0,
+                told: cut.told,
+            }),
+            None => None,
+        };
+        let lease = Some(Lease::of(fold, own, &judged.same, now).shown());
+        Ok(Self { sent, confirmed, lease, cut_off })
+    }
+}
+
+impl CutOffShown {
+    fn words(&self) -> String {
+        format!(
+            "{} of {} cut off by entry {}: {}",
+            self.device,
+            Untrusted::line(&self.handle),
+            self.entry,
+            self.told.words()
+        )
+    }
+}
+
 impl Shown {
     fn words(&self) -> String {
         let mut parts =
@@ -139,7 +222,7 @@ impl Shown {
         let committees: Vec<Vec<String>> = self.committees.iter().map(Committee::cells).collect();
         parts.push(match committees.as_slice() {
             [] => "No committee yet.".to_owned(),
-            rows => table(&["COMMITTEE", "NAME", "STATE", "ENTRIES", "RELAY"], rows),
+            rows => table(&["COMMITTEE", "NAME", "STATE", "ENTRIES", "YOURS", "RELAY"], rows),
         });
         let unsent: Vec<Vec<String>> = self.unsent.iter().map(Unsent::cells).collect();
         parts.push(match unsent.as_slice() {
@@ -152,6 +235,10 @@ impl Shown {
         }
         if self.asking > 0 {
             parts.push(format!("{} ask to join: sealpost member list --asking", self.asking));
+        }
+        for known in &self.committees {
+            let cut_off = known.cut_off.as_ref();
+            parts.extend(cut_off.map(|cut| format!("{}: {}", known.reference, cut.words())));
         }
         for known in self.committees.iter().filter(|known| !known.board.is_empty()) {
             let lines: Vec<String> = known
@@ -175,8 +262,18 @@ impl Committee {
             Some(false) => format!("did not answer {at}"),
         };
         let name = self.name.clone().unwrap_or_default();
-        let size = self.size.to_string();
-        vec![self.reference.clone(), name, self.state.to_owned(), size, relay]
+        let (size, yours) = (self.size.to_string(), self.yours());
+        vec![self.reference.clone(), name, self.state.to_owned(), size, yours, relay]
+    }
+}
+
+impl Committee {
+    /// What became of one's own records.
+    fn yours(&self) -> String {
+        match (self.sent, self.confirmed) {
+            (0, _) => String::new(),
+            (sent, confirmed) => format!("{sent} sent, {confirmed} confirmed"),
+        }
     }
 }
 

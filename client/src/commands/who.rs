@@ -8,7 +8,10 @@ use serde::Serialize;
 
 use crate::app::Session;
 use crate::catalog;
+use crate::confirmed::HeldBy;
 use crate::error::{Failure, Kind};
+use crate::lease::{Lease, LeaseShown};
+use crate::log::Log;
 use crate::ui::{table, time};
 use crate::who::{self, Reader, Who as Answer};
 
@@ -16,6 +19,7 @@ use crate::who::{self, Reader, Who as Answer};
 ///
 /// Answered from the log alone. Who could open it is certain; who had it is known only of devices that
 /// vouched for the log beyond it. "After cut-off" means that an honest relay did not serve it to them.
+/// Past the lease it says so: whom coordinators cut off since may be kept from this device.
 #[derive(Debug, clap::Args)]
 pub struct Who {
     /// The record.
@@ -34,6 +38,9 @@ struct Shown {
     reference: String,
     lock: u32,
     leaf_index: u64,
+    /// By whom else it is held; none with --on.
+    held: Option<HeldBy>,
+    lease: LeaseShown,
     /// Whether a part of it is for named readers; who they are is known to them alone.
     part_for_named_readers: bool,
     readers: Vec<ReaderShown>,
@@ -59,11 +66,18 @@ impl Who {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
         let app = session.open()?;
         let on = self.on.as_deref().map(end_of).transpose()?;
-        let answer = app.vault.read(|vault| {
+        let (own, now) = (app.device.device_id(), app.clock.now());
+        let (answer, held, lease) = app.vault.read(|vault| {
             let record = catalog::in_log(vault, &self.record)?;
-            who::can_open(vault, record, on)
+            let held = match on {
+                None => catalog::held_by(vault, &record)?,
+                Some(_) => None,
+            };
+            let log = Log::load(vault, record.committee)?;
+            let lease = Lease::load(vault, &log, own, now)?.shown();
+            Ok::<_, Failure>((who::can_open(vault, record, on)?, held, lease))
         })?;
-        let shown = Shown::of(&answer);
+        let shown = Shown::of(&answer, held, lease);
         session.ui.result(&shown, &shown.words(&answer))?;
         Ok(())
     }
@@ -88,11 +102,13 @@ fn end_of(typed: &str) -> Result<UnixMillis, Failure> {
 }
 
 impl Shown {
-    fn of(answer: &Answer) -> Self {
+    fn of(answer: &Answer, held: Option<HeldBy>, lease: LeaseShown) -> Self {
         Self {
             reference: answer.record.reference.clone(),
             lock: answer.record.epoch.0,
             leaf_index: answer.record.index.0,
+            held,
+            lease,
             part_for_named_readers: answer.is_apart,
             readers: answer.readers.iter().map(ReaderShown::of).collect(),
         }
@@ -101,10 +117,14 @@ impl Shown {
     fn words(&self, answer: &Answer) -> String {
         let rows: Vec<Vec<String>> = answer.readers.iter().map(cells).collect();
         let headers = ["DEVICE", "HANDLE", "ROLE", "LOCK", "SINCE ENTRY", "CUT OFF BY", "HAD IT"];
+        let held = self.held.map_or_else(String::new, |held| format!("  {}", held.words()));
         let mut parts = vec![
-            format!("{}  lock {}, entry {}", self.reference, self.lock, self.leaf_index),
+            format!("{}  lock {}, entry {}{held}", self.reference, self.lock, self.leaf_index),
             table(&headers, &rows),
         ];
+        if self.lease.over {
+            parts.push(self.lease.words());
+        }
         if self.part_for_named_readers {
             parts.push(
                 "A part of it is for named readers; who they are is known to them alone.".into(),

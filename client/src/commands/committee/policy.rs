@@ -31,10 +31,10 @@ pub struct Policy {
     /// Whether a client past its lease refuses to seal.
     #[arg(long, value_name = "BOOL")]
     lease_enforced: Option<bool>,
-    /// Devices that must hold a record before it counts as confirmed.
+    /// Devices, besides the one that signed it, that must hold a record before it counts as confirmed.
     #[arg(long, value_name = "N")]
     confirm_devices: Option<u16>,
-    /// Countries it must be held in before it counts as confirmed.
+    /// Countries those devices must be in, as their members gave them.
     #[arg(long, value_name = "N")]
     confirm_countries: Option<u16>,
     /// Whether a member's further device needs a coordinator.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Person;
 use crate::app::Session;
+use crate::confirmed::Told;
 use crate::error::{Failure, Kind};
 use crate::exposure::{self, Exposure};
 use crate::names;
@@ -19,7 +20,8 @@ use crate::vault::committees::Committee;
 ///
 /// Any one coordinator can. From a notice on the relay refuses their devices; what is sealed after
 /// the new lock they cannot open. What they were shown before, they keep. Exit 3 while anything is
-/// pending: it goes at every sync until it is done.
+/// pending: it goes at every sync until it is done. How many colleagues' devices have heard of it since
+/// `status` says, for as long as the lease.
 #[derive(Debug, clap::Args)]
 pub struct Suspend {
     #[command(flatten)]
@@ -54,6 +56,9 @@ struct CutShown {
     lock: &'static str,
     notice_bytes: u64,
     lock_bytes: u64,
+    /// With `accepted`: other members whom the log tells, and how many of them are known to have
+    /// followed it beyond the notice.
+    told: Option<Told>,
 }
 
 impl Suspend {
@@ -115,6 +120,7 @@ impl CutShown {
             },
             notice_bytes: cut.bytes.0,
             lock_bytes: cut.bytes.1,
+            told: cut.told,
         })
     }
 
@@ -125,6 +131,7 @@ impl CutShown {
             self.name.clone().unwrap_or_default(),
             format!("{}{}{why}", self.notice, size(self.notice_bytes)),
             format!("{}{}", self.lock, size(self.lock_bytes)),
+            self.told.map_or_else(String::new, |told| told.words()),
             self.relay.clone(),
         ]
     }
@@ -140,7 +147,7 @@ fn size(bytes: u64) -> String {
 impl Suspended {
     fn words(&self) -> String {
         let rows: Vec<Vec<String>> = self.committees.iter().map(CutShown::cells).collect();
-        let cuts = table(&["COMMITTEE", "NAME", "NOTICE", "LOCK", "RELAY"], &rows);
+        let cuts = table(&["COMMITTEE", "NAME", "NOTICE", "LOCK", "COLLEAGUES", "RELAY"], &rows);
         let who = Untrusted::line(&self.handle);
         let devices = self.devices.join(" ");
         format!("{who}  devices {devices}\n\n{cuts}\n\n{}", self.exposure.words())

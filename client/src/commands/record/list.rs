@@ -4,10 +4,14 @@ use serde::Serialize;
 
 use crate::app::Session;
 use crate::catalog::{self, Listed};
+use crate::confirmed::HeldBy;
 use crate::error::Failure;
 use crate::ui::{table, time};
 
 /// Lists records: those in the log and those not sent yet.
+///
+/// A record in the log is `sent`: the relay has it. It is `confirmed` once as many other devices as the
+/// committee's policy asks for vouch for the log beyond it, by what this device last heard of them.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Only those of this committee.
@@ -24,6 +28,8 @@ struct Row {
     author: String,
     made_at: String,
     state: &'static str,
+    /// By whom else it is held; none before it is in the log.
+    held: Option<HeldBy>,
 }
 
 impl List {
@@ -46,6 +52,7 @@ impl Row {
             author: listed.author,
             made_at: time::rfc3339(listed.made),
             state: listed.state,
+            held: listed.held,
         }
     }
 
@@ -56,7 +63,7 @@ impl Row {
             self.committee.clone(),
             self.author.clone(),
             self.made_at.clone(),
-            self.state.to_owned(),
+            self.held.map_or_else(|| self.state.to_owned(), |held| held.words()),
         ]
     }
 }

@@ -9,6 +9,7 @@ use crate::app::Session;
 use crate::attachments::Edition;
 use crate::attachments::state::{self, State};
 use crate::catalog::{self, Shown};
+use crate::confirmed::HeldBy;
 use crate::error::{Failure, Kind};
 use crate::ui::display::Untrusted;
 use crate::ui::time;
@@ -28,6 +29,9 @@ pub struct Show {
 #[derive(Serialize)]
 struct Json {
     record: Value,
+    state: &'static str,
+    /// By whom else it is held; none before it is in the log.
+    held: Option<HeldBy>,
     entry: Option<Entry>,
     verified: bool,
     attachments: Vec<Attachment>,
@@ -87,6 +91,8 @@ impl Show {
         let shown = catalog::show(&app, &self.record)?;
         let words = words(&shown);
         let json = Json {
+            state: shown.state,
+            held: shown.held,
             verified: shown.entry.is_some(),
             attachments: shown.attachments.iter().map(Attachment::of).collect(),
             record: shown.record,
@@ -170,7 +176,8 @@ fn words(shown: &Shown) -> String {
             time::rfc3339(entry.made),
         ),
     };
-    let mut lines = vec![format!("{}  {}  {place}", shown.reference, shown.state)];
+    let state = shown.held.map_or_else(|| shown.state.to_owned(), |held| held.words());
+    let mut lines = vec![format!("{}  {state}  {place}", shown.reference)];
     if let Value::Object(fields) = &shown.record {
         for (name, value) in fields.iter().filter(|(name, _)| *name != BLOB) {
             let text = match value {
