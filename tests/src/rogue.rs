@@ -2,12 +2,13 @@
 //! writing over the wire whatever a test thinks of.
 
 use sealpost_protocol::change::{Change, Grant};
+use sealpost_protocol::checkpoint::{Checkpoint, Cosignature, Cosigner, Origin};
 use sealpost_protocol::code::Code;
 use sealpost_protocol::codec;
 use sealpost_protocol::committee::Committee;
 use sealpost_protocol::entry::{Entry, Header, Kind, UnverifiedEntry};
 use sealpost_protocol::frame::{
-    PullRequest, PushRequest, PushResult, Pushed, Refused, Reply, Request,
+    CosignatureOf, PullRequest, PushRequest, PushResult, Pushed, Refused, Reply, Request,
 };
 use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
@@ -17,6 +18,7 @@ use sealpost_protocol::limits;
 use sealpost_protocol::record::{Binding, Fields, RecordBody};
 use sealpost_protocol::seal::{EpochKeys, open_grant, safety_number, seal_join_request};
 use sealpost_protocol::world::{Held, World};
+use sealpost_relay::clock;
 
 use crate::home::Asking;
 use crate::peer::{Manner, Peer, replies};
@@ -154,6 +156,19 @@ impl Rogue {
     pub fn reconnect(&mut self) {
         let manner = Manner::of(self.device.login_key());
         self.peer = Peer::connect(&self.address, &manner).expect("the relay answers");
+    }
+
+    /// That this device vouches for any log of so many entries, as a relay serves it.
+    ///
+    /// # Panics
+    /// Before [`Rogue::follow`].
+    #[track_caller]
+    pub fn vouches(&self, size: TreeSize, root: Hash) -> CosignatureOf {
+        let origin = Origin { committee: self.committee, term: self.world().committee.term() };
+        let (checkpoint, device) = (Checkpoint { origin, size, root }, self.device.device_id());
+        let (cosigner, key) = (Cosigner::Device(device), self.device.signing_key());
+        let cosignature = Cosignature::sign(&checkpoint, cosigner, key, clock::now());
+        CosignatureOf { device, size, root, cosignature: cosignature.text().to_owned() }
     }
 
     /// An entry of this device's, signed and not sent.

@@ -113,7 +113,7 @@ impl Village {
     #[track_caller]
     pub fn reads(&self, handle: &str) -> Vec<String> {
         let home = self.home(handle);
-        let readable = |row: &&Value| row["state"] == "accepted";
+        let readable = |row: &&Value| row["state"] == "accepted" || row["state"] == "confirmed";
         let mut texts: Vec<(u64, String)> = home
             .records()
             .iter()

@@ -198,7 +198,7 @@ fn who_comes_in_from_now_reads_nothing_from_before_until_it_is_handed_over() {
     let mut states: Vec<String> =
         newcomer.records().iter().map(|row| row["state"].to_string()).collect();
     states.sort();
-    assert_eq!(states, ["\"accepted\"", "\"unopened\""]);
+    assert_eq!(states, ["\"confirmed\"", "\"unopened\""]);
     // The others read on as before.
     village.home("mira").sync();
     assert_eq!(village.reads("mira"), ["from before", "from now"]);
@@ -207,7 +207,7 @@ fn who_comes_in_from_now_reads_nothing_from_before_until_it_is_handed_over() {
     assert_eq!(granted["locks"], json!([1]));
     newcomer.sync();
     let records = newcomer.records();
-    assert!(records.iter().all(|row| row["state"] == "accepted"), "{records:?}");
+    assert!(records.iter().all(|row| row["state"] == "confirmed"), "{records:?}");
     assert_eq!(records.len(), 2);
 }
 

@@ -10,6 +10,7 @@ mod attachments;
 mod backups;
 mod blobs;
 mod c2sp;
+mod confirmed;
 mod cut_off;
 mod damage;
 mod demo;

@@ -185,7 +185,7 @@ fn nobody_who_listens_can_tell_whether_a_record_opened() {
     assert!(bad.len() > 4, "{bad:?}");
     let states: Vec<_> = baran.records().iter().map(|row| row["state"].clone()).collect();
     assert!(
-        states.contains(&json!("unopened")) && states.contains(&json!("accepted")),
+        states.contains(&json!("unopened")) && states.contains(&json!("confirmed")),
         "{states:?}"
     );
 }

@@ -9,6 +9,25 @@ use crate::spec::{sources, test_functions};
 /// What is attacked, and who shows that it fails.
 const ROWS: &[(&str, &str, &[&str])] = &[
     (
+        "R2",
+        "the tail is hidden from one client",
+        &[
+            "a_tail_that_is_left_out_is_noticed",
+            "who_vouches_for_more_than_was_shown_is_told",
+            "what_was_ahead_is_disputed_when_the_log_comes_there_with_another_root",
+            "others_are_listened_for_each_hour_and_while_ones_newest_entry_waits_for_them",
+        ],
+    ),
+    (
+        "R5",
+        "two histories for two clients",
+        &[
+            "a_relay_that_shows_two_people_two_histories_is_caught_when_one_sees_the_other",
+            "a_dispute_is_told_each_time_until_that_device_vouches_for_the_same_log",
+            "a_colleague_who_vouches_for_another_log_is_named_at_each_sync_and_stops_nobody",
+        ],
+    ),
+    (
         "R7",
         "another payload or blob in the place of the one that was signed for",
         &[
@@ -46,6 +65,16 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "a_grant_that_does_not_open_is_named_and_its_repair_opens_what_came_meanwhile",
             "a_grant_of_another_secret_than_the_locks_is_not_taken",
             "who_lacks_a_grant_is_named_with_the_command_that_grants",
+        ],
+    ),
+    (
+        "R16",
+        "a removal is withheld from one client for good",
+        &[
+            "two_of_three_coordinators_must_have_been_heard_within_the_lease",
+            "past_an_enforced_lease_no_record_is_sealed_and_a_suspension_still_goes",
+            "past_an_enforced_lease_nothing_is_sealed_until_coordinators_are_heard",
+            "status_says_of_those_told_of_a_suspension_how_many_have_followed_it",
         ],
     ),
     (
@@ -296,6 +325,8 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "a_vault_copied_back_after_a_week_says_so_catches_up_and_sends_nothing_twice",
             "a_vault_copied_back_of_a_device_that_was_retired_meanwhile_signs_nothing",
             "a_relay_restored_from_a_backup_is_caught_and_both_notes_are_kept",
+            "a_vault_put_back_whose_device_vouched_for_more_than_the_relay_shows_says_so",
+            "a_device_vouches_for_more_or_again_after_a_day_and_never_for_less",
         ],
     ),
 ];
@@ -316,7 +347,7 @@ fn every_row_names_tests_that_are_there() {
 #[test]
 fn no_row_is_missing() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
-    let known = "R7 R8 R9 R10 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10 \
+    let known = "R2 R5 R7 R8 R9 R10 R16 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10 \
          L1 L2 L3 L4 L5";
     assert_eq!(rows, known.split(' ').collect());
 }
