@@ -30,6 +30,15 @@ use crate::vault::committees::{CommitteeNo, NewCommittee, Standing};
 use crate::vault::own::Own;
 use crate::vault::{Home, Secrets, Vault, fixture};
 
+/// A relay, Isla who founded a committee there, and Baran whom she let in.
+pub(crate) fn scene() -> (MemoryRelay, Person, Person) {
+    let mut relay = MemoryRelay::new(9);
+    let mut isla = Person::founds("isla", &mut relay);
+    let mut baran = Person::joins("baran", &mut isla, &mut relay);
+    baran.follows(&relay).expect("let in");
+    (relay, isla, baran)
+}
+
 /// A relay's log of one committee.
 #[derive(Clone)]
 pub(crate) struct MemoryRelay {

@@ -11,15 +11,7 @@ use crate::changes::build::{Maker, build};
 use crate::changes::{Intent, RoleName};
 use crate::clock::Clock;
 use crate::names;
-use crate::village::{MemoryRelay, Person};
-
-fn scene() -> (MemoryRelay, Person, Person) {
-    let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let mut baran = Person::joins("baran", &mut isla, &mut relay);
-    baran.follows(&relay).expect("let in");
-    (relay, isla, baran)
-}
+use crate::village::{MemoryRelay, Person, scene};
 
 /// Runs `work` with the keys of the present lock.
 fn with_keys<T>(person: &Person, work: impl FnOnce(&Fold, &EpochKeys) -> T) -> T {

@@ -5,15 +5,7 @@ use sealpost_protocol::frame::Accepted;
 use super::*;
 use crate::changes::{Intent, RoleName};
 use crate::vault::outbox::Sending;
-use crate::village::{MemoryRelay, Person};
-
-fn scene() -> (MemoryRelay, Person, Person) {
-    let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let mut baran = Person::joins("baran", &mut isla, &mut relay);
-    baran.follows(&relay).expect("let in");
-    (relay, isla, baran)
-}
+use crate::village::{MemoryRelay, Person, scene};
 
 fn texts(person: &Person) -> Vec<String> {
     person.reads().into_iter().map(|(_, text)| text).collect()

@@ -2,15 +2,7 @@ use sealpost_protocol::id::{Epoch, TreeSize};
 
 use super::*;
 use crate::changes::{Intent, Whom};
-use crate::village::{MemoryRelay, Person};
-
-fn scene() -> (MemoryRelay, Person, Person) {
-    let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let mut baran = Person::joins("baran", &mut isla, &mut relay);
-    baran.follows(&relay).expect("let in");
-    (relay, isla, baran)
-}
+use crate::village::{MemoryRelay, Person, scene};
 
 fn write(person: &mut Person, relay: &mut MemoryRelay, text: &str) -> Record {
     person.writes(text);
