@@ -177,9 +177,14 @@ impl Roster {
             Change::Link(link) => return self.repair_link(&link, place),
             Change::Relays(_) => return Err(PeerRosterError::NotBuilt("relays")),
         }
+        self.count(place);
+        Ok(())
+    }
+
+    /// Moves the head to the entry that was folded.
+    fn count(&mut self, place: Place) {
         self.head = RosterHead { number: self.head.number + 1, leaf: place.leaf };
         self.leaves_since_lock.push(place.leaf);
-        Ok(())
     }
 
     /// The member whose device `device` is, if that is an active coordinator.

@@ -3,12 +3,18 @@
 //! Every roster entry names the last counted one before it, by number and leaf hash: so none of those can
 //! be left out or put in, and the last is named by whoever signs a record. What stands between them in the
 //! log is not shown, so an author's chain and `seen` are checked as far as these entries go.
+//!
+//! Nor is a `forget` shown, which is no roster entry; the approval of one is. What it approves is known to be
+//! a `forget` by that no roster entry proposed it. It moves the head, and nobody's standing.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AuthorHead, Committee, Refusal, decode_change};
+use crate::change::{Approve, Change};
 use crate::entry::{Header, Kind, RosterHead, SignedEntry, UnverifiedEntry};
 use crate::hash::Hash;
-use crate::id::{AuthorSeq, CommitteeId, LeafIndex, Term, TreeSize};
-use crate::roster::{Place, Roster};
+use crate::id::{AuthorSeq, CommitteeId, LeafIndex, MemberNumber, Term, TreeSize};
+use crate::roster::{PeerRosterError, Place, Roster};
 
 /// Why entries are not what a committee's roster entries lead to. The fault of whoever shows them, or of
 /// who signed one.
@@ -48,13 +54,18 @@ pub struct RosterChain {
     /// Its tree holds the founding entry alone and is asked nothing.
     fold: Committee,
     last: LeafIndex,
+    /// The leaf hashes of all roster entries.
+    leaves: BTreeSet<Hash>,
+    /// Who has approved which `forget`, by its leaf hash.
+    forgets: BTreeMap<Hash, BTreeSet<MemberNumber>>,
 }
 
 impl RosterChain {
     /// Begins with the founding entry, whose leaf hash is the committee's id.
     pub fn found(entry: UnverifiedEntry) -> Result<Self, PeerChainError> {
         let (fold, admitted) = Committee::found(entry)?;
-        Ok(Self { fold, last: admitted.index })
+        let leaves = [admitted.entry.leaf()].into();
+        Ok(Self { fold, last: admitted.index, leaves, forgets: BTreeMap::new() })
     }
 
     /// Folds the next roster entry, which stands at `index`; or changes nothing and says why not.
@@ -68,11 +79,25 @@ impl RosterChain {
         let (author, made_at) = (header.author, header.made_at);
         let place = Place { index, leaf: signed.leaf(), author, made_at };
         let change = decode_change(signed.payload())?;
-        self.fold.roster.apply(change, place).map_err(Refusal::from)?;
+        self.apply(change, place).map_err(Refusal::from)?;
+        self.leaves.insert(place.leaf);
         let head = AuthorHead { seq: header.author_seq, leaf: place.leaf, seen: header.seen.size };
         self.fold.authors.insert(author, head);
         self.last = index;
         Ok(())
+    }
+
+    fn apply(&mut self, change: Change, place: Place) -> Result<(), PeerRosterError> {
+        match change {
+            Change::Approve(approve) if !self.leaves.contains(&approve.entry) => {
+                let Approve { entry, .. } = approve;
+                let mut approved = self.forgets.get(&entry).cloned().unwrap_or_default();
+                self.fold.roster.approve_unseen_forget(&approve, &mut approved, place)?;
+                self.forgets.insert(entry, approved);
+                Ok(())
+            }
+            change => self.fold.roster.apply(change, place),
+        }
     }
 
     /// Checks a record at `index` whose header names the last counted roster entry as the one its author

@@ -190,6 +190,37 @@ impl Roster {
         self.complete(&change, approve, place.index)
     }
 
+    /// Folds an approval of a `forget` that stands in the log and is not at hand; `approved` has approved it
+    /// before, and its proposer is for it. It carries nothing, and drops what is no part of the roster.
+    pub(crate) fn approve_unseen_forget(
+        &mut self,
+        approve: &Approve,
+        approved: &mut BTreeSet<MemberNumber>,
+        place: Place,
+    ) -> Result<(), PeerRosterError> {
+        if self.is_spare(place.author) {
+            return Err(PeerRosterError::BySpare);
+        }
+        let by = self.require_coordinator(place.author)?;
+        let needed = usize::from(self.policy.approvals).saturating_sub(1);
+        if approved.len() >= needed {
+            return Err(PeerRosterError::NoSuchProposal);
+        }
+        if approved.contains(&by) {
+            return Err(PeerRosterError::AlreadyApproved);
+        }
+        check_bare(approve)?;
+        if approved.len() + 1 == needed {
+            // As whatever takes effect does.
+            let mut after = self.clone();
+            after.settle(self, None, place.index)?;
+            *self = after;
+        }
+        approved.insert(by);
+        self.count(place);
+        Ok(())
+    }
+
     fn complete(
         &mut self,
         change: &Proposed,

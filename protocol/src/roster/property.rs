@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::change::{Change, RepairGrant, Role, Target};
 use crate::codec;
-use crate::committee::Committee;
+use crate::committee::{Committee, RosterChain};
 use crate::entry::{Admitted, Kind, UnverifiedEntry};
 use crate::forget::Forget;
 use crate::id::{Epoch, LeafIndex, MemberNumber};
@@ -14,7 +14,7 @@ use crate::world::{
     recovery, remove, restore, retire, set_approvals, set_role, suspend,
 };
 
-use super::Standing;
+use super::{Proposed, Standing};
 
 const PEOPLE: u8 = 6;
 
@@ -214,7 +214,22 @@ proptest! {
         let snapshot: Committee = codec::decode(&codec::encode(&early), usize::MAX).unwrap();
         let late = folds(Some(snapshot), &world.log[at..], &past);
         prop_assert_eq!(codec::encode(&late), codec::encode(&world.committee));
+        // From the roster entries alone, as a proof shows them: all but what waits to be forgotten.
+        let mut roster = world.committee.roster().clone();
+        roster.proposals.retain(|_, waits| !matches!(waits.change, Proposed::Forget(_)));
+        let chain = follows(&world.log);
+        prop_assert_eq!(chain.roster(), &roster);
     }
+}
+
+/// The roster entries of a log, folded without what stands between them.
+fn follows(log: &[Vec<u8>]) -> RosterChain {
+    let decoded = log.iter().map(|bytes| UnverifiedEntry::decode(bytes).unwrap());
+    let placed = (0..).map(LeafIndex).zip(decoded);
+    let mut roster = placed.filter(|(_, entry)| entry.header().kind == Kind::Roster);
+    let mut chain = RosterChain::found(roster.next().unwrap().1).unwrap();
+    roster.for_each(|(index, entry)| chain.follow(entry, index).unwrap());
+    chain
 }
 
 /// Most of what is tried at random is refused: enough is not.

@@ -1,9 +1,11 @@
 use super::*;
-use crate::change::{Change, RepairGrant, Role, Target};
+use crate::change::{Approve, Change, RepairGrant, Role, Target};
 use crate::entry::Entry;
+use crate::forget::Forget;
 use crate::id::{DeviceId, Epoch, MemberNumber};
 use crate::world::{
-    TestDevice, World, grant, record_file, remove, reread, restore, set_role, suspend,
+    TestDevice, World, grant, hybrid_file, record_file, remove, reread, restore, set_approvals,
+    set_role, suspend,
 };
 
 /// A log in which records, roster changes and a repair stand between one another.
@@ -170,4 +172,92 @@ fn what_an_author_wrote_goes_on_from_what_is_shown_of_it() {
     let old = altered(&|header| header.epoch = Epoch(1));
     assert!(matches!(old, Err(PeerChainError::Refused(Refusal::StaleEpoch { .. }))), "{old:?}");
     assert_eq!(altered(&|header| header.content = Hash::ZERO), Err(Refusal::Content.into()));
+}
+
+/// Four coordinators of whom that many must agree, a member with two records, and the first of them proposed
+/// to be forgotten.
+struct Forgetting {
+    world: World,
+    coordinators: [TestDevice; 4],
+    member: TestDevice,
+    proposed: Hash,
+}
+
+fn forgetting(approvals: u16) -> Forgetting {
+    let coordinators = [1, 2, 3, 4].map(TestDevice::new);
+    let member = TestDevice::new(5);
+    let [founder, second, third, fourth] = &coordinators;
+    let mut world = World::found(founder);
+    for other in [second, third, fourth] {
+        world.admit(founder, other, Role::Coordinator).unwrap();
+    }
+    world.admit(founder, &member, Role::Member).unwrap();
+    world.change(founder, &set_approvals(approvals)).unwrap();
+    let record = world.record(&member).unwrap();
+    let forget = Forget { index: record.index, leaf: record.entry.leaf() };
+    let proposed = world.forget(founder, forget).unwrap().entry.leaf();
+    Forgetting { world, coordinators, member, proposed }
+}
+
+#[test]
+fn what_was_approved_to_be_forgotten_moves_the_head_and_nothing_else() {
+    let Forgetting { mut world, coordinators, member, proposed } = forgetting(2);
+    let [_, second, third, _] = &coordinators;
+    world.approve(second, proposed).unwrap();
+    // The log goes on behind it, and a change is proposed and approved as ever.
+    let removal = world.change(second, &remove(MemberNumber(1))).unwrap().entry.leaf();
+    world.approve(third, removal).unwrap();
+    world.change_locks(second).unwrap();
+    let chain = chain_of(&roster_of(&world)).unwrap();
+    assert_eq!(chain.roster(), world.committee.roster());
+    assert_eq!(chain.roster().head(), world.committee.roster().head());
+    assert_eq!(checked(&world, &member), Ok(member.id()));
+    // While more are needed it waits in the log alone.
+    let Forgetting { mut world, coordinators, proposed, .. } = forgetting(3);
+    world.approve(&coordinators[1], proposed).unwrap();
+    let chain = chain_of(&roster_of(&world)).unwrap();
+    assert_eq!(chain.roster().head(), world.committee.roster().head());
+    assert_eq!(chain.roster().proposals().count(), 0);
+    assert_eq!(world.committee.roster().proposals().count(), 1);
+}
+
+#[test]
+fn what_is_no_approval_of_a_forget_is_not_taken_for_one() {
+    let Forgetting { mut world, coordinators, member, proposed } = forgetting(2);
+    let [founder, second, third, _] = &coordinators;
+    let removal = world.change(founder, &remove(MemberNumber(4))).unwrap().entry.leaf();
+    world.approve(second, removal).unwrap();
+    world.change_locks(second).unwrap();
+    let tried = |author: &TestDevice, approve: Approve| {
+        let header = world.header(author.id(), Kind::Roster);
+        let change = crate::codec::encode(&Change::Approve(approve));
+        let entry = reread(&Entry::sign(header, change, &author.signing));
+        let mut chain = chain_of(&roster_of(&world)).unwrap();
+        match chain.follow(entry, world.committee.size().next_index()) {
+            Err(PeerChainError::Refused(Refusal::Change(error))) => Some(error),
+            Ok(()) => None,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let bare = |entry| Approve { entry, grants: Vec::new(), label: None };
+    assert_eq!(tried(third, bare(proposed)), None);
+    // A roster entry proposed this, and it is decided.
+    assert_eq!(tried(third, bare(removal)), Some(PeerRosterError::NoSuchProposal));
+    assert_eq!(tried(&member, bare(proposed)), Some(PeerRosterError::NotCoordinator));
+    let label = Some(hybrid_file().into());
+    let carries = Approve { label, ..bare(proposed) };
+    assert_eq!(tried(third, carries), Some(PeerRosterError::ApprovalLabel));
+    // Two are enough, and one alone needs no approval.
+    let Forgetting { mut world, coordinators, proposed, .. } = forgetting(2);
+    world.approve(&coordinators[1], proposed).unwrap();
+    let mut roster = world.committee.roster().clone();
+    let mut approved = [MemberNumber(2)].into();
+    let place = Place {
+        index: LeafIndex(99),
+        leaf: Hash::ZERO,
+        author: coordinators[2].id(),
+        made_at: crate::id::UnixMillis(0),
+    };
+    let twice = roster.approve_unseen_forget(&bare(proposed), &mut approved, place);
+    assert_eq!(twice, Err(PeerRosterError::NoSuchProposal));
 }
