@@ -92,6 +92,12 @@ pub const PROOF_HASHES_MAX: usize = 64;
 pub const PROOF_FILES_MAX: usize = 65_536;
 /// A file of a proof that is no blob: the manifest of the most files is the longest, 109 bytes a file.
 pub const PROOF_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// All files of a proof that are no blobs: they are held in memory, twice while they are checked.
+pub const PROOF_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Blobs of a proof: each is decided about by a person.
+pub const PROOF_BLOBS_MAX: usize = 256;
+/// All blobs of a proof: as many bytes as the largest one. A folder of holes is read as one of bytes.
+pub const PROOF_BLOBS_BYTES_MAX: u64 = BLOB_BYTES_MAX;
 
 /// The sealed part of a join request.
 pub const JOIN_REQUEST_BYTES_MAX: usize = 8 * 1024;

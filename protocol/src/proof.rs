@@ -18,6 +18,9 @@ use crate::committee::PeerChainError;
 use crate::entry::PeerEntryError;
 use crate::hash::Hash;
 use crate::id::DeviceId;
+use crate::limits::{
+    PROOF_BLOBS_BYTES_MAX, PROOF_BLOBS_MAX, PROOF_BYTES_MAX, PROOF_FILE_BYTES_MAX, PROOF_FILES_MAX,
+};
 use crate::record::PeerRecordError;
 use crate::seal::{PeerOpenError, RecordKey};
 use crate::tree::PeerProofError;
@@ -29,6 +32,7 @@ mod files;
 mod folder;
 mod inclusion;
 mod manifest;
+mod measure;
 mod steps;
 
 pub use attached::Attached;
@@ -38,6 +42,7 @@ pub use files::BLOB;
 pub use folder::{Folder, Placed, Shown, Whole};
 pub use inclusion::Inclusion;
 pub use manifest::{MANIFEST, Manifest};
+pub use measure::Measure;
 
 /// The files of a proof by their names in the folder, all but blobs.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -125,9 +130,34 @@ pub enum PeerFolderError {
         /// Why.
         error: PeerRecordError,
     },
+    /// The record names blobs, which an attachment's alone does.
+    #[error("{0}: its header names blobs, as that of an attachment alone may")]
+    Blobs(String),
     /// The record of an attachment does not say what one must, or belongs to another record.
     #[error("{0}: it is no attachment of this record, or does not say what its blob is")]
     Attachment(String),
+    /// The attachment names the record by its id, which everybody in the committee knows, and is another
+    /// member's than the record.
+    #[error(
+        "{0}: another member signed it than the record, and anybody can name a record's id: nothing shows \
+         that it belongs to it"
+    )]
+    OtherMember(String),
+    /// More files than a proof may have.
+    #[error("it has more than {PROOF_FILES_MAX} files")]
+    TooManyFiles,
+    /// A file, blobs aside, is longer than one of a proof may be.
+    #[error("{0} is longer than {PROOF_FILE_BYTES_MAX} bytes")]
+    FileTooLarge(String),
+    /// All files together, blobs aside, are longer than those of a proof may be.
+    #[error("its files have more than {PROOF_BYTES_MAX} bytes together, blobs aside")]
+    TooLarge,
+    /// More blobs than a proof may have.
+    #[error("it has more than {PROOF_BLOBS_MAX} blobs")]
+    TooManyBlobs,
+    /// Its blobs together are longer than the largest one may be.
+    #[error("its blobs have more than {PROOF_BLOBS_BYTES_MAX} bytes together")]
+    BlobsTooLarge,
 }
 
 impl PeerFolderError {
@@ -156,13 +186,26 @@ impl Folder {
         let blobs = proof.blobs();
         let manifest = Manifest::of(&hashes(&files, &blobs));
         files.insert(MANIFEST.to_owned(), manifest.to_string().into_bytes());
+        let mut measure = Measure::default();
+        measure_files(&mut measure, &files)?;
+        let attached = proof.attachments.iter().filter_map(|entry| entry.attached.as_ref());
+        for one in attached {
+            measure.blob(one.blob.size)?;
+        }
         Ok(Made { files, blobs, proof })
     }
 }
 
+fn measure_files(measure: &mut Measure, files: &Files) -> Result<(), PeerFolderError> {
+    files.iter().try_for_each(|(name, bytes)| measure.file(name, bytes.len()))
+}
+
 /// Verifies the files of a folder. `blobs` are the hashes of the files that are not in `files`, by name:
 /// they are to be opened by who has them, with what [`Proven::attached`] says.
+///
+/// Whoever reads a folder that others made counts with a [`Measure`] of their own while they do.
 pub fn verify(mut files: Files, blobs: &BTreeMap<String, Hash>) -> Result<Proof, PeerFolderError> {
+    measure_files(&mut Measure::default(), &files)?;
     let manifest = files.remove(MANIFEST).ok_or_else(|| PeerFolderError::missing(MANIFEST))?;
     Manifest::parse(&manifest)?.check(&hashes(&files, blobs))?;
     let text = files.remove(steps::STEPS).ok_or_else(|| PeerFolderError::missing(steps::STEPS))?;

@@ -13,8 +13,8 @@ use data_encoding::HEXLOWER;
 use rustix::fs::{CWD, FlockOperation, RenameFlags};
 use rustix::io::Errno;
 use sealpost_protocol::hash::{Hash, Hasher};
-use sealpost_protocol::limits::{PROOF_FILE_BYTES_MAX, PROOF_FILES_MAX};
-use sealpost_protocol::proof::{BLOB, Files, Made};
+use sealpost_protocol::limits::PROOF_FILE_BYTES_MAX;
+use sealpost_protocol::proof::{BLOB, Files, Made, Measure, PeerFolderError};
 
 use super::make::Attached;
 use crate::app::App;
@@ -175,44 +175,78 @@ pub fn read(folder: &Path) -> Result<Found, Failure> {
         let what = format!("{} is no folder", folder.display());
         return Err(Failure::new(Error::NotFound, what).next("sealpost proof verify DIR"));
     }
-    let mut found = Found { files: Files::new(), blobs: BTreeMap::new() };
-    read_into(&mut found, folder, "", 0)?;
-    Ok(found)
+    let found = Found { files: Files::new(), blobs: BTreeMap::new() };
+    let mut reading = Reading { found, measure: Measure::default(), left: Vec::new() };
+    reading.read(folder, "", 0)?;
+    reading.read_blobs()?;
+    Ok(reading.found)
 }
 
-fn read_into(found: &mut Found, folder: &Path, prefix: &str, depth: usize) -> Result<(), Failure> {
-    for entry in fs::read_dir(folder).map_err(|error| not_read(folder, error))? {
-        let entry = entry.map_err(|error| not_read(folder, error))?;
-        let path = entry.path();
-        let kind = entry.file_type().map_err(|error| not_read(&path, error))?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if kind.is_dir() && depth < DEPTH_MAX {
-            read_into(found, &path, &format!("{name}/"), depth + 1)?;
-        } else if !kind.is_file() {
-            return Err(unsound(&format!("{name} does not belong here: it is no plain file")));
-        } else if found.files.len() + found.blobs.len() == PROOF_FILES_MAX {
-            return Err(unsound(&format!("more than {PROOF_FILES_MAX} files are in it")));
-        } else if name.ends_with(&format!("/{BLOB}")) {
-            let hash = hash(&path).map_err(|error| not_read(&path, error))?;
-            found.blobs.insert(name, hash);
-        } else {
-            let bytes = read_file(&path, &name)?;
-            found.files.insert(name, bytes);
+/// A folder that is being read. It may have been made to never end.
+struct Reading {
+    found: Found,
+    measure: Measure,
+    /// The blobs, which are read last: by then all else was counted.
+    left: Vec<(String, File, u64)>,
+}
+
+impl Reading {
+    fn read(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), Failure> {
+        let mut is_empty = true;
+        for entry in fs::read_dir(folder).map_err(|error| not_read(folder, error))? {
+            let entry = entry.map_err(|error| not_read(folder, error))?;
+            let path = entry.path();
+            let kind = entry.file_type().map_err(|error| not_read(&path, error))?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            is_empty = false;
+            if kind.is_dir() && depth < DEPTH_MAX {
+                self.read(&path, &format!("{name}/"), depth + 1)?;
+            } else if !kind.is_file() {
+                return Err(unsound(&format!("{name} does not belong here: it is no plain file")));
+            } else if name.ends_with(&format!("/{BLOB}")) {
+                self.find_blob(&path, name)?;
+            } else {
+                self.read_file(&path, name)?;
+            }
+        }
+        // Without this there would be no end of folders in a folder.
+        match is_empty {
+            true => Err(unsound(&format!("{}: nothing is in it", folder.display()))),
+            false => Ok(()),
         }
     }
-    Ok(())
+
+    fn read_file(&mut self, path: &Path, name: String) -> Result<(), Failure> {
+        let bound = PROOF_FILE_BYTES_MAX as u64 + 1;
+        let mut bytes = Vec::new();
+        open(path)
+            .and_then(|file| file.take(bound).read_to_end(&mut bytes))
+            .map_err(|error| not_read(path, error))?;
+        self.measure.file(&name, bytes.len()).map_err(|error| too_much(&error))?;
+        self.found.files.insert(name, bytes);
+        Ok(())
+    }
+
+    fn find_blob(&mut self, path: &Path, name: String) -> Result<(), Failure> {
+        let opened = open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (bytes, file) = opened.map_err(|error| not_read(path, error))?;
+        self.measure.blob(bytes).map_err(|error| too_much(&error))?;
+        self.left.push((name, file, bytes));
+        Ok(())
+    }
+
+    fn read_blobs(&mut self) -> Result<(), Failure> {
+        for (name, file, bytes) in self.left.drain(..) {
+            let hash = hash(file.take(bytes)).map_err(|error| not_read(Path::new(&name), error))?;
+            self.found.blobs.insert(name, hash);
+        }
+        Ok(())
+    }
 }
 
-fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
-    let bound = PROOF_FILE_BYTES_MAX as u64 + 1;
-    let mut bytes = Vec::new();
-    open(path)
-        .and_then(|file| file.take(bound).read_to_end(&mut bytes))
-        .map_err(|error| not_read(path, error))?;
-    if bytes.len() > PROOF_FILE_BYTES_MAX {
-        return Err(unsound(&format!("{name} is longer than {PROOF_FILE_BYTES_MAX} bytes")));
-    }
-    Ok(bytes)
+/// Nobody made it so: what is made keeps the same limits.
+fn too_much(error: &PeerFolderError) -> Failure {
+    unsound(&error.to_string())
 }
 
 /// Opens a file of a proof; a link that came there meanwhile is not followed.
@@ -221,9 +255,9 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(no_follow.cast_signed()).open(path)
 }
 
-fn hash(path: &Path) -> io::Result<Hash> {
+fn hash(mut from: impl Read) -> io::Result<Hash> {
     let mut hasher = Hasher::default();
-    copy(&mut open(path)?, |step| {
+    copy(&mut from, |step| {
         hasher.update(step);
         Ok(())
     })?;

@@ -3,7 +3,6 @@
 use sealpost_protocol::checkpoint::Cosigner;
 use sealpost_protocol::entry::{Blob, RosterHead, UnverifiedEntry};
 use sealpost_protocol::id::{Epoch, LeafIndex};
-use sealpost_protocol::limits::PROOF_FILES_MAX;
 use sealpost_protocol::proof::{
     BLOB, Folder, Inclusion, Made, PeerFolderError, Placed, Proof, Shown, ShownPart, Whole,
 };
@@ -86,10 +85,6 @@ pub fn make(app: &mut App, wish: &Wish) -> Result<Ready, Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let folder = app.vault.read(|vault| gather(vault, no, wish, &found, &wanted))?;
     let made = folder.make().map_err(|error| not_made(&found.record, &error))?;
-    if made.files.len() + made.blobs.len() > PROOF_FILES_MAX {
-        let what = "The committee's roster has more changes than a proof can show";
-        return Err(Failure::new(Error::Failed, what).next("sealpost record show --sealed"));
-    }
     let folders = made.proof.entries().skip(1).map(|(folder, _)| folder);
     let attached =
         wanted.into_iter().zip(held).zip(folders).map(|((one, held), folder)| Attached {
@@ -114,6 +109,9 @@ fn wanted(vault: &Read<'_>, wish: &Wish) -> Result<(CommitteeNo, Found, Vec<Want
             .next("Name the record it belongs to, and the attachment with --attach."));
     }
     let no = record.committee;
+    let log = Log::load(vault, no)?;
+    let roster = log.pulled()?.roster();
+    let member_of = |record: &Record| roster.device(record.author).map(|device| device.member);
     let mut wanted = Vec::new();
     for typed in &wish.attachments {
         let attachment = catalog::in_log(vault, typed)?;
@@ -123,6 +121,13 @@ fn wanted(vault: &Read<'_>, wish: &Wish) -> Result<(CommitteeNo, Found, Vec<Want
             let what = format!("{} is not attached to {}", attachment.reference, record.reference);
             return Err(Failure::new(Error::NotFound, what)
                 .next(format!("sealpost record show {}", record.reference)));
+        }
+        if member_of(&attachment) != member_of(&record) {
+            return Err(of_another(&attachment, &record));
+        }
+        let again = |one: &Wanted| one.found.record.id == attachment.id;
+        if wanted.iter().any(again) {
+            continue;
         }
         let details = details(&attachment)?;
         wanted.push(Wanted { found: open(vault, attachment)?, details });
@@ -300,8 +305,15 @@ impl Ready {
             )
         }));
         lines.push(self.seen());
+        lines.push(self.told());
         lines.push(
-            "No name or handle, no other record and no lock is in it. It cannot be taken back."
+            "Sealed, as the relay has them, the changes hold grants, links, labels (with all names and \
+             handles) and recovery shares. Whoever gets a key that opens one reads it; which device got \
+             which is seen."
+                .to_owned(),
+        );
+        lines.push(
+            "No other record is in it, and no name, handle or lock in clear. It cannot be taken back."
                 .to_owned(),
         );
         lines
@@ -316,12 +328,30 @@ impl Ready {
         let last = made.max().unwrap_or(proof.founded);
         format!(
             "It shows the committee's id, its relay's address, its size ({} entries), {} changes of its \
-             roster with roles and times, from {} to {}, and the devices {}.",
+             roster with roles, policies, approvals and times, from {} to {}, and the devices {}.",
             proof.note.checkpoint().size,
             proof.roster_entries,
             time::rfc3339(proof.founded),
             time::rfc3339(last),
             devices.join(", ")
+        )
+    }
+
+    /// What the signed headers and marks tell of those who made them.
+    fn told(&self) -> String {
+        let proof = &self.made.proof;
+        let header = &proof.record.header;
+        let hours: Vec<String> = proof
+            .cosigners
+            .iter()
+            .map(|one| format!("{} at {}", names::device_ref(&one.device), time::rfc3339(one.at)))
+            .collect();
+        let hours = if hours.is_empty() { "none does".to_owned() } else { hours.join(", ") };
+        format!(
+            "It tells how many entries the author had written before (author_seq: {}) and how much of the \
+             log the author had seen (seen: {}), the same of everybody who made a change, and to the hour \
+             when devices vouched: {hours}.",
+            header.author_seq, header.seen.size
         )
     }
 
@@ -340,6 +370,18 @@ fn no_key(record: &Record, epoch: Epoch) -> Failure {
     Failure::new(Error::NotFound, what).next("sealpost sync, then ask a colleague who can read it.")
 }
 
+/// Whoever reads a record can name its id.
+fn of_another(attachment: &Record, record: &Record) -> Failure {
+    let (file, record) = (&attachment.reference, &record.reference);
+    let what = format!("{file} was attached by another member than the one who wrote {record}");
+    Failure::new(Error::NotAllowed, what)
+        .safe(
+            "No proof was made: anybody can name a record's id, so nothing shows an outsider that they \
+             belong together.",
+        )
+        .next(format!("Have the author of {record} attach the file too, and show that attachment."))
+}
+
 fn not_open(found: &Found, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
     let what = format!("{} does not open as it must", found.record.reference);
     Failure::new(Error::Verification, what).because(error).next("Ask its author.")
@@ -348,8 +390,16 @@ fn not_open(found: &Found, error: impl std::error::Error + Send + Sync + 'static
 /// What the log admitted and this device verified, and yet cannot be proven from the roster alone.
 fn not_made(record: &Record, error: &PeerFolderError) -> Failure {
     let what = format!("No proof can be made of {}: {error}", record.reference);
-    Failure::new(Error::Failed, what)
-        .next("sealpost sync, then type it again; if it stays, ask its author to write it anew.")
+    let next = match error {
+        PeerFolderError::TooManyFiles | PeerFolderError::TooLarge => {
+            "The roster alone is too long for a proof: sealpost record show REF --sealed"
+        }
+        PeerFolderError::TooManyBlobs | PeerFolderError::BlobsTooLarge => {
+            "Make more than one, each with some of the attachments."
+        }
+        _ => "sealpost sync, then type it again; if it stays, ask its author to write it anew.",
+    };
+    Failure::new(Error::Failed, what).next(next)
 }
 
 fn gone() -> Failure {

@@ -63,10 +63,14 @@ pub fn shows(proof: &Proof) -> String {
         1 => " with 1 attachment".to_owned(),
         number => format!(" with {number} attachments"),
     };
-    let vouching = match proof.cosigners.len() {
-        0 => "and no device in this folder".to_owned(),
-        1 => "and 1 device of the committee with it".to_owned(),
-        number => format!("and {number} devices of the committee with it"),
+    let head = proof.roster.head().number;
+    let vouching = match (proof.independent().len(), proof.cosigners.len()) {
+        (0, 0) => "and no device in this folder".to_owned(),
+        (0, _) => "and only devices of the same member with it".to_owned(),
+        (1, _) => format!("and 1 other member with it, active at roster entry {head}"),
+        (number, _) => {
+            format!("and {number} other members with it, active at roster entry {head}")
+        }
     };
     format!(
         "Device {} of member {}, a {} at roster entry {}, signed {what}{attached}: entry {} of the log of \
@@ -92,6 +96,17 @@ pub fn shows_not(proof: &Proof) -> Vec<&'static str> {
         "When it was written: times are their authors' claims.",
         "What else stands in the log.",
     ];
+    if !proof.cosigners.is_empty() {
+        not.push(
+            "That the devices that vouch for the log were active when they did: they were at the last \
+             change shown.",
+        );
+    }
+    if !proof.attachments.is_empty() {
+        not.push(
+            "To which of two records a file was attached, should their author have given both the same id.",
+        );
+    }
     if matches!(proof.record.part, ShownPart::Fields(_)) {
         not.push(
             "That the sealed payload holds these fields, each once: the author signed for them, and \

@@ -1,6 +1,6 @@
 //! Whether a folder holds, and what it proves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
@@ -42,11 +42,13 @@ pub struct Proof {
     pub attachments: Vec<Proven>,
 }
 
-/// A device that vouches for the log.
+/// A device that vouches for the log, active at the last roster entry that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cosigned {
     /// The device.
     pub device: DeviceId,
+    /// Whose it is.
+    pub member: MemberNumber,
     /// When, to the hour, as it says.
     pub at: UnixMillis,
 }
@@ -78,6 +80,12 @@ pub enum ShownPart {
 }
 
 impl Proof {
+    /// The members who vouch for the log and are not the record's author.
+    pub fn independent(&self) -> BTreeSet<MemberNumber> {
+        let members = self.cosigners.iter().map(|cosigned| cosigned.member);
+        members.filter(|member| *member != self.record.member).collect()
+    }
+
     /// The record and the attachments, by their folders.
     pub fn entries(&self) -> impl Iterator<Item = (String, &Proven)> {
         let attachments = (1..).map(files::attachment).zip(&self.attachments);
@@ -103,6 +111,9 @@ impl Folder {
             Shown::Part(fields) => check_fields(fields, &self.record.entry.header().content)?,
         };
         let record = authors.remove(0).proven(&self.record, shown, None);
+        if !record.header.blobs.is_empty() {
+            return Err(PeerFolderError::Blobs(files::RECORD.to_owned()));
+        }
         let id = record.id();
         let mut attachments = Vec::new();
         for ((number, (placed, whole)), author) in (1..).zip(&self.attachments).zip(authors) {
@@ -113,7 +124,12 @@ impl Folder {
                 ShownPart::Fields(_) => None,
             };
             let belongs = |attached: &Attached| Some(&attached.to) == id.as_ref();
-            let attached = attached.filter(belongs).ok_or(PeerFolderError::Attachment(folder))?;
+            let attached = attached.filter(belongs);
+            let attached = attached.ok_or_else(|| PeerFolderError::Attachment(folder.clone()))?;
+            // Anybody in the committee can write another's id.
+            if author.member != record.member {
+                return Err(PeerFolderError::OtherMember(folder));
+            }
             attachments.push(author.proven(placed, shown, Some(attached)));
         }
         Ok(Proof {
@@ -354,11 +370,12 @@ fn check_cosignatures(
         if cosigners.last().is_some_and(|last| last.device >= device) {
             return Err(malformed());
         }
-        let key = roster.signing_key(device).filter(|_| roster.is_active(device));
-        let key = key.ok_or(PeerFolderError::Cosigner(device))?;
+        let known = roster.device(device).filter(|_| roster.is_active(device));
+        let known = known.ok_or(PeerFolderError::Cosigner(device))?;
+        let key = known.card.signing_key();
         let cosigned =
             unverified.verify(note.checkpoint(), key).map_err(PeerFolderError::Cosignature)?;
-        cosigners.push(Cosigned { device, at: cosigned.time() });
+        cosigners.push(Cosigned { device, member: known.member, at: cosigned.time() });
     }
     Ok(cosigners)
 }

@@ -72,6 +72,11 @@ impl ShownField {
         sound.then_some(ContentLeaf { path, value, blind: *blind })
     }
 
+    /// Whether `other` may stand behind it: leaves are sorted by their paths, and no path stands twice.
+    pub(super) fn stands_before(&self, other: &Self) -> bool {
+        self.inclusion.index < other.inclusion.index && self.leaf.path < other.leaf.path
+    }
+
     /// The bytes of its leaf.
     pub(super) fn leaf_bytes(&self) -> Vec<u8> {
         let ContentLeaf { path, value, blind } = &self.leaf;

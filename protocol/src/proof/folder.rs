@@ -181,10 +181,11 @@ fn take_fields(all: &mut Files) -> Result<Vec<ShownField>, PeerFolderError> {
         let leaf = ShownField::read_leaf(&take(all, &folder, files::LEAF)?);
         let leaf = leaf.ok_or_else(|| PeerFolderError::Malformed(name.clone()))?;
         let inclusion = take_inclusion(all, &folder)?;
-        if fields.last().is_some_and(|last| last.inclusion.index >= inclusion.index) {
+        let field = ShownField { leaf, inclusion };
+        if fields.last().is_some_and(|last| !last.stands_before(&field)) {
             return Err(PeerFolderError::Malformed(name));
         }
-        fields.push(ShownField { leaf, inclusion });
+        fields.push(field);
     }
     if fields.is_empty() {
         return Err(PeerFolderError::Missing(format!("{}/{}", files::RECORD, files::FILE_KEY)));

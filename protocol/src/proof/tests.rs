@@ -12,7 +12,9 @@ use crate::hash::Hash;
 use crate::id::{LeafIndex, MemberNumber, Term, TreeSize, UnixMillis};
 use crate::record::{Binding, Record, RecordBody, RecordId};
 use crate::seal::two_keys::body_under;
-use crate::seal::{AttachmentPassphrase, AttachmentSealer, BlobSink, EpochKeys, EpochSecret};
+use crate::seal::{
+    AttachmentPassphrase, AttachmentSealer, BlobSink, EpochKeys, EpochSecret, Plain, blob_size,
+};
 use crate::sign::SigningKey;
 use crate::tree::{self, Frontier};
 use crate::world::{TestDevice, World, remove, reread, restore, suspend};
@@ -70,14 +72,7 @@ impl Scene {
         let (sink, plain) = sealer.finish().unwrap();
         let (blob, named) = sink.finish();
         scene.blob = blob;
-        let fields = json!({
-            "kind": "attachment", "to": ID, "label": "scan.jpg", "size": plain.size,
-            "sha256": plain.sha256.to_string(),
-            "blob": {
-                "sha256": named.sha256.to_string(), "size": named.size,
-                "passphrase": passphrase.expose(),
-            },
-        });
+        let fields = attachment_fields(plain, named, passphrase.expose());
         let sealed = scene.sealed_with(ATTACHMENT_ID, fields, vec![named]);
         scene.attachment = scene.admits(&sealed);
         scene.world.record(&scene.coordinator).unwrap();
@@ -92,16 +87,33 @@ impl Scene {
 
     /// The member's next record, really sealed.
     fn sealed_with(&self, id: &str, fields: serde_json::Value, blobs: Vec<Blob>) -> Entry {
-        let mut header = self.world.record_header(&self.member);
-        let (committee, author) = (header.committee, header.author);
-        let binding = Binding { committee, author, epoch: header.epoch };
+        self.sealed_by(&self.member, id, fields, blobs)
+    }
+
+    fn sealed_by(
+        &self,
+        author: &TestDevice,
+        id: &str,
+        fields: serde_json::Value,
+        blobs: Vec<Blob>,
+    ) -> Entry {
+        let mut header = self.world.record_header(author);
+        let (committee, epoch) = (header.committee, header.epoch);
+        let binding = Binding { committee, author: header.author, epoch };
         let serde_json::Value::Object(fields) = fields else { panic!("an object") };
         let id: RecordId = id.parse().unwrap();
         let bound = RecordBody { fields }.bind(&binding, &id, &[7; 32]).unwrap();
         header.content = bound.content;
         header.blobs = blobs;
         let payload = EPOCH.seal_record(&bound.plaintext).unwrap();
-        Entry::sign(header, payload, &self.member.signing)
+        Entry::sign(header, payload, &author.signing)
+    }
+
+    /// Lets an entry in without a question, as the last of the log.
+    fn plants(&mut self, entry: &Entry) -> LeafIndex {
+        let index = self.tree.size().next_index();
+        self.lets_in(reread(entry));
+        index
     }
 
     fn admits(&mut self, entry: &Entry) -> LeafIndex {
@@ -195,6 +207,17 @@ impl Scene {
         let attachment = (self.placed(self.attachment), self.whole(self.attachment));
         Folder { roster: self.roster(4), attachments: vec![attachment], ..folder }
     }
+}
+
+/// What the record of an attachment to the scene's record says.
+fn attachment_fields(plain: Plain, blob: Blob, passphrase: &str) -> serde_json::Value {
+    json!({
+        "kind": "attachment", "to": ID, "label": "scan.jpg", "size": plain.size,
+        "sha256": plain.sha256.to_string(),
+        "blob": {
+            "sha256": blob.sha256.to_string(), "size": blob.size, "passphrase": passphrase,
+        },
+    })
 }
 
 fn made(folder: Folder) -> Made {
@@ -589,6 +612,58 @@ fn a_field_that_is_none_of_a_records_is_malformed() {
     }
 }
 
+/// Leaves are sorted by their paths: one that stands twice has two values.
+#[test]
+fn two_fields_of_one_path_or_out_of_their_order_are_malformed() {
+    let Made { files, blobs, .. } = made(Scene::new().part(&["/n/1", "/text"]));
+    let second = "record/field-2/leaf.bin";
+    let of = |name: &str| files[name].clone();
+    let mut same_path = files.clone();
+    same_path.insert(second.to_owned(), of("record/field-1/leaf.bin"));
+    let mut swapped = files.clone();
+    for file in ["leaf.bin", "inclusion.txt"] {
+        let [first, second] = [1, 2].map(|number| format!("record/field-{number}/{file}"));
+        swapped.insert(first.clone(), of(&second));
+        swapped.insert(second, of(&first));
+    }
+    for files in [same_path, swapped] {
+        let malformed = PeerFolderError::Malformed(second.to_owned());
+        assert_eq!(listed_anew(files, &blobs), Err(malformed));
+    }
+}
+
+#[test]
+fn a_folder_has_a_limit_for_each_file_for_all_and_for_blobs() {
+    let counts = |sizes: &[usize]| {
+        let mut measure = Measure::default();
+        sizes.iter().try_for_each(|bytes| measure.file("a.bin", *bytes))
+    };
+    let full = vec![PROOF_FILE_BYTES_MAX; PROOF_BYTES_MAX / PROOF_FILE_BYTES_MAX];
+    assert_eq!(counts(&full), Ok(()));
+    assert_eq!(counts(&[full.as_slice(), &[1]].concat()), Err(PeerFolderError::TooLarge));
+    let long = PeerFolderError::FileTooLarge("a.bin".to_owned());
+    assert_eq!(counts(&[PROOF_FILE_BYTES_MAX + 1]), Err(long));
+    assert_eq!(counts(&[1; PROOF_FILES_MAX]), Ok(()));
+    assert_eq!(counts(&[1; PROOF_FILES_MAX + 1]), Err(PeerFolderError::TooManyFiles));
+    let blobs = |sizes: &[u64]| {
+        let mut measure = Measure::default();
+        sizes.iter().try_for_each(|bytes| measure.blob(*bytes))
+    };
+    assert_eq!(blobs(&[1; PROOF_BLOBS_MAX]), Ok(()));
+    assert_eq!(blobs(&[1; PROOF_BLOBS_MAX + 1]), Err(PeerFolderError::TooManyBlobs));
+    assert_eq!(blobs(&[PROOF_BLOBS_BYTES_MAX - 1, 1]), Ok(()));
+    assert_eq!(blobs(&[PROOF_BLOBS_BYTES_MAX, 1]), Err(PeerFolderError::BlobsTooLarge));
+    assert_eq!(blobs(&[u64::MAX, u64::MAX]), Err(PeerFolderError::BlobsTooLarge));
+}
+
+#[test]
+fn what_is_verified_is_held_against_the_limits_too() {
+    let Made { mut files, blobs, .. } = made(Scene::new().folder());
+    files.insert("a.bin".to_owned(), vec![0; PROOF_FILE_BYTES_MAX + 1]);
+    let long = PeerFolderError::FileTooLarge("a.bin".to_owned());
+    assert_eq!(listed_anew(files, &blobs), Err(long));
+}
+
 #[test]
 fn a_note_is_the_home_relays_and_of_the_tree_that_is_shown() {
     let scene = Scene::new();
@@ -649,6 +724,51 @@ fn a_record_of_another_or_a_roster_entry_is_no_attachment() {
     );
 }
 
+/// An id can be copied by anybody who reads the record.
+#[test]
+fn an_attachment_of_another_member_is_none_of_the_record() {
+    let mut scene = Scene::new();
+    let plain = Plain { sha256: Hash::of(b"a file"), size: 6 };
+    let blob = Blob { sha256: Hash::of(b"a blob"), size: blob_size(6) };
+    let passphrase = AttachmentPassphrase::generate(&[9; 32]);
+    let fields = attachment_fields(plain, blob, passphrase.expose());
+    let sealed = scene.sealed_by(&scene.coordinator, ATTACHMENT_ID, fields, vec![blob]);
+    let index = scene.plants(&sealed);
+    for folder in [scene.folder(), scene.part(&["/id"])] {
+        let attachments = vec![(scene.placed(index), scene.whole(index))];
+        let folder = Folder { roster: scene.roster(4), attachments, ..folder };
+        assert_eq!(refused(folder), PeerFolderError::OtherMember("attachment-1".to_owned()));
+    }
+}
+
+/// Its steps look for what was signed in the header, where a blob's hash is what its author likes.
+#[test]
+fn a_record_whose_header_names_blobs_is_refused() {
+    let mut scene = Scene::new();
+    let blob = Blob { sha256: Hash::of(b"a blob"), size: 2_000 };
+    let fields = json!({"kind": "note", "text": "three letters"});
+    let sealed = scene.sealed_with("01JBSEA1P0ST0000000000ABCF", fields, vec![blob]);
+    let index = scene.plants(&sealed);
+    let part = Shown::part(&scene.opened(index), |path| path == "/text");
+    for shown in [Shown::Whole(scene.whole(index)), part] {
+        let (roster, record) = (scene.roster(4), scene.placed(index));
+        let folder = Folder { roster, record, shown, ..scene.folder() };
+        assert_eq!(refused(folder), PeerFolderError::Blobs("record".to_owned()));
+    }
+}
+
+#[test]
+fn members_who_vouch_are_counted_and_the_author_is_none_of_them() {
+    let scene = Scene::new();
+    let by = |devices: &[&TestDevice]| {
+        let cosignatures = scene.cosignatures(devices);
+        let proof = made(Folder { cosignatures, ..scene.folder() }).proof;
+        (proof.cosigners.len(), proof.independent())
+    };
+    assert_eq!(by(&[&scene.member]), (1, [].into()));
+    assert_eq!(by(&[&scene.member, &scene.coordinator]), (2, [MemberNumber(1)].into()));
+}
+
 #[test]
 fn a_record_that_another_wrote_is_refused_whole() {
     let mut scene = Scene::new();
@@ -676,7 +796,9 @@ fn the_steps_are_those_for_the_folder() {
     for made in [&whole, &part, &attached] {
         let text = steps(made);
         assert!(!text.contains("{folder}") && !text.contains("{number}"), "{text}");
-        for placeholder in ["{rows}", "{partly}", "{author}", "{more}", "{part}", "{heading}"] {
+        let placeholders =
+            ["{rows}", "{partly}", "{author}", "{more}", "{part}", "{heading}", "{term}", "{left}"];
+        for placeholder in placeholders {
             assert!(!text.contains(placeholder), "{placeholder}");
         }
         assert!(text.contains(&scene.world.committee.id().to_string()));

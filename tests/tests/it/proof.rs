@@ -300,3 +300,18 @@ fn nothing_is_shown_before_it_was_agreed_to_and_nothing_is_written_over() {
     let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(names.filter(|name| name.starts_with(".sealpost")).count(), 0);
 }
+
+/// Whoever reads a record can name its id.
+#[test]
+fn a_colleagues_attachment_is_not_shown_with_ones_record() {
+    let Scene { isla, baran, committee, .. } = &Scene::new(&programs());
+    let record = baran.record_new("note", committee, &json!({ "text": TEXT })).reference;
+    isla.sync();
+    let file = isla.file("scan.pdf", b"a scan");
+    let arguments = ["attach", &record, file.to_str().unwrap(), "--as", "scan"];
+    let attachment = isla.run(&arguments).exits(0).field("ref");
+    let out = isla.disk().join("proof");
+    let refused = make(isla, &record, &out, &["--attach", &attachment, "--yes"]);
+    let _ = refused.fails(5, "not-allowed").says("another member");
+    assert!(!out.exists());
+}

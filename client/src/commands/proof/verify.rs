@@ -36,7 +36,7 @@ struct Verified {
     /// Of the relay's note.
     size: u64,
     root: String,
-    /// Devices that vouch for the same.
+    /// Devices that vouch for the same, active at the last roster entry shown.
     cosigners: Vec<CosignerShown>,
     roster_entries: usize,
     record: EntryShown,
@@ -46,6 +46,9 @@ struct Verified {
 #[derive(Serialize)]
 struct CosignerShown {
     device: String,
+    member: u32,
+    /// Of another member than the record's author.
+    independent: bool,
     at: String,
 }
 
@@ -93,6 +96,8 @@ impl Verified {
         let checkpoint = proof.note.checkpoint();
         let cosigner = |cosigned: &sealpost_protocol::proof::Cosigned| CosignerShown {
             device: names::device_ref(&cosigned.device).to_string(),
+            member: cosigned.member.0,
+            independent: cosigned.member != proof.record.member,
             at: time::rfc3339(cosigned.at),
         };
         let attachment = |(folder, entry): (String, &Proven)| {

@@ -1,5 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use sealpost_protocol::limits::PROOF_BLOBS_BYTES_MAX;
+
 use super::*;
 use crate::proof::make::{self, Wish};
 use crate::village::{MemoryRelay, Person};
@@ -105,6 +107,45 @@ fn what_is_no_plain_file_of_a_proof_is_refused() {
         &|| fs::remove_file(&long).unwrap(),
     );
     assert_eq!(too_long, Error::Verification);
+    let pipe = out.join("record/pipe");
+    let special = refused(
+        &|| {
+            let mode = rustix::fs::Mode::RUSR;
+            rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        },
+        &|| fs::remove_file(&pipe).unwrap(),
+    );
+    assert_eq!(special, Error::Verification);
     assert!(read(&out).is_ok());
     assert_eq!(read(&dir.path().join("none")).err().expect("none").kind, Error::NotFound);
+}
+
+/// Holes cost their maker nothing, and names without files nothing either.
+#[test]
+fn a_folder_without_end_is_refused_while_it_is_read() {
+    let (isla, ready) = ready();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("proof");
+    write(&isla.app, &out, &ready.made, &[]).expect("written");
+    let refused = |why: &str, parts: &[(&str, u64)]| {
+        for (name, bytes) in parts {
+            let path = out.join(name);
+            fs::create_dir_all(parent(&path)).unwrap();
+            File::create(&path).unwrap().set_len(*bytes).unwrap();
+        }
+        let failure = read(&out).err().expect("refused");
+        assert_eq!(failure.kind, Error::Verification);
+        assert!(failure.what.contains(why), "{why}: {}", failure.what);
+        for (name, _) in parts {
+            fs::remove_file(out.join(name)).unwrap();
+        }
+    };
+    refused("bytes together", &[("attachment-1/blob.age", PROOF_BLOBS_BYTES_MAX + 1)]);
+    refused("nothing is in it", &[]);
+    fs::remove_dir(out.join("attachment-1")).unwrap();
+    let two = [("a/blob.age", PROOF_BLOBS_BYTES_MAX), ("b/blob.age", 1)];
+    refused("bytes together", &two);
+    fs::remove_dir(out.join("a")).unwrap();
+    fs::remove_dir(out.join("b")).unwrap();
+    assert!(read(&out).is_ok());
 }

@@ -2,15 +2,8 @@ use sealpost_protocol::checkpoint::{Checkpoint, Cosignature};
 use sealpost_protocol::id::{TreeSize, UnixMillis};
 
 use super::*;
-use crate::village::{MemoryRelay, Person};
-
-fn scene() -> (MemoryRelay, Person, Person) {
-    let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let mut baran = Person::joins("baran", &mut isla, &mut relay);
-    baran.follows(&relay).expect("let in");
-    (relay, isla, baran)
-}
+use crate::changes::{Intent, PolicyParts};
+use crate::village::{MemoryRelay, Person, scene, three_coordinators};
 
 fn wish(record: &str, parts: &[&str]) -> Wish {
     let parts = parts.iter().map(|part| (*part).to_owned()).collect();
@@ -64,6 +57,10 @@ fn a_record_is_proven_by_who_reads_it_with_the_roster_it_was_written_under() {
     let preview = ready.preview().join("\n");
     let device = names::device_ref(&baran.app.device.device_id()).to_string();
     assert!(preview.contains("only: /text.") && preview.contains(&device), "{preview}");
+    for told in ["grants, links, labels", "recovery shares", "author_seq: 0", "seen: ", "none does"]
+    {
+        assert!(preview.contains(told), "{told}: {preview}");
+    }
     assert_eq!(ready.passphrases().count(), 0);
 }
 
@@ -95,7 +92,39 @@ fn the_marks_of_active_devices_on_the_very_checkpoint_go_with_it() {
     let ready = make(&mut isla.app, &wish(&record, &[])).expect("proven");
     let [cosigned] = ready.made.proof.cosigners.as_slice() else { panic!("one") };
     assert_eq!(cosigned.device, isla.app.device.device_id());
+    let device = names::device_ref(&cosigned.device);
+    let preview = ready.preview().join("\n");
+    assert!(preview.contains(&format!("vouched: {device} at 1970-01-01T02:00:00")), "{preview}");
     let passphrases: Vec<_> = ready.passphrases().collect();
     let [("record", passphrase)] = passphrases.as_slice() else { panic!("one: {passphrases:?}") };
     assert_eq!(passphrase.len(), 43);
+}
+
+/// What was approved is a `forget`, which no proof shows.
+#[test]
+fn what_was_written_behind_an_approved_forget_is_proven() {
+    let mut relay = MemoryRelay::new(9);
+    let (mut isla, [mut olga, mut tomas, mut baran]) = three_coordinators(&mut relay);
+    isla.wants(&Intent::Policy(PolicyParts { approvals: Some(2), ..PolicyParts::default() }));
+    isla.sends_all(&mut relay);
+    baran.follows(&relay).expect("followed");
+    let index = baran.size().0;
+    baran.writes("too much");
+    baran.sends_all(&mut relay);
+    let entry = &relay.pulled(TreeSize(index)).entries[0];
+    let leaf = UnverifiedEntry::decode(entry).expect("an entry").leaf().to_string();
+    olga.follows(&relay).expect("followed");
+    olga.wants(&Intent::Forget { index, leaf });
+    olga.sends_all(&mut relay);
+    tomas.follows(&relay).expect("followed");
+    let log = tomas.log();
+    let waiting = log.pulled().expect("pulled").roster().proposals().next();
+    let (entry, _) = waiting.expect("one waits");
+    tomas.wants(&Intent::Approve { entry: entry.to_string() });
+    tomas.sends_all(&mut relay);
+    baran.follows(&relay).expect("followed");
+    let record = baran.writes("three letters");
+    baran.sends_all(&mut relay);
+    let ready = make(&mut baran.app, &wish(&record, &["text"])).expect("proven");
+    assert_eq!(ready.made.proof.roster.head(), relay.fold.expect("founded").roster().head());
 }

@@ -2,18 +2,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use sealpost_protocol::hash::Hash;
+use sealpost_protocol::id::{MemberNumber, UnixMillis};
+use sealpost_protocol::proof::Cosigned;
 use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer, BlobSink, Plain};
 
 use super::*;
 use crate::proof::make::{self, Wish};
-use crate::village::{MemoryRelay, Person};
+use crate::village::scene;
 
 /// A folder on disk.
 fn written(parts: &[&str]) -> (tempfile::TempDir, PathBuf) {
-    let mut relay = MemoryRelay::new(9);
-    let mut isla = Person::founds("isla", &mut relay);
-    let mut baran = Person::joins("baran", &mut isla, &mut relay);
-    baran.follows(&relay).expect("let in");
+    let (mut relay, mut isla, mut baran) = scene();
     let record = baran.writes("three letters");
     baran.sends_all(&mut relay);
     isla.follows(&relay).expect("followed");
@@ -40,6 +39,22 @@ fn a_proof_out_of_a_vault_holds_and_says_what_it_shows_and_what_not() {
     let (_dir, out) = written(&["text"]);
     let proof = verify(&out).expect("it holds");
     assert!(shows(&proof).contains("a record with these fields"));
+    assert_eq!(shows_not(&proof).len(), not + 1);
+}
+
+#[test]
+fn who_vouches_is_counted_by_members_and_the_authors_own_devices_are_not() {
+    let (_dir, out) = written(&[]);
+    let mut proof = verify(&out).expect("it holds");
+    let not = shows_not(&proof).len();
+    assert!(shows(&proof).contains("and no device in this folder"));
+    let device = proof.record.header.author;
+    let cosigned = |member| Cosigned { device, member, at: UnixMillis(7_200_000) };
+    let own = proof.record.member;
+    proof.cosigners = vec![cosigned(own)];
+    assert!(shows(&proof).contains("and only devices of the same member with it"));
+    proof.cosigners = vec![cosigned(own), cosigned(MemberNumber(1)), cosigned(MemberNumber(1))];
+    assert!(shows(&proof).contains("and 1 other member with it, active at roster entry 1"));
     assert_eq!(shows_not(&proof).len(), not + 1);
 }
 
