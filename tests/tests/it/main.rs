@@ -33,6 +33,7 @@ mod operator;
 mod passphrase;
 mod power;
 mod proof;
+mod proof_cheats;
 mod reader;
 mod recovery;
 mod secrecy;

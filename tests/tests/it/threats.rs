@@ -150,6 +150,12 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "a_roster_that_omits_a_removal_is_refused",
             "an_invented_field_leads_to_no_content",
             "cheats_in_a_proof_are_refused_by_the_program_and_by_the_steps",
+            "a_header_whose_blobs_read_like_another_content_shows_no_other_field",
+            "a_record_whose_header_names_blobs_is_refused",
+            "an_attachment_of_another_member_is_none_of_the_record",
+            "two_fields_of_one_path_or_out_of_their_order_are_malformed",
+            "members_who_vouch_are_counted_and_the_author_is_none_of_them",
+            "a_folder_without_end_is_refused_while_it_is_read",
         ],
     ),
     (
