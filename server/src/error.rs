@@ -61,6 +61,8 @@ kinds! {
     FileExists = "file-exists", 1;
     /// A log came in part: an import was interrupted.
     Importing = "import-unfinished", 1;
+    /// An export took the log elsewhere, for good.
+    Retired = "retired", 1;
     /// The committee's home is another relay.
     OtherHome = "other-home", 1;
     /// Attachments that a log names are nowhere.
@@ -210,6 +212,15 @@ impl From<StoreError> for Failure {
     }
 }
 
+fn retired(what: String) -> Failure {
+    Failure::new(Kind::Retired, what)
+        .safe("Nothing is served from here, so that no member is shown two logs of one committee.")
+        .next(
+            "Start the relay on the folder into which the log was imported. To make one, put the file \
+             `key` there: sealpost-relay --data NEW import --init FILE",
+        )
+}
+
 fn rolled_back(what: String) -> Failure {
     Failure::new(Kind::RolledBack, what)
         .safe("Nothing is served: clients would take it for a lie, and rightly.")
@@ -254,6 +265,7 @@ impl From<FoldError> for Failure {
                     .safe("Nothing is served and nothing was changed.")
                     .next(CHECK)
             }
+            FoldError::LocalRetired => retired(error.to_string()),
             FoldError::LocalImporting => Self::new(Kind::Importing, error.to_string())
                 .safe("Nothing is served until it is, and what came is kept.")
                 .next(
@@ -299,6 +311,7 @@ impl From<ImportError> for Failure {
                 "Keep folder and file: two histories of one log are evidence. Compare head codes with \
                  members by telephone before either is served.",
             ),
+            ImportError::LocalRetired => retired(what),
             ImportError::LocalUnfinished => say(
                 Kind::Importing,
                 "Take the file that was being imported, or a later export of the log.",

@@ -8,7 +8,7 @@
 //! about a log that exists takes the same path, and gets the same answer, as one about a log that
 //! does not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -43,6 +43,7 @@ mod import;
 mod invitations;
 mod log;
 mod pace;
+mod retire;
 
 use access::{Denied, Standing};
 pub use examine::Examiner;
@@ -53,6 +54,8 @@ use import::must_be_whole;
 pub use import::{Import, ImportError, Imported, must_be_home};
 use log::{Log, Outcome, Push, Targets};
 use pace::Pace;
+pub use retire::retire;
+use retire::retired;
 
 /// What a stranger may send at most: a founding entry or a join request.
 const STRANGER_REQUEST_BYTES_MAX: usize = 64 * 1024;
@@ -70,6 +73,8 @@ pub struct Service<S> {
     key: Arc<SigningKey>,
     clock: Clock,
     logs: RwLock<HashMap<CommitteeId, Arc<Log>>>,
+    /// Whose logs go on in another data folder: here they are as if they were not.
+    retired: BTreeSet<CommitteeId>,
     /// One reload or founding at a time.
     opening: Mutex<()>,
     access: RwLock<HashMap<PublicKey, HashMap<CommitteeId, DeviceId>>>,
@@ -78,20 +83,28 @@ pub struct Service<S> {
 }
 
 impl<S: LogStore + NoteStore + BlobStore> Service<S> {
-    /// Folds every log in the store.
+    /// Folds every log in the store but those that are retired.
     pub async fn open(store: Arc<S>, key: SigningKey, clock: Clock) -> Result<Self, FoldError> {
+        must_be_whole(store.as_ref()).await?;
+        let retired = retired(store.as_ref()).await?;
+        if !retired.is_empty() {
+            tracing::warn!(logs = retired.len(), "retired by an export: not served from here");
+        }
         let service = Self {
             store,
             key: Arc::new(key),
             clock,
             logs: RwLock::default(),
+            retired,
             opening: Mutex::default(),
             access: RwLock::default(),
             pace: Arc::default(),
             cut_offs: Arc::default(),
         };
-        must_be_whole(service.store.as_ref()).await?;
         for (committee, _) in service.store.committees().await {
+            if service.retired.contains(&committee) {
+                continue;
+            }
             service.install(committee, &Arc::new(service.load(committee).await?));
         }
         Ok(service)
@@ -155,6 +168,9 @@ impl<S: LogStore + NoteStore + BlobStore> Service<S> {
         let (fold, admitted) = Committee::found(entry).map_err(|refusal| Code::from(&refusal))?;
         if *fold.roster().home().address.key() != PublicKey::from(self.key.verifying_key()) {
             return Err(Code::OtherLog);
+        }
+        if self.retired.contains(&committee) {
+            return Err(Code::NotFound);
         }
         self.ready()?;
         permit::redeem(self.store.as_ref(), &request.permit, committee).await?;

@@ -16,7 +16,9 @@ use super::folder;
 use crate::cli::Session;
 use crate::error::{Failure, Kind};
 use crate::service;
-use crate::store::{self, BlobError, BlobRead as _, BlobStore as _, LogStore as _, Options, Store};
+use crate::store::{
+    self, BlobError, BlobRead as _, BlobStore as _, CommitError, LogStore as _, Options, Store,
+};
 
 mod new_file;
 
@@ -44,11 +46,26 @@ pub struct Export {
     /// Write the attachments too, to a folder ID.blobs, each under its SHA-256.
     #[arg(long)]
     blobs: bool,
+    /// When all is written, never serve these logs from this data folder again: they go on where they are
+    /// imported. The folder stays as it is otherwise, and can be exported again.
+    #[arg(long)]
+    retire: bool,
 }
 
 #[derive(Serialize)]
 struct ExportedJson {
     committee: String,
+    size: u64,
+    file: String,
+    blobs: Option<usize>,
+    /// Whether this folder serves it no more.
+    retired: bool,
+}
+
+/// What was written of a log, and the relay's note over it.
+struct Written {
+    committee: CommitteeId,
+    note: String,
     size: u64,
     file: String,
     blobs: Option<usize>,
@@ -68,7 +85,10 @@ impl Export {
         let exported = exported?;
         let words: Vec<String> = exported
             .iter()
-            .map(|one| format!("{}: {} entries, {}", one.committee, one.size, one.file))
+            .map(|one| {
+                let retired = if one.retired { "; not served from here any more" } else { "" };
+                format!("{}: {} entries, {}{retired}", one.committee, one.size, one.file)
+            })
             .collect();
         let words = if words.is_empty() { "No committees.".to_owned() } else { words.join("\n") };
         session.result(&exported, &words)
@@ -83,11 +103,21 @@ impl Export {
         for committee in &committees {
             new_file::must_be_free(&self.out.join(file_name(*committee)))?;
         }
-        let mut exported = Vec::new();
+        let mut written = Vec::new();
         for committee in committees {
-            exported.push(self.write(store, key, committee).await?);
+            written.push(self.write(store, key, committee).await?);
         }
-        Ok(exported)
+        if self.retire {
+            // Last: whatever was broken off before, the folder serves as it did.
+            let notes = written.iter().map(|one| (one.committee, one.note.clone())).collect();
+            service::retire(store, notes).await.map_err(|error| not_retired(&error))?;
+        }
+        let retired = self.retire;
+        let json = |Written { committee, size, file, blobs, .. }| {
+            let committee = committee.to_string();
+            ExportedJson { committee, size, file, blobs, retired }
+        };
+        Ok(written.into_iter().map(json).collect())
     }
 
     async fn committees(&self, store: &Store) -> Result<Vec<CommitteeId>, Failure> {
@@ -113,7 +143,7 @@ impl Export {
         store: &Store,
         key: &SigningKey,
         committee: CommitteeId,
-    ) -> Result<ExportedJson, Failure> {
+    ) -> Result<Written, Failure> {
         let mut log = service::Export::open(store, key, committee).await?;
         let path = self.out.join(file_name(committee));
         let mut file = NewFile::create(&path)?;
@@ -135,8 +165,8 @@ impl Export {
             if self.blobs { Some(self.write_blobs(store, committee, &log).await?) } else { None };
         // Last: where the log stands, its attachments do.
         file.keep()?;
-        let (committee, size) = (committee.to_string(), log.size().0);
-        Ok(ExportedJson { committee, size, file: path.display().to_string(), blobs })
+        let (note, size) = (log.note().to_owned(), log.size().0);
+        Ok(Written { committee, note, size, file: path.display().to_string(), blobs })
     }
 
     async fn write_blobs(
@@ -156,6 +186,13 @@ impl Export {
         }
         Ok(blobs.len())
     }
+}
+
+/// Whether the marks are there is unknown, as after any write that failed.
+fn not_retired(error: &CommitError) -> Failure {
+    Failure::new(Kind::Failed, format!("the logs may not be retired: {error}"))
+        .safe("The files are whole, and this folder serves as it did or not at all.")
+        .next("Look whether they are, then export with another --out: sealpost-relay --data DIR check")
 }
 
 /// One that an earlier export left, whole, stays.

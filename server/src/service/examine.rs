@@ -12,7 +12,8 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{CommitteeId, LeafIndex, TreeSize};
 use sealpost_protocol::tree;
 
-use crate::store::{Forgetting, Look, StoredEntry};
+use super::retire;
+use crate::store::{Fault, Forgetting, Look, StoredEntry};
 
 /// Folds all logs side by side as their entries come. The nodes of their trees, and whose entries they
 /// are, are held in memory: 130 bytes an entry.
@@ -149,6 +150,10 @@ impl Look for Examiner {
         let log = self.logs.get(&committee).filter(|_| !self.refused.contains(&committee))?;
         let (forgotten, lacking) = (log.forgotten.clone(), log.fold.lacking().collect());
         Some(Forgetting { forgotten, lacking })
+    }
+
+    fn note(&mut self, key: &[u8]) -> Option<Fault> {
+        retire::named(key).map(Fault::Retired)
     }
 
     fn checkpoint(&mut self, committee: CommitteeId, size: TreeSize, note: &str) -> Option<String> {

@@ -43,6 +43,9 @@ pub enum FoldError {
     /// An import was interrupted: the data folder holds less of a log than was signed for.
     #[error("an import was interrupted: a log is not all here")]
     LocalImporting,
+    /// All logs of the data folder go on in another one.
+    #[error("every log of this data folder was retired by an export and goes on elsewhere")]
+    LocalRetired,
 }
 
 /// The store's nodes, as proofs want them.

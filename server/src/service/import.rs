@@ -20,6 +20,7 @@ use sealpost_protocol::sign::PublicKey;
 use sealpost_protocol::tree;
 
 use super::fold::{FoldError, TreeNodes, is_of_log};
+use super::retire::is_retired;
 use crate::store::{
     Append, AppendError, BlobError, BlobStore, Commit, CommitError, LogStore, NoteStore,
     StoreError, StoredEntry,
@@ -46,6 +47,9 @@ pub enum ImportError {
     /// An import of more of this log was broken off: this file is too short to finish it.
     #[error("more of this log was being imported, and that is to be finished first")]
     LocalUnfinished,
+    /// An export retired the log: it goes on elsewhere.
+    #[error("an export retired this log here: it goes on in another data folder")]
+    LocalRetired,
     /// Blobs that records name are nowhere.
     #[error("{0} of the attachments that the log names are neither here nor beside the file")]
     LocalBlobsMissing(usize),
@@ -116,6 +120,9 @@ impl<'i, S: LogStore + NoteStore + BlobStore> Import<'i, S> {
     ) -> Result<Self, ImportError> {
         must_be_home(key, export)?;
         let committee = export.committee();
+        if is_retired(store, committee).await? {
+            return Err(ImportError::LocalRetired);
+        }
         let held = store.head(committee).await;
         let common = held.min(export.fold().size());
         let other = || ImportError::PeerOtherLog { common };

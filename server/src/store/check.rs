@@ -70,17 +70,20 @@ pub enum Fault {
     Forgotten(&'static str),
     /// A file that no entry needs. It is removed when nothing was written to it for a month.
     LeftOver(&'static str),
+    /// An export retired the log of that committee: it goes on elsewhere, and is not served from here.
+    Retired(CommitteeId),
 }
 
 impl Fault {
-    /// Whether the next start mends it and nothing that was accepted is lost.
+    /// Whether the next start mends it, or it is as somebody wanted it, and nothing that was accepted is lost.
     pub fn is_mended(&self) -> bool {
         match self {
             Self::Torn
             | Self::Cache(_)
             | Self::Misplaced
             | Self::Forgotten(_)
-            | Self::LeftOver(_) => true,
+            | Self::LeftOver(_)
+            | Self::Retired(_) => true,
             Self::Damaged
             | Self::OutOfOrder
             | Self::Entry(_)
@@ -114,6 +117,9 @@ impl fmt::Display for Fault {
                 write!(f, "{what} that was forgotten: the next start drops it")
             }
             Self::LeftOver(what) => write!(f, "{what}: will be removed in time"),
+            Self::Retired(committee) => {
+                write!(f, "the log of {committee} was retired by an export: not served from here")
+            }
         }
     }
 }
@@ -131,6 +137,11 @@ pub trait Look {
     /// What it makes of forgetting in a log, all of whose entries came before; none when it does not
     /// know.
     fn forgetting(&mut self, committee: CommitteeId) -> Option<Forgetting>;
+
+    /// What a note, as the journal leaves it, says of the folder. The store knows no note's meaning.
+    fn note(&mut self, _key: &[u8]) -> Option<Fault> {
+        None
+    }
 
     /// A checkpoint that was signed for `size` entries, all of which came before.
     fn checkpoint(&mut self, committee: CommitteeId, size: TreeSize, note: &str) -> Option<String>;
@@ -167,6 +178,7 @@ pub fn check(
     };
     check.journal(&segments)?;
     check.forgetting();
+    check.meanings();
     check.checkpoints()?;
     check.snapshots()?;
     check.index(&segments)?;
@@ -382,6 +394,12 @@ impl Check<'_> {
         for (file, offset, fault) in found {
             self.find(file, offset, fault);
         }
+    }
+
+    /// Has the notes looked at.
+    fn meanings(&mut self) {
+        let faults: Vec<Fault> = self.notes.keys().filter_map(|key| self.look.note(key)).collect();
+        faults.into_iter().for_each(|fault| self.find("journal".to_owned(), 0, fault));
     }
 
     /// Compares a stretch of a node file. One that ends earlier is behind, not wrong.

@@ -80,6 +80,50 @@ fn a_relay_that_moves_to_another_folder_is_noticed_by_nobody() {
 }
 
 #[test]
+fn a_folder_whose_log_was_retired_serves_it_no_more_and_the_new_one_does() {
+    let Scene { mut relay, isla, baran, committee } = Scene::new(&programs());
+    let elsewhere = tempfile::tempdir().expect("the temporary folder is writable");
+    relay.stop();
+    let out = elsewhere.path().to_str().expect("a plain name");
+    let export = ["export", "--all", "--retire", "--out", out, "--json"];
+    let exported = relay.run(&export).exits(0).json();
+    assert_eq!(exported[0]["retired"], true);
+    let file = exported[0]["file"].as_str().expect("a path");
+    // Once it is retired it stays so, and says so, whatever is typed.
+    for _ in 0..2 {
+        let _ = relay.run(&["run", "--json"]).fails(1, "retired").says("goes on elsewhere");
+    }
+    let _ = relay.run(&["import", file, "--json"]).fails(1, "retired");
+    let _ = relay.run(&["check"]).exits(0).says("was retired by an export");
+    let again = elsewhere.path().join("again");
+    let again = exported(&relay, &again);
+    assert_eq!(fs::read(&again[0]).expect("a file"), fs::read(file).expect("a file"));
+
+    wipe(&relay);
+    let _ = relay.run(&["import", "--init", file]).exits(0);
+    relay.restart();
+    baran.record_new("note", &committee, &json!({ "text": "as ever" }));
+    assert_eq!(isla.sync()["sent"], 0);
+    assert_eq!(isla.records().len(), 1);
+}
+
+/// A kill before the mark leaves a folder that serves, and files that are whole or not there.
+#[test]
+fn an_export_that_was_broken_off_retires_nothing() {
+    let Scene { mut relay, isla, committee, .. } = Scene::new(&programs());
+    let elsewhere = tempfile::tempdir().expect("the temporary folder is writable");
+    relay.stop();
+    let out = elsewhere.path().to_str().expect("a plain name");
+    let _ = exported(&relay, elsewhere.path());
+    // The file is there, as after a kill behind it: it is not written over, and nothing is retired.
+    let export = ["export", "--all", "--retire", "--out", out, "--json"];
+    let _ = relay.run(&export).fails(1, "file-exists");
+    relay.restart();
+    isla.record_new("note", &committee, &json!({ "text": "as ever" }));
+    assert_eq!(isla.sync()["sent"], 0);
+}
+
+#[test]
 fn an_old_export_put_in_the_place_of_a_newer_log_is_caught() {
     let Scene { mut relay, isla, baran, committee } = Scene::new(&programs());
     let elsewhere = tempfile::tempdir().expect("the temporary folder is writable");
