@@ -86,9 +86,9 @@ fn a_folder_whose_log_was_retired_serves_it_no_more_and_the_new_one_does() {
     relay.stop();
     let out = elsewhere.path().to_str().expect("a plain name");
     let export = ["export", "--all", "--retire", "--out", out, "--json"];
-    let exported = relay.run(&export).exits(0).json();
-    assert_eq!(exported[0]["retired"], true);
-    let file = exported[0]["file"].as_str().expect("a path");
+    let retired = relay.run(&export).exits(0).json();
+    assert_eq!(retired[0]["retired"], true);
+    let file = retired[0]["file"].as_str().expect("a path");
     // Once it is retired it stays so, and says so, whatever is typed.
     for _ in 0..2 {
         let _ = relay.run(&["run", "--json"]).fails(1, "retired").says("goes on elsewhere");

@@ -265,12 +265,12 @@ fn an_attachment_of_another_record_is_refused_by_the_steps_too() {
     let (record, opened) = cheats.writes(ID, fields(), Vec::new());
     let (other, other_opened) = cheats.writes(OTHER_ID, fields(), Vec::new());
     let (to_other, blob) = cheats.attaches(OTHER_ID);
-    let (to_record, _) = cheats.attaches(ID);
+    let (to_record, own_blob) = cheats.attaches(ID);
     let make = |record, shown, attachment| cheats.makes(record, shown, &[attachment]);
     let sound = make(record, Shown::Whole(cheats.whole(record)), to_record);
-    let whole = cheats.puts("whole", &sound, &blob);
+    let whole = cheats.puts("whole", &sound, &own_blob);
     let sound = make(record, part(&opened, "/id"), to_record);
-    let part_of = cheats.puts("part", &sound, &blob);
+    let part_of = cheats.puts("part", &sound, &own_blob);
     let of_other = make(other, part(&other_opened, "/id"), to_other);
     let of_other = cheats.puts("other", &of_other, &blob);
     for dir in [&whole, &part_of, &of_other] {
@@ -382,7 +382,8 @@ fn links_special_files_and_empty_folders_are_refused_before_anything_is_read() {
         assert!(status.expect("mkfifo is there").success());
     };
     let empty = |dir: &Path| fs::create_dir(dir.join("empty")).expect("it is ours");
-    let cases: [(&str, &dyn Fn(&Path), &str, &str); 3] = [
+    type Case<'c> = (&'c str, &'c dyn Fn(&Path), &'c str, &'c str);
+    let cases: [Case<'_>; 3] = [
         ("link", &link, "no plain file", "links or special files"),
         ("pipe", &pipe, "no plain file", "links or special files"),
         ("empty", &empty, "nothing is in it", "an empty folder"),
