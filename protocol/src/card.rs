@@ -103,6 +103,42 @@ struct KeyWire {
     bytes: ByteVec,
 }
 
+/// The keys of a card, usable.
+struct Keys {
+    signing: VerifyingKey,
+    login: VerifyingKey,
+    recipient: RecipientBytes,
+}
+
+impl Keys {
+    fn decode(bytes: &[u8]) -> Result<Self, PeerCardError> {
+        let keys: Vec<KeyWire> = codec::decode(bytes, limits::CARD_BYTES_MAX)?;
+        let [signing, login, recipient] = keys.as_slice() else {
+            return Err(PeerCardError::Keys);
+        };
+        let kinds = [signing.kind, login.kind, recipient.kind];
+        if kinds != [KEY_SIGNING, KEY_LOGIN, KEY_RECIPIENT] {
+            return Err(PeerCardError::Keys);
+        }
+        if signing.bytes == login.bytes {
+            return Err(PeerCardError::SameKey);
+        }
+        let recipient: &[u8; RECIPIENT_BYTES] =
+            recipient.bytes.as_slice().try_into().map_err(|_| PeerCardError::Keys)?;
+        Ok(Self {
+            signing: ed25519(&signing.bytes)?,
+            login: ed25519(&login.bytes)?,
+            recipient: RecipientBytes(Box::new(*recipient)),
+        })
+    }
+}
+
+/// The signing key among a device's encoded keys, whose SHA-256 is the device id. Nothing says that they were
+/// ever in a card: whoever asks knows the id from elsewhere.
+pub(crate) fn signing_key_of(keys: &[u8]) -> Result<VerifyingKey, PeerCardError> {
+    Ok(Keys::decode(keys)?.signing)
+}
+
 impl Card {
     /// Makes and signs the card of a device.
     pub fn sign(signing: &SigningKey, login: &SigningKey, recipient: &RecipientBytes) -> Self {
@@ -137,28 +173,9 @@ impl Card {
 
     /// All but the signatures.
     fn from_wire(bytes: &[u8], wire: &CardWire) -> Result<Self, PeerCardError> {
-        let keys: Vec<KeyWire> = codec::decode(&wire.keys, limits::CARD_BYTES_MAX)?;
-        let [signing, login, recipient] = keys.as_slice() else {
-            return Err(PeerCardError::Keys);
-        };
-        let kinds = [signing.kind, login.kind, recipient.kind];
-        if kinds != [KEY_SIGNING, KEY_LOGIN, KEY_RECIPIENT] {
-            return Err(PeerCardError::Keys);
-        }
-        if signing.bytes == login.bytes {
-            return Err(PeerCardError::SameKey);
-        }
-        let signing = ed25519(&signing.bytes)?;
-        let login = ed25519(&login.bytes)?;
-        let recipient: &[u8; RECIPIENT_BYTES] =
-            recipient.bytes.as_slice().try_into().map_err(|_| PeerCardError::Keys)?;
-        Ok(Self {
-            bytes: bytes.to_vec(),
-            id: DeviceId(Hash::of(&wire.keys)),
-            signing,
-            login,
-            recipient: RecipientBytes(Box::new(*recipient)),
-        })
+        let Keys { signing, login, recipient } = Keys::decode(&wire.keys)?;
+        let id = DeviceId(Hash::of(&wire.keys));
+        Ok(Self { bytes: bytes.to_vec(), id, signing, login, recipient })
     }
 
     /// The bytes as signed and sent.

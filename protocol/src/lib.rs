@@ -18,6 +18,7 @@ pub mod code;
 pub mod codec;
 pub mod committee;
 pub mod entry;
+pub mod evidence;
 pub mod export;
 pub mod forget;
 pub mod frame;

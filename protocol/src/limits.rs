@@ -99,6 +99,9 @@ pub const PROOF_BLOBS_MAX: usize = 256;
 /// All blobs of a proof: as many bytes as the largest one. A folder of holes is read as one of bytes.
 pub const PROOF_BLOBS_BYTES_MAX: u64 = BLOB_BYTES_MAX;
 
+/// An evidence file: two notes, an entry without its payload in base64, two proofs in hex.
+pub const EVIDENCE_BYTES_MAX: usize = 32 * 1024;
+
 /// The sealed part of a join request.
 pub const JOIN_REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// Join requests waiting on one invitation.

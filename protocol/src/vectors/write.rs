@@ -1,4 +1,4 @@
-//! Writes the vectors of cards, entries, changes, frames, logs and shares. Run by hand after a
+//! Writes the vectors of cards, entries, evidence, changes, frames, logs and shares. Run by hand after a
 //! change of format: `cargo test -p sealpost-protocol --all-features -- --ignored
 //! write_the_vectors`, then read the difference.
 
@@ -9,6 +9,7 @@ mod cards;
 mod changes;
 mod devices;
 mod entries;
+mod evidence;
 mod exports;
 mod frames;
 mod lives;
@@ -37,6 +38,13 @@ fn write(format: &str, name: &str, expect: &str, fields: &[(&str, &str)], lines:
     fs::write(folder.join(name), text).unwrap();
 }
 
+fn write_text(format: &str, name: &str, expect: &str, fields: &[(&str, &str)], text: &[u8]) {
+    write(format, name, expect, fields, &[]);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(format).join(name);
+    let header = fs::read(&path).unwrap();
+    fs::write(path, [&header[..], b"\n", text].concat()).unwrap();
+}
+
 /// Where `part` stands in `bytes`.
 fn find(bytes: &[u8], part: &[u8]) -> usize {
     bytes.windows(part.len()).position(|window| window == part).expect("the part is in there")
@@ -60,6 +68,7 @@ fn with(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 fn write_the_vectors() {
     cards::write_all();
     entries::write_all();
+    evidence::write_all();
     exports::write_all();
     changes::write_all();
     frames::write_all();
