@@ -37,6 +37,9 @@ fn verified(app: &mut App, known: &Committee, shown: &NotActive) -> Result<Failu
         Ok::<_, Failure>((Log::load(vault, known.no)?, People::load(vault, known.no)?))
     })?;
     let note = log.verify_note(&shown.checkpoint)?;
+    if let Some(caught) = app.vault.read(|vault| log.held_against(vault, &note))? {
+        return Err(caught.into());
+    }
     let caught = |lie: Lie| Caught::from(lie).note(note.text()).entry(&shown.entry);
     let entry = in_log(&note, shown).map_err(caught)?;
     let (header, leaf) = (entry.header().clone(), entry.leaf());

@@ -91,6 +91,16 @@ struct Looker<'a> {
 
 impl Looker<'_> {
     fn evidence(&self, items: &mut Vec<Item>) -> Result<(), Failure> {
+        if let Some(stop) = self.vault.stop(self.known.no)? {
+            items.push(item(
+                format!(
+                    "the relay lied ({}, evidence {}): nothing goes to it until it shows again what was \
+                     verified here",
+                    stop.kind, stop.file
+                ),
+                "sealpost sync, which asks it again; and tell your colleagues and the relay's operator",
+            ));
+        }
         let kept = self.vault.evidence_count(self.known.no)?;
         if kept > 0 {
             items.push(item(

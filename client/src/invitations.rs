@@ -19,7 +19,7 @@ use sealpost_protocol::seal::{self, OpenedJoinRequest};
 use crate::app::App;
 use crate::changes::{Intent, RoleName};
 use crate::error::{Failure, Kind as Error};
-use crate::lie::FollowError;
+use crate::lie::{FollowError, must_be_dealt_with};
 use crate::log::Log;
 use crate::members;
 use crate::names::{self, Wanted, alike};
@@ -90,6 +90,7 @@ pub async fn obtain(app: &mut App, known: &Committee, wish: Wish) -> Result<Kept
     // Before the relay is asked for anything: who may not invite is told so without a network.
     let log = app.vault.read(|vault| Log::load(vault, known.no))?;
     may_invite(app, &log, wish.whom)?;
+    must_be_dealt_with(app, known)?;
     let connection = relay::connect(app, log.address()).await?;
     let made = invite(app, &connection, known.no, wish).await;
     connection.close().await;

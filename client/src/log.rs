@@ -31,6 +31,10 @@ use crate::vault::committees::{Committee, CommitteeNo, Position};
 use crate::vault::folds::Kept;
 use crate::vault::{Read, VaultError};
 
+mod contradiction;
+
+pub use contradiction::{Compared, OtherLog, receipt};
+
 /// Nodes of a tree that are kept when they were read: more than any root is made of.
 const NODES_READ_MAX: usize = 1_024;
 
@@ -165,38 +169,38 @@ impl Log {
     ) -> Result<Extension, FollowError> {
         let note = self.verify_note(&pulled.note)?;
         let from = self.size();
-        if note.checkpoint().size < from {
-            let lie = Lie::RolledBack { held: from, shown: note.checkpoint().size };
-            return Err(self.caught_by_notes(vault, lie, note.text())?.into());
+        if let Some(caught) = self.held_against(vault, &note)? {
+            return Err(caught.into());
         }
         let decoded = decode_all(from, &pulled.entries)?;
-        let nodes = self.check_roots(vault, &decoded, pulled, &note, marks)?;
         let past = Stored {
             vault,
             no: self.known.no,
             from,
-            nodes,
+            nodes: self.check_roots(vault, &decoded, &note)?,
             entries: decoded.iter().map(Decoded::as_past).collect(),
             read: RefCell::default(),
         };
-        let told = |(at, error): (usize, AdmissionError)| match error {
-            AdmissionError::Lie(lie) => {
-                FollowError::Caught(Caught::from(lie).note(note.text()).entry(&pulled.entries[at]))
-            }
+        self.hold_to(marks, &note, &past)?;
+        let told = |at: usize, error, fold: Option<&Fold>| match error {
+            AdmissionError::Lie(lie) => self
+                .let_in(lie, &note, &pulled.entries[at], fold, &past)
+                .map_or_else(FollowError::from, FollowError::Caught),
             AdmissionError::Newer(failure) => failure.into(),
             AdmissionError::Vault(error) => error.into(),
         };
         let mut entries = decoded.into_iter();
-        let (fold, first) = match self.fold() {
+        let (mut fold, first) = match self.fold() {
             Some(fold) => (fold.clone(), None),
             None => {
                 let entry = entries.next().ok_or(Lie::OtherCommittee)?.known(LeafIndex(0))?;
-                let (fold, first) = found(entry).map_err(|error| told((0, error)))?;
+                let (fold, first) = found(entry).map_err(|error| told(0, error, None))?;
                 (fold, Some(first))
             }
         };
         let first = first.into_iter().collect();
-        let (fold, admitted) = admit_all(fold, first, entries.collect(), &past).map_err(told)?;
+        let admitted = admit_all(&mut fold, first, entries.collect(), &past)
+            .map_err(|(at, error)| told(at, error, Some(&fold)))?;
         if fold.id() != self.known.id {
             return Err(Lie::OtherCommittee.into());
         }
@@ -206,37 +210,20 @@ impl Log {
         Ok(Extension { admitted, fold, nodes: past.nodes, from, note })
     }
 
-    /// Grows the tree by the leaves and holds it against the note and every mark. Returns the
-    /// nodes that were completed.
+    /// Grows the tree by the leaves and holds it against the note. Returns the nodes that were completed.
     fn check_roots(
         &self,
         vault: &Read<'_>,
         decoded: &[Decoded],
-        pulled: &Pulled,
         note: &SignedCheckpoint,
-        marks: &[Mark],
     ) -> Result<Vec<Hash>, FollowError> {
         let mut tree = self.fold().map_or_else(Frontier::new, |fold| fold.frontier().clone());
-        let mut nodes = Vec::new();
-        for mark in marks.iter().filter(|mark| mark.size <= tree.size()) {
-            let root = self.root_at(vault, mark.size)?;
-            holds(mark, &root, note)?;
-        }
-        for entry in decoded {
-            nodes.extend(tree.append(entry.leaf()));
-            for mark in marks.iter().filter(|mark| mark.size == tree.size()) {
-                holds(mark, &tree.root(), note)?;
-            }
-        }
+        let nodes = decoded.iter().flat_map(|entry| tree.append(entry.leaf())).collect();
         let shown = note.checkpoint();
         if (tree.size(), tree.root()) == (shown.size, shown.root) {
             return Ok(nodes);
         }
-        let lie = match pulled.entries.is_empty() && tree.size() == shown.size {
-            true => Lie::TwoRoots(shown.size),
-            false => Lie::Root,
-        };
-        Err(self.caught_by_notes(vault, lie, note.text())?.into())
+        Err(self.caught_by_notes(vault, Lie::Root, note.text())?.into())
     }
 
     /// A lie that the note held and another one show.
@@ -311,18 +298,6 @@ fn fold_again(vault: &Read<'_>, no: CommitteeNo, position: &Position) -> Result<
         return Err(damaged().into());
     }
     Ok(fold)
-}
-
-fn holds(mark: &Mark, root: &Hash, note: &SignedCheckpoint) -> Result<(), Caught> {
-    if mark.root == *root {
-        return Ok(());
-    }
-    Err(match &mark.by {
-        MarkBy::Relay(other) => {
-            Caught::from(Lie::TwoRoots(mark.size)).note(other.as_bytes()).note(note.text())
-        }
-        MarkBy::Inviter => Caught::from(Lie::InvitationHead).note(note.text()),
-    })
 }
 
 /// An entry as it was read. One of a newer version still has a leaf hash, so that the tree can be
@@ -412,23 +387,24 @@ fn found(entry: UnverifiedEntry) -> Result<(Fold, Admitted), AdmissionError> {
 
 /// Takes entries one after the other, behind those that were. Of one that is not admitted, its place among all.
 fn admit_all(
-    mut fold: Fold,
+    fold: &mut Fold,
     mut admitted: Vec<Admitted>,
     entries: Vec<Decoded>,
     past: &Stored<'_, '_>,
-) -> Result<(Fold, Vec<Admitted>), (usize, AdmissionError)> {
+) -> Result<Vec<Admitted>, (usize, AdmissionError)> {
     for run in runs(entries) {
-        for signed in cores::map(run, |entry| entry.verify_signature(&fold)) {
+        let before = &*fold;
+        for signed in cores::map(run, |entry| entry.verify_signature(before)) {
             let at = admitted.len();
             let index = LeafIndex(past.from.0 + at as u64);
             let admission = match signed {
-                Ok(signed) => admit(&mut fold, signed, index, past),
+                Ok(signed) => admit(fold, signed, index, past),
                 Err(version) => Err(AdmissionError::Newer(newer(index, version))),
             };
             admitted.push(admission.map_err(|error| (at, error))?);
         }
     }
-    Ok((fold, admitted))
+    Ok(admitted)
 }
 
 /// Takes the next entry, if its signature was verified.

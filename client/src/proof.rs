@@ -6,8 +6,10 @@
 //! verify  folder ── plain files read, blobs hashed ── the protocol's verify ── blobs opened
 //! ```
 //!
-//! What is made is what `verify` accepts: both go through one check.
+//! What is made is what `verify` accepts: both go through one check. So it is of evidence against a relay, which
+//! [`evidence`] reads and puts into words (SPEC.md §27); what was met makes it, in [`crate::lie`].
 
+pub mod evidence;
 pub mod folder;
 pub mod make;
 pub mod verify;

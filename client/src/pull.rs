@@ -20,13 +20,13 @@ use crate::forget;
 use crate::join::Opening;
 use crate::keys::{self, Keys};
 use crate::lie::{Caught, FollowError, Lie};
-use crate::log::{Extension, Log, Mark, MarkBy, Pulled};
+use crate::log::{Compared, Extension, Log, Mark, MarkBy, OtherLog, Pulled};
+use crate::names;
 use crate::news;
 use crate::relay::AskError;
 use crate::transport::{Connection, PeerError, TransportError};
 use crate::ui::progress::Progress;
-use crate::vault::ahead::Ahead;
-use crate::vault::committees::{CommitteeNo, Standing};
+use crate::vault::committees::{Committee, CommitteeNo, Standing};
 use crate::vault::entries::{self, StoredEntry};
 use crate::vault::{Read, Write};
 
@@ -36,6 +36,10 @@ const ANSWER_BYTES_MAX: u64 =
 
 /// Pulls that are repeated because a record was perhaps forgotten in their middle.
 const WITHHELD_TRIES: u32 = 2;
+
+/// Entries of another log that are looked at for what shows it to others: half a minute of pulling, and
+/// 16 MiB of nodes.
+const OTHER_LOG_ENTRIES_MAX: u64 = 256 * 1024;
 
 /// What following a log brought.
 #[derive(Debug, Default)]
@@ -87,6 +91,9 @@ pub async fn follow(
                 tries_left -= 1;
                 continue;
             }
+            Err(FollowError::Caught(caught)) if matches!(caught.lie, Lie::Root) => {
+                return Err(look_back(app, connection, &known, caught).await?.into());
+            }
             accepted => accepted?,
         };
         brought.add(new);
@@ -95,6 +102,34 @@ pub async fn follow(
             return Ok(brought);
         }
     }
+}
+
+/// What the relay shows does not go on from what is verified. Either it is not what it signed for; or it is another
+/// log, and shown from its beginning that can be seen by others.
+async fn look_back(
+    app: &App,
+    connection: &Connection,
+    known: &Committee,
+    caught: Caught,
+) -> Result<Caught, FollowError> {
+    let mut other = OtherLog::default();
+    while other.size().0 < OTHER_LOG_ENTRIES_MAX {
+        let progress = Progress::of("comparing", 0);
+        // Whatever keeps it from answering now, it has lied before.
+        let Ok(pulled) = receive(connection, known.id, other.size(), &progress).await else {
+            break;
+        };
+        let compared = app.vault.read(|vault| {
+            let log = Log::load(vault, known.no)?;
+            log.compare(vault, &mut other, &pulled)
+        })?;
+        match compared {
+            Compared::SoFarTheSame => {}
+            Compared::Forked(fork) => return Ok(*fork),
+            Compared::Nothing => break,
+        }
+    }
+    Ok(caught)
 }
 
 /// Fetches the payloads that an earlier stretch lacked, and that nothing has forgotten since.
@@ -204,18 +239,37 @@ pub(crate) fn accept(
         return Ok((brought, Goal::Ahead));
     }
     match goal.filter(|goal| goal.size > shown) {
-        None => Ok((brought, Goal::Reached)),
+        None => {
+            let mut brought = brought;
+            brought.news.extend(go_on(app, no)?);
+            Ok((brought, Goal::Reached))
+        }
         Some(_) if shown > log.size() => Ok((brought, Goal::Ahead)),
         Some(Mark { by: MarkBy::Inviter, .. }) => {
             Err(Caught::from(Lie::InvitationHead).note(extension.note.text()).into())
         }
-        Some(Mark { size: held, .. }) => {
-            let caught = Caught::from(Lie::RolledBack { held, shown }).note(extension.note.text());
-            let others = app.vault.read(|vault| vault.ahead(no))?;
-            let with = |caught: Caught, other: Ahead| caught.note(other.note);
-            Err(others.into_iter().fold(caught, with).into())
+        Some(Mark { by: MarkBy::Relay(held), .. }) => {
+            let caught = app.vault.read(|vault| {
+                let held = log.verify_note(&held)?;
+                Ok::<_, FollowError>(log.rolled_back(vault, &held, &extension.note)?)
+            })?;
+            Err(caught.into())
         }
     }
+}
+
+/// The relay showed all it signed for, and that is what was verified here: it is dealt with again.
+fn go_on(app: &mut App, no: CommitteeNo) -> Result<Option<String>, Failure> {
+    let Some(stop) = app.vault.read(|vault| vault.stop(no))? else { return Ok(None) };
+    let known = app.vault.write(|vault| {
+        vault.lift_stop(no)?;
+        vault.committee_no(no)
+    })?;
+    Ok(Some(format!(
+        "The relay of {} shows again what was verified here: work with it goes on. The evidence stays: {}",
+        names::committee_ref(&known.id),
+        app.vault.evidence_path(&stop.file).display()
+    )))
 }
 
 /// Asks for the entries from `from` on. Nothing of the answer is believed yet.

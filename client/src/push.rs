@@ -32,7 +32,7 @@ use crate::forget;
 use crate::keys::Keys;
 use crate::lease::Lease;
 use crate::lie::{Caught, FollowError, Lie};
-use crate::log::{Log, Pulled};
+use crate::log::{self, Log, Pulled};
 use crate::names::{self, People};
 use crate::outbox::{READERS, intent_of};
 use crate::pull::{self, Brought, Goal};
@@ -43,6 +43,7 @@ use crate::turns;
 use crate::vault::ahead::Ahead;
 use crate::vault::committees::CommitteeNo;
 use crate::vault::outbox::{Draft, DraftNo, Refusal, Signed, What};
+use crate::vault::receipts::Receipt;
 use crate::vault::records::Record;
 use crate::vault::{Read, VaultError, Write};
 
@@ -100,6 +101,10 @@ pub async fn send_cut_offs(
     brought: &mut Brought,
 ) -> Result<bool, FollowError> {
     let mut taken = false;
+    if app.vault.read(|vault| vault.stop(no))?.is_some() {
+        // The relay has to show first what was verified: they go right after that.
+        return Ok(false);
+    }
     while app.vault.read(|vault| turns::cut_off_waits(vault, no))? {
         let (log, batch) = prepare(app, no)?;
         if batch.is_empty() {
@@ -162,6 +167,9 @@ fn take_answer(
     refused: &mut Vec<String>,
 ) -> Result<Answer, FollowError> {
     let note = log.verify_note(&pushed.checkpoint)?;
+    if let Some(caught) = app.vault.read(|vault| log.held_against(vault, &note))? {
+        return Err(caught.into());
+    }
     if pushed.results.len() != batch.len() {
         let (sent, got) = (batch.len(), pushed.results.len());
         return Err(Lie::Results { sent, got }.into());
@@ -170,9 +178,13 @@ fn take_answer(
     let now = app.clock.now();
     let accepted = pushed.results.iter().any(|result| matches!(result, PushResult::Accepted(_)));
     app.vault.write(|vault| {
-        if accepted {
-            let size = note.checkpoint().size;
+        let size = note.checkpoint().size;
+        // Whatever it did with the entries, it is bound to what it signed.
+        if size > log.size() {
             vault.put_ahead(log.known.no, &Ahead { size, note: note.text().to_owned() })?;
+        }
+        for receipt in receipts(log, batch, pushed, &note) {
+            vault.put_receipt(log.known.no, &receipt)?;
         }
         let mut lacks_blob = false;
         for (flying, result) in batch.iter().zip(&pushed.results) {
@@ -230,6 +242,22 @@ fn check_receipts(
         )?;
     }
     Ok(())
+}
+
+/// What the relay acknowledged beyond what is verified.
+fn receipts(
+    log: &Log,
+    batch: &[InFlight],
+    pushed: &Pushed,
+    note: &SignedCheckpoint,
+) -> Vec<Receipt> {
+    let of = |(flying, result): (&InFlight, &PushResult)| match result {
+        PushResult::Accepted(it) if it.index.0 >= log.size().0 => {
+            log::receipt(it.index, &flying.bytes, note, &it.proof)
+        }
+        _ => None,
+    };
+    batch.iter().zip(&pushed.results).filter_map(of).collect()
 }
 
 fn told(flying: &InFlight, code: Code) -> String {

@@ -76,6 +76,7 @@ pub enum AskError {
 /// is not plain.
 pub fn told(code: Code) -> String {
     let meaning = match code {
+        Code::Disputed => "it says that its log is not the one that this device verified",
         Code::NotActive => "this device is no longer active there",
         Code::NotEntitled => "this device's role does not allow it",
         Code::LockPending => "the lock must be changed first",

@@ -474,6 +474,7 @@ async fn one(
     let behind = match state {
         HeadState::Unknown(_) => return Err(gone(app, known)?.into()),
         HeadState::NotActive(shown) => return Err(cutoff::told(app, known, &shown)),
+        // Unsigned: a relay that is not dealt with has to show more than that.
         HeadState::Same(_) => app.vault.read(|vault| is_owed(vault, known.no))?,
         HeadState::Other(head) => {
             keep_head(app, known, &head.checkpoint)?;
@@ -496,11 +497,12 @@ async fn one(
     }
 }
 
-/// Whether the relay owes something of the log though it has not grown: what it signed for, or what
-/// forgot a payload that it left out.
+/// Whether the relay owes something of the log though it has not grown: what it signed for, what forgot a
+/// payload that it left out, or, after a lie, its signature under what was verified.
 fn is_owed(vault: &Read<'_>, no: CommitteeNo) -> Result<bool, Failure> {
     let log = Log::load(vault, no)?;
-    Ok(!vault.ahead(no)?.is_empty() || log.pulled()?.lacking().next().is_some())
+    let lied = vault.stop(no)?.is_some();
+    Ok(lied || !vault.ahead(no)?.is_empty() || log.pulled()?.lacking().next().is_some())
 }
 
 async fn afterwards(
@@ -578,16 +580,15 @@ fn gone(app: &App, known: &Committee) -> Result<Caught, Failure> {
 
 /// The relay says how far the log is: from here on it is bound to that.
 fn keep_head(app: &mut App, known: &Committee, note: &str) -> Result<(), FollowError> {
-    let (log, held) = app
-        .vault
-        .read(|vault| Ok::<_, Failure>((Log::load(vault, known.no)?, vault.note(known.no)?)))?;
-    let note = log.verify_note(note)?;
-    let shown = note.checkpoint().size;
-    if shown < log.size() {
-        let caught = Caught::from(Lie::RolledBack { held: log.size(), shown }).note(note.text());
-        return Err(held.into_iter().fold(caught, |caught, (_, held)| caught.note(held)).into());
-    }
-    let ahead = Ahead { size: shown, note: note.text().to_owned() };
+    let note = app.vault.read(|vault| {
+        let log = Log::load(vault, known.no)?;
+        let note = log.verify_note(note)?;
+        match log.held_against(vault, &note)? {
+            Some(caught) => Err(FollowError::Caught(caught)),
+            None => Ok(note),
+        }
+    })?;
+    let ahead = Ahead { size: note.checkpoint().size, note: note.text().to_owned() };
     Ok(app.vault.write(|vault| vault.put_ahead(known.no, &ahead))?)
 }
 

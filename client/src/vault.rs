@@ -2,8 +2,8 @@
 //!
 //! `identity.age` is sealed under the passphrase and holds the device's secrets and the database
 //! key; `vault.db` is one SQLCipher database under that key; `attachments` holds sealed files, in pieces
-//! of which the database says whose they are; `lock` is what a sync holds. Nothing else is ever written
-//! there, and no name, title or count shows from outside: [`steps`] says in which sizes both come, and the
+//! of which the database says whose they are; `lock` is what a sync holds. But for a folder `evidence` ([`stops`]),
+//! where a relay was caught, nothing else is ever written there, and no name, title or count shows from outside: [`steps`] says in which sizes both come, and the
 //! database's journal is empty but while something is written.
 //!
 //! The database is reached through [`Vault::read`] and [`Vault::write`] only, each one transaction
@@ -29,10 +29,12 @@ mod identity_file;
 pub mod invitations;
 pub mod outbox;
 pub mod own;
+pub mod receipts;
 pub mod records;
 pub mod secrets;
 mod sql;
 pub mod steps;
+pub mod stops;
 mod sync_lock;
 
 pub use database::SCHEMA;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::app::App;
 use crate::cutoff;
 use crate::error::{Failure, Kind as Error};
-use crate::lie::{Caught, FollowError, Lie};
+use crate::lie::{Caught, FollowError, Lie, must_be_dealt_with};
 use crate::pull;
 use crate::push;
 use crate::relay::{self, AskError};
@@ -193,6 +193,7 @@ pub(crate) async fn fetch_these(
 ) -> Result<(), Failure> {
     let _alone = relay::alone(app).await?;
     let known = app.vault.read(|vault| vault.committee_no(no))?;
+    must_be_dealt_with(app, &known)?;
     let address = relay::address_of(&known.relay)?;
     let connection = relay::connect(app, &address).await?;
     let committees = [known];
@@ -225,7 +226,8 @@ fn loads(app: &App, committees: &[Committee], which: Which) -> Result<VecDeque<L
     let mut loads = Vec::new();
     app.vault.read(|vault| {
         for known in committees {
-            if vault.committee_no(known.no)?.standing != Standing::Active {
+            let is_active = vault.committee_no(known.no)?.standing == Standing::Active;
+            if !is_active || vault.stop(known.no)?.is_some() {
                 continue;
             }
             let unsent = unsent(vault, known.no)?;

@@ -28,6 +28,9 @@ use crate::vault::outbox::Draft;
 /// Of your own records: how many the relay has (sent), and how many of those as many other devices as
 /// the policy asks for are known to hold (confirmed). Of the newest cut-off: how many members the log
 /// tells of it, and how many are known to have followed it.
+///
+/// A relay that was caught lying is named with the file of evidence. Nothing goes to it for that committee until a
+/// sync finds that it shows again what was verified here; what is written waits in the vault.
 #[derive(Debug, clap::Args)]
 pub struct Status {
     /// Measure instead what a guess at the passphrase costs on this machine.
@@ -65,6 +68,8 @@ struct Committee {
     lease: Option<LeaseShown>,
     /// The newest cut-off, for as long as the lease.
     cut_off: Option<CutOffShown>,
+    /// Why nothing goes to its relay; none while it does.
+    stopped: Option<Stopped>,
     /// What is to be seen to, a line each; `committee audit` says what to do.
     board: Vec<Item>,
 }
@@ -76,6 +81,15 @@ struct CutOffShown {
     entry: u64,
     #[serde(flatten)]
     told: Told,
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    /// Which kind of evidence.
+    kind: String,
+    /// Its file.
+    evidence: String,
+    since: String,
 }
 
 #[derive(Serialize)]
@@ -115,7 +129,15 @@ impl Status {
                 since: time::rfc3339(draft.new.made),
                 refusal: draft.refusal.map(|refusal| refusal.why),
             });
-            let shown = committees.iter().map(|known| Committee::of(vault, known, own, now));
+            let path = |file: &str| app.vault.evidence_path(file).display().to_string();
+            let shown = committees.iter().map(|known| {
+                let stop = vault.stop(known.no)?.map(|stop| Stopped {
+                    evidence: path(&stop.file),
+                    kind: stop.kind,
+                    since: time::rfc3339(stop.since),
+                });
+                Committee::of(vault, known, stop, own, now)
+            });
             let mut waiting = Vec::new();
             for known in committees.iter().filter(|known| known.standing == Standing::Active) {
                 waiting.extend(proposals::waiting(vault, known.no, own, now)?);
@@ -138,6 +160,7 @@ impl Committee {
     fn of(
         vault: &Read<'_>,
         known: &crate::vault::committees::Committee,
+        stopped: Option<Stopped>,
         own: DeviceId,
         now: UnixMillis,
     ) -> Result<Self, Failure> {
@@ -156,6 +179,7 @@ impl Committee {
             relay_answered: known.answered,
             relay_asked_at: known.asked.map(time::rfc3339),
             evidence: vault.evidence_count(known.no)?,
+            stopped,
         })
     }
 }
@@ -239,6 +263,13 @@ impl Shown {
         for known in &self.committees {
             let cut_off = known.cut_off.as_ref();
             parts.extend(cut_off.map(|cut| format!("{}: {}", known.reference, cut.words())));
+            let Some(Stopped { kind, evidence, since }) = &known.stopped else { continue };
+            parts.push(format!(
+                "{}: nothing goes to its relay, which lied ({kind}, {since}), until it shows again what was \
+                 verified here.\nevidence: {}",
+                known.reference,
+                Untrusted::line(evidence),
+            ));
         }
         for known in self.committees.iter().filter(|known| !known.board.is_empty()) {
             let lines: Vec<String> = known
@@ -257,6 +288,7 @@ impl Committee {
     fn cells(&self) -> Vec<String> {
         let at = self.relay_asked_at.clone().unwrap_or_default();
         let relay = match self.relay_answered {
+            _ if self.stopped.is_some() => "stopped: it lied".to_owned(),
             None => "not asked yet".to_owned(),
             Some(true) => format!("answered {at}"),
             Some(false) => format!("did not answer {at}"),

@@ -17,7 +17,10 @@ use crate::watch;
 /// Hears from time to time what others vouch for; a colleague's device that vouches for another log
 /// than this one's is named each time, and nothing is held back for it.
 ///
-/// Exit 7 when somebody lied, else 3 when anything stays unsent, else 11 when no relay answered.
+/// Exit 3 when anything stays unsent, else 11 when no relay answered. Exit 7 when somebody lied. What a relay
+/// signed that contradicts itself is written to a file of evidence, named on stderr, which `sealpost proof
+/// verify` checks for anybody; nothing more goes to that relay for that committee until a sync finds that it
+/// shows again what was verified here.
 #[derive(Debug, clap::Args)]
 pub struct Sync {
     /// Stay and follow the relays until interrupted; a line for every round that brought something.

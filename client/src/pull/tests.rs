@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::error::Kind as Error;
+use crate::vault::ahead::Ahead;
 use crate::vault::committees::Position;
 use crate::village::{MemoryRelay, Person};
 
@@ -42,7 +43,7 @@ fn caught(relay: &MemoryRelay, baran: &mut Person, pulled: &Pulled, exhibits: u6
     let known = baran.app.vault.read(|vault| vault.committee_no(baran.no)).expect("known");
     let failure = caught.told(&mut baran.app, &known);
     assert_eq!(failure.kind, Error::Verification);
-    let reference = crate::names::committee_ref(&known.id).to_string();
+    let reference = names::committee_ref(&known.id).to_string();
     assert!(failure.next.ends_with(&reference), "{}", failure.next);
     assert_eq!(baran.evidence(), exhibits, "{lie}");
     baran.follows(relay).expect("the truth is still taken");
@@ -131,7 +132,7 @@ fn a_roll_back_is_caught_and_both_notes_are_kept() {
     let (relay, _, mut baran) = scene();
     let shown = usize::try_from(baran.size().0).expect("small") - 1;
     let pulled = Pulled { entries: Vec::new(), note: relay.note_at(shown) };
-    let lie = caught(&relay, &mut baran, &pulled, 2);
+    let lie = caught(&relay, &mut baran, &pulled, 1);
     assert!(lie.contains("shows 2 entries and has signed for 3"), "{lie}");
 }
 
@@ -139,7 +140,7 @@ fn a_roll_back_is_caught_and_both_notes_are_kept() {
 fn two_roots_for_one_size_are_caught_and_both_notes_are_kept() {
     let (relay, _, mut baran) = scene();
     let note = relay.note_of(baran.size(), Hash::of(b"another log"));
-    let lie = caught(&relay, &mut baran, &Pulled { entries: Vec::new(), note }, 2);
+    let lie = caught(&relay, &mut baran, &Pulled { entries: Vec::new(), note }, 1);
     assert!(lie.contains("two different logs of 3 entries"), "{lie}");
 }
 
@@ -426,12 +427,12 @@ fn names_that_do_not_open_leave_a_newcomer_the_older_ones() {
     let mut isla = Person::founds("isla", &mut relay);
     let mut mira = Person::joins("mira", &mut isla, &mut relay);
     let stranger = EpochKeys::new(EpochSecret::generate(&[7; 32]));
-    let label = crate::names::label(&isla.log().known).expect("reads").expect("is there");
+    let label = names::label(&isla.log().known).expect("reads").expect("is there");
     let sealed = stranger.seal_label(&label).expect("it is short").into();
     isla.posts(&mut relay, &Change::Label(Label { sealed }));
     let brought = mira.follows(&relay).expect("let in");
     assert!(brought.faults.iter().any(|fault| fault.contains("do not open")), "{brought:?}");
-    let label = crate::names::label(&mira.log().known).expect("reads").expect("the older one");
+    let label = names::label(&mira.log().known).expect("reads").expect("the older one");
     assert_eq!(label.members.len(), 2);
 }
 

@@ -278,10 +278,15 @@ fn an_answer_is_taken_only_with_one_receipt_that_holds_for_each_entry() {
     assert_eq!((took.accepted, words.len()), (true, 0));
     let ahead = baran.app.vault.read(|vault| vault.ahead(baran.no)).expect("read");
     assert_eq!(ahead.len(), 1, "what it signed binds it");
+    let receipts = baran.app.vault.read(|vault| vault.receipts(baran.no)).expect("read");
+    let of: Vec<_> = receipts.iter().map(|it| (it.index, it.entry.leaf())).collect();
+    assert_eq!(of, [(LeafIndex(2), batch[0].leaf), (LeafIndex(3), batch[1].leaf)]);
+    assert!(receipts.iter().all(|it| it.note == ahead[0].note && it.entry.payload().is_none()));
     // The log grew by just that: it need not be pulled to be verified.
     let brought = pull::accept(&mut baran.app, baran.no, &took.stretch.expect("his alone"));
     assert_eq!(brought.expect("verified").0.sent, 2);
     assert_eq!(baran.size(), frontier.size());
+    assert_eq!(baran.app.vault.read(|vault| vault.receipts(baran.no)).expect("read"), []);
 }
 
 #[test]

@@ -45,12 +45,21 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Drops those up to `size`: the log was verified past them.
+    /// Drops one that no log which goes on from the verified one can come to, with its receipts.
+    pub fn void_ahead(&self, no: CommitteeNo, note: &str) -> Result<(), VaultError> {
+        for table in ["ahead", "receipt"] {
+            let delete = format!("DELETE FROM {table} WHERE committee = ?1 AND note = ?2");
+            self.transaction.execute(&delete, params![no.0, note.as_bytes()])?;
+        }
+        Ok(())
+    }
+
+    /// Drops those up to `size`, and the receipts under them: the log was verified past them.
     pub fn drop_ahead(&self, no: CommitteeNo, size: TreeSize) -> Result<(), VaultError> {
-        self.transaction.execute(
-            "DELETE FROM ahead WHERE committee = ?1 AND size <= ?2",
-            params![no.0, int(size.0)],
-        )?;
+        for table in ["ahead", "receipt"] {
+            let delete = format!("DELETE FROM {table} WHERE committee = ?1 AND size <= ?2");
+            self.transaction.execute(&delete, params![no.0, int(size.0)])?;
+        }
         Ok(())
     }
 }

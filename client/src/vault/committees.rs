@@ -172,8 +172,10 @@ impl Write<'_> {
     /// Removes a committee that never came to be for this device: nothing of its log is held, and
     /// nothing was written for it.
     pub fn remove_unopened(&self, no: CommitteeNo) -> Result<(), VaultError> {
-        self.transaction.execute("DELETE FROM ahead WHERE committee = ?1", [no.0])?;
-        self.transaction.execute("DELETE FROM evidence WHERE committee = ?1", [no.0])?;
+        for table in ["ahead", "evidence", "receipt", "stop"] {
+            let delete = format!("DELETE FROM {table} WHERE committee = ?1");
+            self.transaction.execute(&delete, [no.0])?;
+        }
         let removed = self.transaction.execute(
             "DELETE FROM committee WHERE no = ?1 AND size = 0 AND state IN ('founding', 'joining')",
             [no.0],

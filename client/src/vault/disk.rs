@@ -1,8 +1,8 @@
 //! Files written so that a power cut leaves the old one or the new one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::VaultError;
@@ -40,6 +40,12 @@ pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), VaultError> 
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| sync_folder_of(path))
         .map_err(|error| named(path, &error))
+}
+
+/// Makes a folder for the owner alone, unless it is there; on return its name is on disk.
+pub(super) fn make_folder(path: &Path) -> Result<(), VaultError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.and_then(|()| sync_folder_of(path)).map_err(|error| named(path, &error))
 }
 
 /// Puts `from` in the place of `to`; on return the new name is on disk.

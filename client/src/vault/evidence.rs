@@ -11,6 +11,8 @@ use super::{Read, VaultError, Write};
 words! {
     /// What a piece of evidence is.
     pub enum Exhibit {
+        /// A file by which others can check what the relay signed.
+        File = "file",
         /// A signed checkpoint that contradicts a verified one.
         Note = "note",
         /// An entry the relay showed under its root that no rule admits.

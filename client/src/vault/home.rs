@@ -16,6 +16,8 @@ const JOURNAL: &str = "vault.db-journal";
 /// The sealed bytes of attachments.
 pub(super) const ATTACHMENTS: &str = "attachments";
 const LOCK: &str = "lock";
+/// What is for others to check: not sealed.
+const EVIDENCE: &str = "evidence";
 
 /// The folder of a vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,10 @@ impl Home {
 
     pub(super) fn attachments(&self) -> PathBuf {
         self.0.join(ATTACHMENTS)
+    }
+
+    pub(super) fn evidence(&self) -> PathBuf {
+        self.0.join(EVIDENCE)
     }
 
     pub(super) fn lock(&self) -> PathBuf {

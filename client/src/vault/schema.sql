@@ -224,3 +224,24 @@ CREATE TABLE IF NOT EXISTS evidence (
     bytes BLOB NOT NULL,
     seen_ms INTEGER NOT NULL
 ) STRICT;
+
+-- Receipts of entries this device sent, until the log was verified past their notes: the entry without its payload.
+-- Since version 6.
+CREATE TABLE IF NOT EXISTS receipt (
+    committee INTEGER NOT NULL REFERENCES committee (no),
+    leaf_index INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    note BLOB NOT NULL,
+    entry BLOB NOT NULL,
+    proof BLOB NOT NULL,
+    PRIMARY KEY (committee, leaf_index, note)
+) STRICT, WITHOUT ROWID;
+
+-- Committees whose relay is not dealt with until it shows again what was verified, and the file that says why.
+-- Since version 6.
+CREATE TABLE IF NOT EXISTS stop (
+    committee INTEGER PRIMARY KEY REFERENCES committee (no),
+    kind TEXT NOT NULL,
+    file TEXT NOT NULL,
+    since_ms INTEGER NOT NULL
+) STRICT;

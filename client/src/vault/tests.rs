@@ -454,7 +454,7 @@ fn a_vault_of_the_version_before_is_brought_up() {
     let (vault, _) = fixture::create(&home).expect("made");
     let old = "DROP INDEX entry_by_kind; DROP INDEX record_unopened; DROP INDEX record_by_id;
         CREATE INDEX record_by_id ON record (committee, id); DROP TABLE broken_link; DROP TABLE drill;
-        DROP INDEX record_by_author; DROP TABLE heard;
+        DROP INDEX record_by_author; DROP TABLE heard; DROP TABLE receipt; DROP TABLE stop;
         PRAGMA user_version = 1;";
     vault.connection.execute_batch(old).expect("as it was");
     drop(vault);
@@ -469,6 +469,8 @@ fn a_vault_of_the_version_before_is_brought_up() {
         assert_eq!(vault.read(|vault| vault.broken_links(no)).expect("a table"), []);
         let spare = DeviceId(Hash([1; 32]));
         assert_eq!(vault.read(|vault| vault.drills(no, spare)).expect("a table"), []);
+        assert_eq!(vault.read(|vault| vault.receipts(no)).expect("a table"), []);
+        assert_eq!(vault.read(|vault| vault.stop(no)).expect("a table"), None);
         let plan = |query: &str| -> String {
             let query = format!("EXPLAIN QUERY PLAN {query}");
             vault.connection.query_row(&query, [], |row| row.get(3)).expect("a plan")

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::app::{App, Session};
 use crate::error::Failure;
 use crate::invitations;
+use crate::lie::must_be_dealt_with;
 use crate::names;
 use crate::relay;
 use crate::vault::committees::Committee;
@@ -42,6 +43,7 @@ impl Cancel {
 }
 
 async fn cancel(app: &mut App, known: &Committee, kept: Invitation) -> Result<(), Failure> {
+    must_be_dealt_with(app, known)?;
     let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
     let cancelled = invitations::cancel(app, &connection, known, kept).await;
     connection.close().await;

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use crate::app::{App, Session};
 use crate::error::Failure;
 use crate::invitations::{self, For};
+use crate::lie::must_be_dealt_with;
 use crate::members::{self, Member};
 use crate::names::{self, alike};
 use crate::relay;
@@ -105,6 +106,7 @@ impl List {
 }
 
 async fn news(app: &mut App, known: &Committee) -> Result<(), Failure> {
+    must_be_dealt_with(app, known)?;
     let address = relay::address_of(&known.relay)?;
     let asked = timeout(NEWS_PATIENCE, async {
         let connection = relay::connect(app, &address).await?;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sealpost_protocol::address::key_to_text;
+use sealpost_protocol::evidence::Evidence;
 use sealpost_protocol::proof::{Proof, Proven, ShownPart};
 use serde::Serialize;
 
@@ -9,20 +11,21 @@ use crate::app::Session;
 use crate::changes::RoleName;
 use crate::error::Failure;
 use crate::names;
-use crate::proof::verify;
+use crate::proof::{evidence, verify};
 use crate::ui::display::Untrusted;
 use crate::ui::time;
 
-/// Checks the folder of a proof, without a vault and without a network.
+/// Checks the folder of a proof, or a file of evidence against a relay, without a vault and without a network.
 ///
 /// Says what it shows and about whom, and what it does not show. Exit 7 when anything in it does not hold:
 /// a file missing, added or changed, a signature, a place in the log, a roster with a gap, an author who
-/// was not entitled, a payload that opens under another key, a field or an attachment that was invented.
+/// was not entitled, a payload that opens under another key, a field or an attachment that was invented; of
+/// evidence, anything that the relay did not sign, or that does not contradict itself.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
-    /// The folder.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    /// The folder of a proof, or the file of evidence.
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
 }
 
 /// What `proof verify` prints with `--json`.
@@ -82,12 +85,69 @@ struct AttachmentShown {
     entry: EntryShown,
 }
 
+/// What `proof verify` prints with `--json` of evidence.
+#[derive(Serialize)]
+struct Checked {
+    /// In a sentence.
+    shows: String,
+    shows_not: Vec<&'static str>,
+    /// `fork`, `dropped`, `rewritten`, `seen` or `rollback`.
+    evidence: &'static str,
+    /// Whether the relay's signatures alone show it; else it hangs on the word of who made the file.
+    by_signatures_alone: bool,
+    /// The relay's key, as its address begins.
+    relay: String,
+    committee: String,
+    committee_id: String,
+    term: u32,
+    /// Of the notes, in the order of the file.
+    notes: Vec<NoteShown>,
+}
+
+#[derive(Serialize)]
+struct NoteShown {
+    size: u64,
+    root: String,
+}
+
 impl Verify {
     pub(super) fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let proof = verify::verify(&self.dir)?;
+        if self.path.is_file() {
+            let checked = Checked::of(&evidence::read(&self.path)?);
+            return Ok(session.ui.result(&checked, &checked.words())?);
+        }
+        let proof = verify::verify(&self.path)?;
         let verified = Verified::of(&proof);
         session.ui.result(&verified, &verified.words())?;
         Ok(())
+    }
+}
+
+impl Checked {
+    fn of(found: &Evidence) -> Self {
+        let (finding, origin) = (found.finding(), found.origin());
+        let notes = finding.notes().into_iter().map(|note| NoteShown {
+            size: note.checkpoint().size.0,
+            root: note.checkpoint().root.to_string(),
+        });
+        Self {
+            shows: evidence::shows(found),
+            shows_not: evidence::shows_not(found),
+            evidence: finding.kind(),
+            by_signatures_alone: finding.is_by_signatures_alone(),
+            relay: format!("sealpost://{}", key_to_text(found.relay())),
+            committee: names::committee_ref(&origin.committee).to_string(),
+            committee_id: origin.committee.to_string(),
+            term: origin.term.0,
+            notes: notes.collect(),
+        }
+    }
+
+    fn words(&self) -> String {
+        let mut lines = vec![self.shows.clone(), format!("The relay: {}@…", self.relay)];
+        lines.push("It does not show:".to_owned());
+        lines.extend(self.shows_not.iter().map(|line| format!("    {line}")));
+        lines.join("\n")
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::app::{App, Session};
 use crate::error::{Failure, Kind};
 use crate::invitations::{self, For, Wish};
+use crate::lie::must_be_dealt_with;
 use crate::members;
 use crate::names::{self, People};
 use crate::recovery::help;
@@ -140,6 +141,7 @@ async fn send(
     chosen: &(Invitation, JoinRequest),
     owner: MemberNumber,
 ) -> Result<(), Failure> {
+    must_be_dealt_with(app, known)?;
     let connection = relay::connect(app, &relay::address_of(&known.relay)?).await?;
     let sent = help::answer(app, &connection, known, chosen, owner).await;
     connection.close().await;
