@@ -253,7 +253,11 @@ pub async fn fetch(
     Ok(keep(app, known.no, &all)?)
 }
 
-pub(crate) fn keep(app: &mut App, no: CommitteeNo, all: &[CosignatureOf]) -> Result<Vec<Dispute>, Failure> {
+pub(crate) fn keep(
+    app: &mut App,
+    no: CommitteeNo,
+    all: &[CosignatureOf],
+) -> Result<Vec<Dispute>, Failure> {
     let (log, marks) = app
         .vault
         .read(|vault| Ok::<_, Failure>((Log::load(vault, no)?, vault.cosignatures(no)?)))?;

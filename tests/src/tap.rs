@@ -165,18 +165,33 @@ impl Tap {
 
     /// A checkpoint under its key, of any log that whoever holds its key likes to sign for.
     pub fn signs(&self, committee: CommitteeId, leaves: &[Hash]) -> String {
+        self.signer().signs(committee, leaves)
+    }
+
+    /// Whoever holds its key.
+    pub fn signer(&self) -> Signer {
+        Signer(self.key.clone())
+    }
+
+    /// Its metrics, as a scraper gets them.
+    pub fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+}
+
+/// A relay's key in hands that sign anything with it.
+pub struct Signer(SigningKey);
+
+impl Signer {
+    /// A checkpoint of any log.
+    pub fn signs(&self, committee: CommitteeId, leaves: &[Hash]) -> String {
         let mut tree = Frontier::new();
         for leaf in leaves {
             tree.append(*leaf);
         }
         let origin = Origin { committee, term: Term(1) };
         let checkpoint = Checkpoint { origin, size: tree.size(), root: tree.root() };
-        checkpoint.sign(&self.key).text().to_owned()
-    }
-
-    /// Its metrics, as a scraper gets them.
-    pub fn metrics(&self) -> String {
-        self.metrics.text()
+        checkpoint.sign(&self.0).text().to_owned()
     }
 }
 

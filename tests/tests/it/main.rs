@@ -17,6 +17,7 @@ mod demo;
 mod device_backup;
 mod devices;
 mod display;
+mod evidence;
 mod exports;
 mod faults;
 mod hygiene;

@@ -19,12 +19,46 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
-        "R5",
-        "two histories for two clients",
+        "R4",
+        "rolls back to an older state",
         &[
+            "a_rollback_leaves_evidence_stops_that_committee_alone_and_ends_with_the_truth",
+            "a_relay_restored_from_a_backup_is_caught_and_both_notes_are_kept",
+            "the_same_lie_again_writes_no_second_file_and_a_graver_one_does",
+            "only_a_rollback_hangs_on_the_word_of_who_made_the_file",
+        ],
+    ),
+    (
+        "R5",
+        "shows two histories to two clients",
+        &[
+            "two_who_were_forked_and_meet_always_find_out",
+            "two_who_were_not_forked_find_nothing_when_they_meet",
+            "whoever_holds_one_side_of_a_fork_and_a_note_of_the_other_has_evidence",
             "a_relay_that_shows_two_people_two_histories_is_caught_when_one_sees_the_other",
             "a_dispute_is_told_each_time_until_that_device_vouches_for_the_same_log",
             "a_colleague_who_vouches_for_another_log_is_named_at_each_sync_and_stops_nobody",
+        ],
+    ),
+    (
+        "R6b",
+        "acknowledges and drops",
+        &[
+            "an_entry_that_was_acknowledged_and_dropped_leaves_evidence_and_waits_in_the_vault",
+            "an_entry_that_was_acknowledged_and_is_not_shown_is_named_in_the_evidence",
+            "another_entry_in_the_place_of_an_acknowledged_one_is_evidence_and_stays_a_reason_to_stop",
+            "an_answer_is_taken_only_with_one_receipt_that_holds_for_each_entry",
+        ],
+    ),
+    (
+        "R11",
+        "signs two roots for one size; changes size, root or signature of a checkpoint",
+        &[
+            "two_roots_for_one_size_leave_evidence_by_signatures_alone",
+            "an_entry_that_its_author_did_not_sign_leaves_evidence",
+            "every_flipped_bit_of_every_kind_is_refused",
+            "an_honest_relays_notes_are_evidence_of_nothing",
+            "a_changed_checkpoint_is_noticed",
         ],
     ),
     (
@@ -209,7 +243,15 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "a_member_who_is_no_coordinator_cannot_starve_a_suspension",
         ],
     ),
-    ("M5d", "frames the relay with a false `seen`", &["another_root_seen_is_disputed"]),
+    (
+        "M5d",
+        "frames the relay with a false `seen` or cosignature",
+        &[
+            "another_root_seen_is_disputed",
+            "a_false_seen_accuses_only_a_relay_that_let_it_in",
+            "two_who_were_forked_and_meet_always_find_out",
+        ],
+    ),
     (
         "M5e",
         "forgets others' evidence, roster entries, or another's blob with its own",
@@ -353,7 +395,7 @@ fn every_row_names_tests_that_are_there() {
 #[test]
 fn no_row_is_missing() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
-    let known = "R2 R5 R7 R8 R9 R10 R16 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10 \
+    let known = "R2 R4 R5 R6b R11 R7 R8 R9 R10 R16 X1 X2 X3 X3b X4 M1 M2 M2b M3 M4 M5 M5b M5c M5d M5e M5f M6 M6a M7 M8 M9 M10 \
          L1 L2 L3 L4 L5";
     assert_eq!(rows, known.split(' ').collect());
 }

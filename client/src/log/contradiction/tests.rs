@@ -17,7 +17,7 @@ use crate::error::{Failure, Kind as Error};
 use crate::lie::must_be_dealt_with;
 use crate::vault::ahead::Ahead;
 use crate::village::{MemoryRelay, Person};
-use crate::{audit, pull};
+use crate::{cosignatures, pull};
 
 /// Isla and Baran, with as many notes of Isla's that both have seen.
 fn scene(notes: usize) -> (MemoryRelay, Person, Person) {
