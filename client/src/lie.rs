@@ -121,7 +121,7 @@ pub struct Caught {
     /// Notes and entries that show it.
     pub exhibits: Vec<(Exhibit, Vec<u8>)>,
     /// What shows it to others.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Box<Evidence>>,
     /// Notes of the relay that no log which goes on from the verified one can come to: they have done what they
     /// were kept for.
     void: Vec<String>,
@@ -148,7 +148,7 @@ impl Caught {
     /// With what shows it to others, if anything does.
     #[must_use]
     pub fn showing(self, evidence: Option<Evidence>) -> Self {
-        Self { evidence, ..self }
+        Self { evidence: evidence.map(Box::new), ..self }
     }
 
     /// With a note of the relay's that is binding no more.
@@ -160,7 +160,7 @@ impl Caught {
 
     /// Whether the relay signed for two logs.
     pub fn is_fork(&self) -> bool {
-        let finding = self.evidence.as_ref().map(Evidence::finding);
+        let finding = self.evidence.as_deref().map(Evidence::finding);
         matches!(finding, Some(Finding::Fork { .. }))
     }
 

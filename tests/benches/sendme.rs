@@ -7,11 +7,21 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use crate::transfer::settle;
+
 /// No server of others in between, and nothing drawn.
 const ALONE: [&str; 3] = ["--relay", "disabled", "--no-progress"];
 
-/// Seconds from the sender's start to the receiver's end; none where it is not installed.
-pub(crate) fn round(file: &Path) -> Option<f64> {
+/// What one file took, in seconds from the sender's start.
+pub(crate) struct Took {
+    /// To the receiver's end.
+    pub(crate) received: f64,
+    /// Until what both wrote was on the disk.
+    pub(crate) synced: f64,
+}
+
+/// Sends one file; none where it is not installed.
+pub(crate) fn round(file: &Path) -> Option<Took> {
     let (from, to) = (folder(), folder());
     let began = Instant::now();
     let mut send = sendme(from.path());
@@ -24,7 +34,9 @@ pub(crate) fn round(file: &Path) -> Option<f64> {
     })?;
     let received =
         sendme(to.path()).arg("receive").args(ALONE).arg(ticket).stdout(Stdio::null()).status();
-    let took = began.elapsed().as_secs_f64();
+    let ended = began.elapsed().as_secs_f64();
+    settle();
+    let took = Took { received: ended, synced: began.elapsed().as_secs_f64() };
     let out = to.path().join(file.file_name().expect("a file"));
     let is_whole = fs::metadata(out).ok()?.len() == fs::metadata(file).ok()?.len();
     (received.ok()?.success() && is_whole).then_some(took)

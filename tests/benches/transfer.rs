@@ -106,6 +106,21 @@ pub(crate) fn settle() {
     rustix::fs::sync();
 }
 
+/// Seconds to write a file twice, one after the other, each time until it is on the disk: as it must be with
+/// its sender and with the relay.
+pub(crate) fn written_twice(path: &Path) -> f64 {
+    settle();
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let began = Instant::now();
+    for name in ["with its sender", "with the relay"] {
+        let (mut from, to) = (File::open(path), File::create(folder.path().join(name)));
+        let (from, mut to) = (from.as_mut().expect("it was written"), to.expect("there is room"));
+        std::io::copy(from, &mut to).expect("there is room");
+        to.sync_all().expect("the disk takes it");
+    }
+    began.elapsed().as_secs_f64()
+}
+
 pub(crate) fn write_random(path: &Path, bytes: u64) {
     let mut file = File::create(path).expect("the temporary folder is writable");
     let mut step = vec![0; STEP_BYTES];

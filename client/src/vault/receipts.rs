@@ -36,12 +36,13 @@ impl Read<'_> {
              ORDER BY leaf_index, size",
         )?;
         let rows = statement.query_map([no.0], |row| {
-            let columns = (row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?, row.get(4)?);
+            let bytes = |column| row.get::<_, Vec<u8>>(column);
+            let columns = (bytes(2)?, bytes(3)?, bytes(4)?);
             Ok((LeafIndex(uint(row.get(0)?)), TreeSize(uint(row.get(1)?)), columns))
         })?;
         rows.map(|row| {
             let (index, size, (note, entry, proof)) = row?;
-            receipt_of(index, size, note, &entry, proof)
+            receipt_of(index, size, note, &entry, &proof)
                 .ok_or_else(|| VaultError::Damaged("a receipt does not read".to_owned()))
         })
         .collect()
@@ -53,10 +54,10 @@ fn receipt_of(
     size: TreeSize,
     note: Vec<u8>,
     entry: &[u8],
-    proof: Vec<u8>,
+    proof: &[u8],
 ) -> Option<Receipt> {
     let (note, entry) = (String::from_utf8(note).ok()?, UnverifiedEntry::decode(entry).ok()?);
-    let proof = codec::decode(&proof, proof.len()).ok()?;
+    let proof = codec::decode(proof, proof.len()).ok()?;
     Some(Receipt { index, entry, size, note, proof })
 }
 

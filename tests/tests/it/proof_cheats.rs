@@ -13,7 +13,9 @@ use sealpost_protocol::hash::Hash;
 use sealpost_protocol::id::{LeafIndex, TreeSize};
 use sealpost_protocol::proof::{Folder, Inclusion, Made, Placed, Shown, Whole};
 use sealpost_protocol::record::{Binding, Record, RecordBody, RecordId};
-use sealpost_protocol::seal::{AttachmentPassphrase, AttachmentSealer, EpochKeys, EpochSecret};
+use sealpost_protocol::seal::{
+    AttachmentPassphrase, AttachmentSealer, BlobSink, EpochKeys, EpochSecret,
+};
 use sealpost_protocol::tree::{self, Frontier};
 use sealpost_protocol::world::{TestDevice, World, record_file, relay_key, reread};
 use serde_json::{Value, json};
@@ -68,9 +70,11 @@ impl Cheats {
     /// The member attaches a file to the record with that id.
     fn attaches(&mut self, to: &str) -> (LeafIndex, Vec<u8>) {
         let passphrase = AttachmentPassphrase::generate(&[9; 32]);
-        let mut sealer = AttachmentSealer::new(Vec::new(), &passphrase).expect("begun");
+        let mut sealer =
+            AttachmentSealer::new(BlobSink::new(Vec::new()), &passphrase).expect("begun");
         sealer.write(&[b'f'; 3_000]).expect("sealed");
-        let (bytes, plain, blob) = sealer.finish().expect("sealed");
+        let (sink, plain) = sealer.finish().expect("sealed");
+        let (bytes, blob) = sink.finish();
         let fields = json!({
             "kind": "attachment", "to": to, "label": "\"to\":\"scan.jpg", "size": plain.size,
             "sha256": plain.sha256.to_string(),

@@ -109,7 +109,7 @@ fn a_claim_can_be_left() {
     let (_dir, mut app, [first, second]) = scene();
     let (known, _) = saves(&mut app, &first);
     forget(&mut app, &known).expect("forgotten");
-    assert_eq!(app.vault.read(crate::vault::Read::committees).expect("read").len(), 0);
+    assert_eq!(app.vault.read(Read::committees).expect("read").len(), 0);
     // Whoever cannot come back as they were comes in as somebody new.
     saves(&mut app, &first);
     let country = "TR".parse().expect("a country");
