@@ -51,6 +51,13 @@ async fn attempt(
 ) -> Result<Delivery, Failure> {
     let before = app.vault.read(|vault| vault.committee_no(no))?;
     let tried = timeout(patience, deliver_at_last(app, no, ids)).await;
+    let tried = match tried {
+        // It lied on the way, whatever it took in the end.
+        Ok(Ok(Some(failure))) if failure.kind == Error::Verification => {
+            return Ok(Delivery::Waiting(failure));
+        }
+        tried => tried,
+    };
     let left = left(app, ids)?;
     if left.is_empty() {
         return Ok(Delivery::Accepted);

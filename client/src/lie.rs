@@ -210,7 +210,11 @@ impl Caught {
 
     /// Where the evidence is, if it is any. While a relay is not dealt with, one file of each kind is enough: what
     /// it says meanwhile in ever other words is no other lie.
-    fn keep(&self, app: &mut App, committee: &Committee) -> Result<Option<PathBuf>, VaultError> {
+    pub(crate) fn keep(
+        &self,
+        app: &mut App,
+        committee: &Committee,
+    ) -> Result<Option<PathBuf>, VaultError> {
         let (no, now) = (committee.no, app.clock.now());
         let Some(evidence) = &self.evidence else {
             app.vault.write(|vault| {

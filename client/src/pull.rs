@@ -92,6 +92,8 @@ pub async fn follow(
                 continue;
             }
             Err(FollowError::Caught(caught)) if matches!(caught.lie, Lie::Root) => {
+                // Whoever waits for this may wait no longer, and the relay knows that.
+                caught.keep(app, &known)?;
                 return Err(look_back(app, connection, &known, caught).await?.into());
             }
             accepted => accepted?,
@@ -249,10 +251,8 @@ pub(crate) fn accept(
             Err(Caught::from(Lie::InvitationHead).note(extension.note.text()).into())
         }
         Some(Mark { by: MarkBy::Relay(held), .. }) => {
-            let caught = app.vault.read(|vault| {
-                let held = log.verify_note(&held)?;
-                Ok::<_, FollowError>(log.rolled_back(vault, &held, &extension.note)?)
-            })?;
+            let caught =
+                app.vault.read(|vault| log.short_of_a_claim(vault, &held, &extension.note))?;
             Err(caught.into())
         }
     }

@@ -72,6 +72,10 @@ pub async fn send(
 ) -> Result<Brought, FollowError> {
     let mut brought = Brought::default();
     for _ in 0..ROUNDS_MAX {
+        if app.vault.read(|vault| vault.stop(no))?.is_some() {
+            // It lied since the log was followed.
+            break;
+        }
         let (log, batch) = prepare(app, no)?;
         if batch.is_empty() {
             break;

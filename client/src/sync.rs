@@ -26,7 +26,7 @@ use crate::error::{Failure, Kind as Error};
 use crate::invitations;
 use crate::join::{self, Opening};
 use crate::lease::Lease;
-use crate::lie::{Caught, FollowError, Lie};
+use crate::lie::{self, Caught, FollowError, Lie};
 use crate::log::Log;
 use crate::names::People;
 use crate::pull::{self, Brought};
@@ -226,6 +226,12 @@ fn active(committees: &[Committee]) -> Vec<Committee> {
 
 /// Says what is left after a round.
 pub(crate) fn close(app: &App, scope: Scope, report: &mut Report) -> Result<(), Failure> {
+    // A relay that lied is not let off because it says something else now, or nothing.
+    if !report.failures.iter().any(|failure| failure.kind == Error::Verification) {
+        let here = in_scope(app, scope)?;
+        let mut here = here.iter().filter(|known| known.standing != Standing::Ended);
+        report.failures.extend(here.find_map(|known| lie::must_be_dealt_with(app, known).err()));
+    }
     report.unsent = unsent(app, scope)?;
     for draft in
         app.vault.read(Read::drafts)?.iter().filter(|draft| is_refused_change(draft, scope))
@@ -547,7 +553,8 @@ async fn hear(
 ) -> Result<(), Failure> {
     for known in committees {
         let known = app.vault.read(|vault| vault.committee_no(known.no))?;
-        if known.standing != Standing::Active || known.answered == Some(false) {
+        let is_stopped = app.vault.read(|vault| vault.stop(known.no))?.is_some();
+        if known.standing != Standing::Active || known.answered == Some(false) || is_stopped {
             continue;
         }
         match cosignatures::hear(app, connection, &known).await {

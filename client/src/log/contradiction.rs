@@ -79,7 +79,7 @@ impl Log {
 
     /// The relay shows less than it signed for: the shorter note, or one too short for an entry that it
     /// acknowledged.
-    pub fn rolled_back(
+    fn rolled_back(
         &self,
         vault: &Read<'_>,
         held: &SignedCheckpoint,
@@ -139,10 +139,27 @@ impl Log {
         let (old, new) = (self.verify_note(text)?, note.clone());
         let finding = Finding::Fork { old, new, begins, steps };
         let caught = self.caught(Lie::TwoRoots(mark.size), finding);
-        let receipts = shown.vault.receipts(self.known.no)?;
-        // What was acknowledged binds the relay for good; what it merely claimed is disproved with this.
-        let binds = receipts.iter().any(|receipt| receipt.note == *text);
+        let binds = self.binds(shown.vault, text)?;
         Ok(if binds { caught } else { caught.voiding(text.clone()) })
+    }
+
+    /// Whether something was acknowledged under a note: that binds the relay for good. What it merely claimed is
+    /// disproved when that is met, and binds no longer.
+    fn binds(&self, vault: &Read<'_>, note: &str) -> Result<bool, VaultError> {
+        Ok(vault.receipts(self.known.no)?.iter().any(|receipt| receipt.note == note))
+    }
+
+    /// The relay shows less than it claimed before, and nothing else.
+    pub fn short_of_a_claim(
+        &self,
+        vault: &Read<'_>,
+        claimed: &str,
+        shown: &SignedCheckpoint,
+    ) -> Result<Caught, FollowError> {
+        let held = self.verify_note(claimed)?;
+        let caught = self.rolled_back(vault, &held, shown)?;
+        let binds = self.binds(vault, claimed)?;
+        Ok(if binds { caught } else { caught.voiding(claimed.to_owned()) })
     }
 
     /// An entry under the relay's root that no rule admits. What of it others can see without the roster is
@@ -204,6 +221,8 @@ impl Log {
         if shown.size <= head.checkpoint().size {
             return Ok(match self.held_against(vault, &note)? {
                 Some(caught) if caught.is_fork() => Compared::Forked(Box::new(caught)),
+                // Only its length breaks an honest answer off before the log's end.
+                _ if pulled.is_whole() => Compared::Nothing,
                 _ => Compared::SoFarTheSame,
             });
         }

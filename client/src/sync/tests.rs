@@ -1,4 +1,5 @@
 use super::*;
+use crate::vault::stops::Stop;
 use crate::village::{MemoryRelay, Person};
 
 #[test]
@@ -96,4 +97,22 @@ fn a_device_vouches_for_more_or_again_after_a_day_and_never_for_less() {
     assert!(after(6, 0));
     assert!(!after(5, VOUCH_AGAIN_MILLIS) && after(5, VOUCH_AGAIN_MILLIS + 1));
     assert!(!after(4, VOUCH_AGAIN_MILLIS + 1));
+}
+
+#[test]
+fn a_relay_that_lied_is_told_of_however_silent_it_is_until_it_is_dealt_with_again() {
+    let mut isla = Person::founds("isla", &mut MemoryRelay::new(9));
+    let told = |isla: &Person| {
+        let mut report = Report::default();
+        close(&isla.app, Scope::All, &mut report).expect("read");
+        report.into_followed().map_err(|failure| (failure.kind.exit(), failure.what))
+    };
+    assert_eq!(told(&isla), Ok(()));
+    let now = isla.app.clock.now();
+    let stop = Stop { kind: "fork".to_owned(), file: "0123.txt".to_owned(), since: now };
+    isla.app.vault.write(|vault| vault.put_stop(isla.no, &stop)).expect("written");
+    let (exit, what) = told(&isla).expect_err("it lied");
+    assert!(exit == 7 && what.contains("evidence") && what.contains("0123.txt"), "{exit} {what}");
+    isla.app.vault.write(|vault| vault.lift_stop(isla.no)).expect("written");
+    assert_eq!(told(&isla), Ok(()));
 }

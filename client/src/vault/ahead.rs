@@ -45,12 +45,11 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Drops one that no log which goes on from the verified one can come to, with its receipts.
+    /// Drops one that no log which goes on from the verified one can come to. What was acknowledged under it stays
+    /// so.
     pub fn void_ahead(&self, no: CommitteeNo, note: &str) -> Result<(), VaultError> {
-        for table in ["ahead", "receipt"] {
-            let delete = format!("DELETE FROM {table} WHERE committee = ?1 AND note = ?2");
-            self.transaction.execute(&delete, params![no.0, note.as_bytes()])?;
-        }
+        let delete = "DELETE FROM ahead WHERE committee = ?1 AND note = ?2";
+        self.transaction.execute(delete, params![no.0, note.as_bytes()])?;
         Ok(())
     }
 

@@ -47,6 +47,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "an_entry_that_was_acknowledged_and_dropped_leaves_evidence_and_waits_in_the_vault",
             "an_entry_that_was_acknowledged_and_is_not_shown_is_named_in_the_evidence",
             "another_entry_in_the_place_of_an_acknowledged_one_is_evidence_and_stays_a_reason_to_stop",
+            "what_was_acknowledged_under_a_note_over_a_forgery_stays_acknowledged",
             "an_answer_is_taken_only_with_one_receipt_that_holds_for_each_entry",
         ],
     ),

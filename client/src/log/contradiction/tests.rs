@@ -112,8 +112,10 @@ fn another_log_that_goes_on_from_none_of_ours_is_evidence_when_it_is_shown_from_
     assert!(brought.news[0].contains("evidence stays"), "{:?}", brought.news);
     assert!(!stopped(&isla) && files(&isla) == [path]);
     must_be_dealt_with(&isla.app, &known(&isla)).expect("it is dealt with again");
-    // The same log from its beginning is none of that.
-    assert!(matches!(from_the_beginning(&isla, &relay), Compared::SoFarTheSame));
+    // The same log from its beginning is none of that, and what ends before it is not waited for.
+    assert!(matches!(from_the_beginning(&isla, &relay), Compared::Nothing));
+    relay.entries.pop();
+    assert!(matches!(from_the_beginning(&isla, &relay), Compared::Nothing));
 }
 
 #[test]
@@ -182,15 +184,22 @@ fn evidence_that_cannot_be_written_is_kept_in_the_vault_and_the_relay_stopped_wi
 
 /// Isla's entry, acknowledged behind one that nobody is shown.
 fn acknowledged(relay: &MemoryRelay, isla: &mut Person) -> (MemoryRelay, Vec<u8>) {
+    let mut honest = relay.clone();
+    let (_, entry) = acknowledged_over(relay, isla);
+    honest.append(&entry).expect("admitted");
+    (honest, entry)
+}
+
+/// Isla's entry, acknowledged behind whatever the relay has. Returns the whole log that was signed for, and it.
+fn acknowledged_over(relay: &MemoryRelay, isla: &mut Person) -> (Pulled, Vec<u8>) {
     isla.writes("acknowledged");
     let entry = isla.prepares().remove(0);
-    let mut honest = relay.clone();
-    honest.append(&entry).expect("admitted");
-    let note = honest.note_at(honest.entries.len());
+    let entries = [relay.entries.as_slice(), &[entry.clone()]].concat();
+    let note = relay.note_over(&entries);
     let parsed = isla.log().verify_note(&note).expect("signed");
     let size = parsed.checkpoint().size;
     let index = LeafIndex(size.0 - 1);
-    let leaves: Vec<Hash> = honest.entries.iter().map(|it| leaf(it)).collect();
+    let leaves: Vec<Hash> = entries.iter().map(|it| leaf(it)).collect();
     let mut tree = Frontier::new();
     let nodes: Vec<Hash> = leaves.into_iter().flat_map(|leaf| tree.append(leaf)).collect();
     let proof = tree::inclusion_proof(index, size, nodes.as_slice()).expect("in it");
@@ -198,11 +207,11 @@ fn acknowledged(relay: &MemoryRelay, isla: &mut Person) -> (MemoryRelay, Vec<u8>
     isla.app
         .vault
         .write(|vault| {
-            vault.put_ahead(isla.no, &Ahead { size, note })?;
+            vault.put_ahead(isla.no, &Ahead { size, note: note.clone() })?;
             vault.put_receipt(isla.no, &receipt)
         })
         .expect("kept");
-    (honest, entry)
+    (Pulled { entries, note }, entry)
 }
 
 fn leaf(bytes: &[u8]) -> Hash {
@@ -276,6 +285,46 @@ fn an_entry_that_its_author_did_not_sign_is_evidence_under_the_relays_root() {
     assert_eq!(isla.digest(), before);
     let pulled = signs_over(&relay, &isla, &last.encode());
     isla.takes(&pulled).expect("the entry as it was signed");
+}
+
+#[test]
+fn what_was_acknowledged_under_a_note_over_a_forgery_stays_acknowledged() {
+    let (mut relay, mut isla, mut baran) = scene(1);
+    let stranger = {
+        let mut elsewhere = MemoryRelay::new(8);
+        let mut mira = Person::founds("mira", &mut elsewhere);
+        mira.writes("from another committee");
+        mira.prepares().remove(0)
+    };
+    let mut colluding = relay.clone();
+    colluding.entries.push(stranger);
+    let (shown, entry) = acknowledged_over(&colluding, &mut isla);
+    let pulled = Pulled { entries: shown.entries[relay.entries.len()..].to_vec(), ..shown };
+    let lie = caught(isla.takes(&pulled).expect_err("no rule admits it"));
+    assert!(matches!(lie.lie, Lie::Inadmissible { .. }), "{}", lie.lie);
+    told(&mut isla, lie);
+    // The place of the entry is taken by others' since.
+    writes(&mut baran, &mut relay, 2);
+    let lie = caught(isla.takes(&relay.pulled(isla.size())).expect_err("it was acknowledged"));
+    assert!(matches!(lie.lie, Lie::Dropped(_)), "{}", lie.lie);
+    told(&mut isla, lie);
+    let evidence = evidence(&isla);
+    let Finding::Dropped { receipt, .. } = evidence.finding() else { panic!("{evidence}") };
+    assert_eq!(receipt.entry.leaf(), leaf(&entry));
+}
+
+#[test]
+fn a_size_that_the_relay_merely_claimed_stops_nobody_for_good() {
+    let (relay, mut isla, _) = scene(1);
+    let size = TreeSize(1 << 62);
+    let note = relay.note_of(size, Hash::of(b"a claim"));
+    isla.app.vault.write(|vault| vault.put_ahead(isla.no, &Ahead { size, note })).expect("kept");
+    let lie = caught(isla.takes(&relay.pulled(isla.size())).expect_err("it shows less"));
+    assert!(matches!(lie.lie, Lie::RolledBack { .. }), "{}", lie.lie);
+    told(&mut isla, lie);
+    assert_eq!((evidence(&isla).finding().kind(), stopped(&isla)), ("rollback", true));
+    isla.follows(&relay).expect("it shows what was verified");
+    assert!(!stopped(&isla));
 }
 
 /// Baran's next record, with a `seen` of another log.
