@@ -24,6 +24,11 @@ async fn read(data: &Path) -> Vec<(CommitteeId, Vec<Vec<u8>>)> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let store = Store::open(&disk, data, Options::default()).expect("a sound data folder");
     check_logs(&store).await.expect("only what is admissible is in the journal");
+    entries(&store).await
+}
+
+/// Every log in a store, entry by entry.
+pub(crate) async fn entries(store: &Store) -> Vec<(CommitteeId, Vec<Vec<u8>>)> {
     let mut logs = Vec::new();
     for (committee, size) in store.committees().await {
         let mut log: Vec<Vec<u8>> = Vec::new();

@@ -5,6 +5,7 @@
 //!   └ Pty (a person at a terminal; Terminal obeys it)     or Tap (a relay whose frames are seen,
 //! Peer (any client one can think of) ─────────────────────>          and which can be made to lie)
 //!   ├ Invented (a founder)   └ Rogue (a member who misbehaves)
+//! Liar (each lie of a relay, by its name)
 //! Scene (where most scenarios begin; Village and Helped are larger)   Scan (is this marker anywhere?)
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod helped;
 pub mod home;
 pub mod invented;
 pub mod journal;
+pub mod liar;
 pub mod load;
 pub mod peer;
 pub mod process;

@@ -185,7 +185,19 @@ impl Rogue {
     /// When the relay answers something else.
     #[track_caller]
     pub fn push(&self, header: Header, payload: Vec<u8>) -> Result<LeafIndex, Code> {
-        let entries = vec![self.signed(header, payload).into()];
+        self.push_entry(self.signed(header, payload))
+    }
+
+    /// Pushes an entry, whoever signed it.
+    ///
+    /// # Errors
+    /// The relay's code.
+    ///
+    /// # Panics
+    /// When the relay answers something else.
+    #[track_caller]
+    pub fn push_entry(&self, entry: Vec<u8>) -> Result<LeafIndex, Code> {
+        let entries = vec![entry.into()];
         let request = Request::Push(PushRequest { committee: self.committee, entries });
         let answer = replies(&self.peer.ask(&request));
         match answer.as_slice() {

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ed25519_dalek::SigningKey;
@@ -35,6 +36,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::journal;
 use crate::proxy::Direction;
 
 /// Small: a test writes some kilobytes.
@@ -158,9 +160,27 @@ impl Tap {
         *lock(&self.recorder.lie) = Some(Box::new(lie));
     }
 
+    /// From now on no answer with entries ends: they are sent again for as long as somebody listens.
+    pub fn never_end(&self) {
+        self.recorder.endless.store(true, Ordering::SeqCst);
+    }
+
     /// From now on it tells the truth again.
     pub fn tell_the_truth(&self) {
         *lock(&self.recorder.lie) = None;
+        self.recorder.endless.store(false, Ordering::SeqCst);
+    }
+
+    /// All that it took in, entry by entry: the truth, whatever it says.
+    pub fn log(&self, committee: CommitteeId) -> Vec<Vec<u8>> {
+        let mut logs = self.logs();
+        logs.retain(|(id, _)| *id == committee);
+        logs.pop().map(|(_, log)| log).unwrap_or_default()
+    }
+
+    /// The logs of all committees here.
+    pub fn logs(&self) -> Vec<(CommitteeId, Vec<Vec<u8>>)> {
+        self.runtime.block_on(journal::entries(&self.store))
     }
 
     /// A checkpoint under its key, of any log that whoever holds its key likes to sign for.
@@ -215,15 +235,21 @@ struct Recorder {
     service: Arc<Service<Store>>,
     frames: Mutex<Vec<Frame>>,
     lie: Mutex<Option<Lie>>,
+    endless: AtomicBool,
 }
 
 impl Recorder {
     fn of(service: Arc<Service<Store>>) -> Self {
-        Self { service, frames: Mutex::default(), lie: Mutex::default() }
+        let (frames, lie, endless) = Default::default();
+        Self { service, frames, lie, endless }
     }
 
     fn record(&self, peer: PublicKey, direction: Direction, bytes: Vec<u8>) {
         lock(&self.frames).push(Frame { peer, direction, bytes });
+    }
+
+    fn is_endless(&self, reply: &Reply) -> bool {
+        matches!(reply, Reply::Entries(_)) && self.endless.load(Ordering::SeqCst)
     }
 
     fn said(&self, request: &Request, reply: Reply) -> Reply {
@@ -253,6 +279,7 @@ impl Calls for Recorder {
                 let Some(reply) = reply else { break };
                 let reply = self.said(&request, reply);
                 self.record(peer, Direction::ToClient, frame::encode(&reply));
+                while self.is_endless(&reply) && replies.send(reply.clone()).await.is_ok() {}
                 if replies.send(reply).await.is_err() {
                     break;
                 }

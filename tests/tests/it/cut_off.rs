@@ -277,7 +277,7 @@ impl Colluding {
     }
 }
 
-fn let_in(founder: &Home, committee: &str, handle: &str, role: &str) -> Rogue {
+pub(crate) fn let_in(founder: &Home, committee: &str, handle: &str, role: &str) -> Rogue {
     let new = ["invite", "new", "--committee", committee, "--role", role];
     let invitation = founder.run(&new).exits(0).field("invitation");
     let mut rogue = Rogue::ask(&invitation, handle);

@@ -1,20 +1,23 @@
 //! Relays that are not who they should be, or do not say what they should: exit 7, or 12, and never
 //! a network error. Peers that are not as they should be: refused.
-
-use std::sync::{Arc, Mutex};
+//!
+//! Each row of the table is one lie: who is lied to believes the relay before and after on the same scene; in between
+//! a sync ends with that exit and that error, and what the vault shows is what it showed before.
 
 use quinn::ConnectionError;
 use sealpost_protocol::code::Code;
-use sealpost_protocol::frame::{Accepted, PushResult, Refused, Reply, Request};
-use sealpost_protocol::id::LeafIndex;
-use sealpost_protocol::tree::Proof;
+use sealpost_protocol::frame::{Refused, Reply, Request};
+use sealpost_protocol::id::CommitteeId;
 use sealpost_protocol::wire;
 use sealpost_tests::home::Home;
+use sealpost_tests::liar::{About, Switch};
 use sealpost_tests::peer::{Exchange, Login, Manner, Peer};
+use sealpost_tests::ran::Ran;
 use sealpost_tests::relay::Relay;
 use sealpost_tests::tap::Tap;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::evidence::is_evidence;
 use crate::programs;
 
 #[test]
@@ -97,189 +100,195 @@ fn a_relay_of_another_version_is_exit_12() {
     assert_eq!(wire::ALPN, b"sealpost/1");
 }
 
-/// A committee of two on a relay that can lie, its second member having synced all but the last
-/// record.
-struct Pulling {
-    relay: Tap,
-    founder: Home,
-    reader: Home,
-    committee: String,
+/// The exit and the error.
+pub(crate) type Ending = (i32, &'static str);
+
+pub(crate) const LIE: Ending = (7, "verification-failed");
+
+/// How an attack on somebody ends.
+pub(crate) struct End {
+    pub(crate) refused: Ending,
+    /// What stderr says of it.
+    pub(crate) says: &'static str,
+    /// Which kind of evidence it leaves, if any.
+    pub(crate) evidence: Option<&'static str>,
 }
 
-impl Pulling {
-    fn new() -> Self {
+impl End {
+    #[track_caller]
+    fn is_that_of(&self, ran: Ran, what: &str) {
+        let (exit, error) = self.refused;
+        let ran = ran.fails(exit, error).says(self.says);
+        let stderr = ran.stderr_text();
+        match self.evidence {
+            Some(kind) => drop(is_evidence(ran, kind)),
+            None => assert!(!stderr.contains("(evidence:"), "{what}: {stderr}"),
+        }
+    }
+}
+
+/// A relay's lie, the rows of the threats that it is in, and how it ends.
+type Lie = (Switch, &'static [&'static str], Ending, &'static str, Option<&'static str>);
+
+const NOT_SIGNED_FOR: &str = "the entries it sent are not those it signed for";
+const NO_ENTRY: &str = "what it sent for entry";
+const NO_CHECKPOINT: &str = "its checkpoint is not sound";
+const SHOWS_LESS: &str = "and has signed for";
+const SOMETHING_ELSE: &str = "the relay answered something else than was asked";
+
+const LIES: &[Lie] = &[
+    (Switch::DropsOne, &["R1"], LIE, NOT_SIGNED_FOR, None),
+    (Switch::DropsTheTail, &["R2", "R8"], LIE, NOT_SIGNED_FOR, None),
+    (Switch::Reorders, &["R3"], LIE, NOT_SIGNED_FOR, None),
+    (Switch::Duplicates, &["R3"], LIE, NOT_SIGNED_FOR, None),
+    (Switch::AltersPayloads, &["R7"], LIE, NO_ENTRY, None),
+    (Switch::SwapsPayloads, &["R7"], LIE, NO_ENTRY, None),
+    (Switch::WithholdsAPayload, &["R7"], LIE, "without its payload", None),
+    (Switch::NestsDeeply, &["R12"], LIE, NO_ENTRY, None),
+    (Switch::NeverEnds, &["R12"], LIE, "does not end", None),
+    (Switch::TellsTooFewHeads, &["R12"], LIE, SOMETHING_ELSE, None),
+    (Switch::TellsTooManyHeads, &["R12"], LIE, SOMETHING_ELSE, None),
+    (Switch::AltersTheCheckpoint(0), &["R11"], LIE, NO_CHECKPOINT, None),
+    (Switch::AltersTheCheckpoint(1), &["R11"], LIE, NO_CHECKPOINT, None),
+    (Switch::AltersTheCheckpoint(2), &["R11"], LIE, NO_CHECKPOINT, None),
+    (Switch::AltersTheCheckpoint(3), &["R11"], LIE, NO_CHECKPOINT, None),
+    (Switch::AltersTheCheckpoint(4), &["R11"], LIE, NO_CHECKPOINT, None),
+    (Switch::DoublesTheCheckpoint, &["R11"], LIE, NO_CHECKPOINT, None),
+    (Switch::TellsAnotherHead, &["R6"], LIE, NO_CHECKPOINT, None),
+    (Switch::ShowsAnotherLog, &["R6"], LIE, NO_CHECKPOINT, None),
+    (Switch::SaysItIsGone, &["R4"], LIE, "it holds nothing of a log", None),
+    (Switch::RollsBack, &["R4"], LIE, SHOWS_LESS, Some("rollback")),
+    (Switch::Alternates, &["R4", "R5"], LIE, SHOWS_LESS, Some("rollback")),
+    (Switch::SignsTwoRoots, &["R5", "R11"], LIE, "two different logs", Some("fork")),
+    (Switch::AcknowledgesElsewhere, &["R6b"], LIE, "receipt", None),
+    (Switch::AcknowledgesWithoutProof, &["R6b"], LIE, "receipt", None),
+    (Switch::AnswersForTooFew, &["R6b"], LIE, "it answered for 0 entries of 1", None),
+    (Switch::AnswersForTooMany, &["R6b"], LIE, "it answered for 2 entries of 1", None),
+];
+
+/// A committee of two at a relay that can lie, and another one there.
+pub(crate) struct Scene {
+    pub(crate) relay: Tap,
+    pub(crate) isla: Home,
+    pub(crate) baran: Home,
+    pub(crate) committee: String,
+    pub(crate) id: CommitteeId,
+    pub(crate) other: CommitteeId,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
         let programs = programs();
         let relay = Tap::start();
-        let founder = Home::of(&programs, "isla");
-        let reader = Home::of(&programs, "baran");
-        let committee = founder.found(relay.address(), &relay.permit(), "Harbour");
-        founder.let_in(&committee, &reader);
-        let pulling = Self { relay, founder, reader, committee };
-        pulling.write("Hearing moved to Monday.");
-        pulling.reader.sync();
-        pulling
+        let [isla, baran] = ["isla", "baran"].map(|handle| Home::of(&programs, handle));
+        let committee = isla.found(relay.address(), &relay.permit(), "Harbour");
+        let [(id, _)] = relay.logs()[..] else { panic!("one committee") };
+        isla.let_in(&committee, &baran);
+        let neighbour = Home::of(&programs, "nadia");
+        let theirs = neighbour.found(relay.address(), &relay.permit(), "Lantern");
+        neighbour.record_new("note", &theirs, &json!({ "text": "Of another committee." }));
+        let other = relay.logs().into_iter().map(|(other, _)| other).find(|other| *other != id);
+        let other = other.expect("there are two now");
+        let scene = Self { relay, isla, baran, committee, id, other };
+        scene.is_believed();
+        scene
     }
 
-    fn write(&self, text: &str) {
-        self.founder.record_new("note", &self.committee, &json!({ "text": text }));
+    /// Two records that baran has not heard of.
+    pub(crate) fn isla_writes(&self) {
+        for text in ["Hearing moved to Monday.", "Bring the file."] {
+            self.isla.record_new("note", &self.committee, &json!({ "text": text }));
+        }
     }
 
-    /// The reader syncs while the relay lies: exit 7, and nothing of it is believed.
-    fn caught(&self, lie: impl FnMut(&Request, Reply) -> Reply + Send + 'static) {
-        let before = self.reader.records();
-        self.relay.lie(lie);
-        let _ = self.reader.run(&["sync"]).fails(7, "verification-failed");
-        assert_eq!(self.reader.records(), before);
+    /// The honest case: two records come, and are read.
+    fn is_believed(&self) {
+        self.isla_writes();
+        self.tells_baran();
     }
 
-    /// A lie does not outlive the liar: the same relay, honest again, is believed.
-    fn recovers(&self, records: usize) {
+    /// It tells the truth, and is believed at once.
+    pub(crate) fn tells_baran(&self) {
+        let before = self.baran.records().len();
         self.relay.tell_the_truth();
-        let _ = self.reader.run(&["sync"]).exits(0);
-        assert_eq!(self.reader.records().len(), records);
+        let _ = self.baran.run(&["sync"]).exits(0);
+        assert_eq!(self.baran.records().len(), before + 2);
+    }
+
+    fn lies(&self, switch: Switch, to: &Home) {
+        let size = to.status()["committees"][0]["size"].as_u64().expect("a size");
+        let held = usize::try_from(size).expect("small");
+        switch.on(&self.relay, &About { committee: self.id, other: self.other, held });
+    }
+
+    /// Whoever syncs meanwhile is told how the attack ends, and shows what they showed before.
+    #[track_caller]
+    pub(crate) fn is_refused(home: &Home, end: &End, what: &str) {
+        let before = digest(home);
+        end.is_that_of(home.run(&["sync"]), what);
+        assert_eq!(digest(home), before, "{what}");
+    }
+}
+
+/// What is verified in a vault: nothing of a lie may change it.
+fn digest(home: &Home) -> Value {
+    let mut committees = home.status()["committees"].clone();
+    for committee in committees.as_array_mut().expect("a list") {
+        for changes in ["evidence", "stopped", "board", "relay_answered", "relay_asked_at"] {
+            committee[changes] = Value::Null;
+        }
+    }
+    let unsent = |row: &Value| row["state"] == "saved" || row["state"] == "sending";
+    let mut records = home.records();
+    records.retain(|row| !unsent(row));
+    json!({ "committees": committees, "records": records })
+}
+
+#[test]
+fn no_lie_of_a_relay_is_believed_by_who_reads() {
+    let scene = Scene::new();
+    for (switch, _, refused, says, evidence) in LIES {
+        if switch.is_about_receipts() {
+            continue;
+        }
+        scene.isla_writes();
+        scene.lies(*switch, &scene.baran);
+        let end = End { refused: *refused, says, evidence: *evidence };
+        Scene::is_refused(&scene.baran, &end, &format!("{switch:?}"));
+        scene.tells_baran();
     }
 }
 
 #[test]
-fn a_dropped_entry_is_noticed() {
-    let pulling = Pulling::new();
-    pulling.write("one");
-    pulling.write("two");
-    pulling.caught(|_, reply| match reply {
-        Reply::Entries(mut entries) if entries.len() > 1 => {
-            entries.remove(0);
-            Reply::Entries(entries)
+fn no_lie_of_a_relay_is_believed_by_who_writes() {
+    let scene = Scene::new();
+    for (switch, _, refused, says, evidence) in LIES {
+        if !switch.is_about_receipts() {
+            continue;
         }
-        other => other,
-    });
-    pulling.recovers(3);
-}
-
-#[test]
-fn a_tail_that_is_left_out_is_noticed() {
-    let pulling = Pulling::new();
-    pulling.write("one");
-    pulling.write("two");
-    // No author's chain shows that the last one is missing: only the root does.
-    pulling.caught(|_, reply| match reply {
-        Reply::Entries(mut entries) => {
-            entries.pop();
-            Reply::Entries(entries)
-        }
-        other => other,
-    });
-    pulling.recovers(3);
-}
-
-#[test]
-fn exchanged_entries_are_noticed() {
-    let pulling = Pulling::new();
-    pulling.write("one");
-    pulling.write("two");
-    pulling.caught(|_, reply| match reply {
-        Reply::Entries(mut entries) => {
-            entries.reverse();
-            Reply::Entries(entries)
-        }
-        other => other,
-    });
-    pulling.recovers(3);
-}
-
-#[test]
-fn a_changed_payload_is_noticed() {
-    let pulling = Pulling::new();
-    pulling.write("one");
-    pulling.caught(|_, reply| match reply {
-        Reply::Entries(mut entries) => {
-            for entry in &mut entries {
-                if let Some(last) = entry.last_mut() {
-                    *last ^= 1;
-                }
-            }
-            Reply::Entries(entries)
-        }
-        other => other,
-    });
-    pulling.recovers(2);
-}
-
-#[test]
-fn a_changed_checkpoint_is_noticed() {
-    let pulling = Pulling::new();
-    pulling.write("one");
-    for line in 0..5 {
-        pulling.caught(move |_, reply| match reply {
-            Reply::End(mut end) => {
-                end.checkpoint = changed(&end.checkpoint, line);
-                Reply::End(end)
-            }
-            other => other,
-        });
-    }
-    pulling.recovers(2);
-}
-
-/// The note with one symbol of one line changed: origin, size, root, the empty line, signature.
-fn changed(note: &str, line: usize) -> String {
-    let mut lines: Vec<String> = note.split('\n').map(str::to_owned).collect();
-    let symbol = lines[line].pop();
-    lines[line].push(if symbol == Some('1') { '2' } else { '1' });
-    lines.join("\n")
-}
-
-#[test]
-fn an_acknowledgement_without_proof_is_none() {
-    let pulling = Pulling::new();
-    let lies: [fn(&mut Accepted); 2] = [
-        |accepted| accepted.index = LeafIndex(accepted.index.0 + 1),
-        |accepted| accepted.proof = Proof::default(),
-    ];
-    for (number, lie) in lies.into_iter().enumerate() {
-        pulling.relay.lie(move |_, reply| match reply {
-            Reply::Pushed(mut pushed) => {
-                for result in &mut pushed.results {
-                    if let PushResult::Accepted(accepted) = result {
-                        lie(accepted);
-                    }
-                }
-                Reply::Pushed(pushed)
-            }
-            other => other,
-        });
-        let note = json!({ "text": format!("note {number}") });
-        let ran = pulling.founder.try_record_new("note", &pulling.committee, &note);
-        let reference = ran.fails(7, "verification-failed").field("ref");
-        assert_eq!(pulling.founder.show(&reference)["verified"], false);
-        pulling.relay.tell_the_truth();
+        // She has heard who vouches for what she wrote before: of that nothing is news.
+        scene.isla.sync();
+        let note = json!({ "text": format!("{switch:?}") });
+        let reference = scene.isla.record_later("note", &scene.committee, &note).reference;
+        scene.lies(*switch, &scene.isla);
+        let end = End { refused: *refused, says, evidence: *evidence };
+        Scene::is_refused(&scene.isla, &end, &format!("{switch:?}"));
+        assert_eq!(scene.isla.show(&reference)["verified"], false, "{switch:?}");
         // It was taken after all: the same bytes sent again find their place, and are not doubled.
-        pulling.founder.sync();
-        assert_eq!(pulling.founder.show(&reference)["verified"], true);
+        scene.relay.tell_the_truth();
+        scene.isla.sync();
+        assert_eq!(scene.isla.show(&reference)["verified"], true, "{switch:?}");
+        assert_eq!(scene.baran.sync()["received"], 1, "{switch:?}");
     }
-    pulling.recovers(3);
 }
 
-#[test]
-fn a_rolled_back_log_is_noticed() {
-    let pulling = Pulling::new();
-    // What the relay says of the log now is kept, to be said again when it has grown.
-    let old = Arc::new(Mutex::new(None));
-    pulling.write("one");
-    let kept = old.clone();
-    pulling.relay.lie(move |request, reply| {
-        if let (Request::Heads(_), Reply::Heads(_)) = (request, &reply) {
-            kept.lock().unwrap().get_or_insert_with(|| reply.clone());
-        }
-        reply
-    });
-    pulling.reader.sync();
-    let old = old.lock().unwrap().clone().expect("the reader asked for heads");
-    pulling.relay.tell_the_truth();
-    pulling.write("two");
-    pulling.reader.sync();
-    pulling.caught(move |request, reply| match request {
-        Request::Heads(_) => old.clone(),
-        _ => reply,
-    });
-    pulling.recovers(3);
+/// Which row of the threats a test of this file has in its table.
+pub(crate) fn covered() -> impl Iterator<Item = (&'static str, &'static str)> {
+    LIES.iter().flat_map(|(switch, threats, ..)| {
+        let test = match switch.is_about_receipts() {
+            true => "no_lie_of_a_relay_is_believed_by_who_writes",
+            false => "no_lie_of_a_relay_is_believed_by_who_reads",
+        };
+        threats.iter().map(move |row| (*row, test))
+    })
 }

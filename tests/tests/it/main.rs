@@ -29,6 +29,7 @@ mod leftovers;
 mod lies;
 mod lives;
 mod members;
+mod misdeeds;
 mod offline;
 mod operator;
 mod passphrase;
