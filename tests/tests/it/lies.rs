@@ -118,6 +118,7 @@ impl End {
     #[track_caller]
     fn is_that_of(&self, ran: Ran, what: &str) {
         let (exit, error) = self.refused;
+        assert_eq!(ran.code(), Some(exit), "{what}: {ran:?}");
         let ran = ran.fails(exit, error).says(self.says);
         let stderr = ran.stderr_text();
         match self.evidence {

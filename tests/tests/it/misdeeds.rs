@@ -321,12 +321,18 @@ fn a_removal_that_is_withheld_shows_in_what_was_written_after_it() {
     let before = colluding.scene.relay.log(colluding.scene.id).len();
     let _ = colluding.scene.isla.run(&["member", "suspend", "petra", "--yes"]).exits(0);
     let after = colluding.scene.relay.log(colluding.scene.id).len();
-    colluding.scene.isla_writes();
-    colluding.mallory.follow();
-    let mut log = colluding.world().log.clone();
+    // Somebody else goes on from there.
+    for _ in 0..2 {
+        colluding.mallory.follow();
+        let header = colluding.mallory.header(Kind::Record);
+        let taken = colluding.mallory.push(header, world::record_file());
+        assert!(taken.is_ok(), "{taken:?}");
+    }
+    let mut log = colluding.scene.relay.log(colluding.scene.id);
     log.drain(before..after);
     colluding.serves(log);
-    let end = End { refused: LIE, says: "is not admissible", evidence: None };
+    let says = "`seen` does not lie between its author's last and this log's size";
+    let end = End { refused: LIE, says, evidence: None };
     Scene::is_refused(&colluding.scene.baran, &end, "a removal is withheld");
     colluding.scene.tells_baran();
     let listed = colluding.scene.baran.run(&["member", "list"]).exits(0).json();
