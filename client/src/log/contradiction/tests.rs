@@ -194,7 +194,7 @@ fn acknowledged(relay: &MemoryRelay, isla: &mut Person) -> (MemoryRelay, Vec<u8>
 fn acknowledged_over(relay: &MemoryRelay, isla: &mut Person) -> (Pulled, Vec<u8>) {
     isla.writes("acknowledged");
     let entry = isla.prepares().remove(0);
-    let entries = [relay.entries.as_slice(), &[entry.clone()]].concat();
+    let entries = [relay.entries.as_slice(), std::slice::from_ref(&entry)].concat();
     let note = relay.note_over(&entries);
     let parsed = isla.log().verify_note(&note).expect("signed");
     let size = parsed.checkpoint().size;
